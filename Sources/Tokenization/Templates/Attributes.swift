@@ -13,6 +13,7 @@ extension Evaluator {
         switch value {
         case .undefined(let box): throw box.failure
         case .dict(let box):
+            try spend(key.extent.weight)
             if let found = box[key] { return found }
         case .list(let box), .tuple(let box):
             if let at = position(key, count: box.items.count) { return box.items[at] }

@@ -58,7 +58,9 @@ extension Evaluator {
     ) throws(TemplateFailure) -> TemplateValue {
         var result: [DictBox.Entry] = []
         for entry in entries {
-            result.append((try evaluate(entry.key, in: scope), try evaluate(entry.value, in: scope)))
+            let key = try evaluate(entry.key, in: scope)
+            try spend(key.extent.weight)
+            result.append((key, try evaluate(entry.value, in: scope)))
         }
         return .dict(try DictBox(result))
     }

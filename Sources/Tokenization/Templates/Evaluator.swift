@@ -269,6 +269,7 @@ extension Evaluator {
     private func run(
         _ loop: TemplateStatement.ForLoop, over iterable: TemplateValue, depth0: Int, in scope: TemplateScope
     ) throws(TemplateFailure) -> Flow {
+        try spend((iterable.length ?? 0) >> 3)
         let items = loop.test == nil ? try iterable.iterator : try filtered(loop, try iterable.iterator, in: scope)
         let box = LoopBox(items, length: loop.test == nil ? iterable.length : nil, depth0: depth0)
         if loop.isRecursive {
@@ -282,6 +283,7 @@ extension Evaluator {
         defer { loops.removeLast() }
         var isFinished = false
         while let item = try box.advance() {
+            try spend(2)
             let inner = TemplateScope(parent: scope)
             inner.variables["loop"] = .loop(box)
             try assign(item, to: loop.target, in: inner)
@@ -298,7 +300,7 @@ extension Evaluator {
         _ loop: TemplateStatement.ForLoop, _ items: IteratorBox, in scope: TemplateScope
     ) throws(TemplateFailure) -> IteratorBox {
         guard let test = loop.test else { return items }
-        return try IteratorBox(depth: items.depth) { [unowned self] () throws(TemplateFailure) in
+        return try IteratorBox(over: items.extent) { [unowned self] () throws(TemplateFailure) in
             while let item = try items.next() {
                 let inner = TemplateScope(parent: scope)
                 try self.assign(item, to: loop.target, in: inner)

@@ -2,7 +2,7 @@
 enum TemplateFilter: String, CaseIterable {
     case abs, attr, batch, capitalize, center, count, d, dictsort, e, escape, first, float, forceescape, format
     case groupby, indent, int, items, join, last, length, list, lower, map, max, min, reject, rejectattr, replace
-    case reverse, round, safe, select, selectattr, slice, sort, string, striptags, sum, title, tojson, trim, truncate
+    case reverse, round, safe, select, selectattr, slice, sort, string, sum, title, tojson, trim, truncate
     case unique, upper, urlencode, wordcount
     case fallback = "default"
 }
@@ -34,7 +34,7 @@ extension Evaluator {
         let result: TemplateValue? =
             switch filter {
             case .capitalize, .center, .e, .escape, .forceescape, .format, .indent, .lower, .replace, .safe, .string,
-                .striptags, .title, .trim, .truncate, .upper, .urlencode, .wordcount:
+                .title, .trim, .truncate, .upper, .urlencode, .wordcount:
                 try textFilter(filter, value, call)
             case .abs, .float, .int, .round: try numberFilter(filter, value, call)
             case .map, .select, .reject, .selectattr, .rejectattr: try lazyFilter(filter, value, call)

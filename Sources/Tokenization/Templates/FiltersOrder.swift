@@ -28,8 +28,7 @@ extension Evaluator {
     ) throws(TemplateFailure) -> [TemplateValue] {
         let comparison: Comparison = reverse?.isTrue == true ? .greater : .less
         return try pairs.sortedStably { (a, b) throws(TemplateFailure) in
-            try spend(1)
-            return try comparison.holds(a.key, b.key)
+            try ordered(comparison, a.key, b.key)
         }.map(\.value)
     }
 
@@ -66,8 +65,9 @@ extension Evaluator {
             let source = try value.iterator
             return { () throws(TemplateFailure) in
                 while let item = try source.next() {
-                    try self.spend(1)
-                    let key = try DictKey.required(try self.folded(try path.value(of: item, self), bound[0]))
+                    let value = try self.folded(try path.value(of: item, self), bound[0])
+                    try self.spend(value.extent.weight)
+                    let key = try DictKey.required(value)
                     if seen.insert(key).inserted { return item }
                 }
                 return nil
@@ -83,7 +83,7 @@ extension Evaluator {
         var best: (key: TemplateValue, value: TemplateValue)?
         for item in try counted(value) {
             let key = try folded(try path.value(of: item, self), bound[0])
-            if let current = best, try !comparison.holds(key, current.key) { continue }
+            if let current = best, try !ordered(comparison, key, current.key) { continue }
             best = (key, item)
         }
         return best?.value ?? .undefined(.other("there is no smallest or largest item, the sequence is empty"))
@@ -110,7 +110,7 @@ extension Evaluator {
         var groups: [(key: TemplateValue, items: [TemplateValue])] = []
         for pair in try sorted(pairs, reverse: nil) {
             guard case .tuple(let box) = pair else { continue }
-            if let last = groups.last, last.key.equals(box.items[0]) {
+            if let last = groups.last, try ordered(.equal, last.key, box.items[0]) {
                 groups[groups.count - 1].items.append(box.items[1])
             } else {
                 groups.append((box.items[0], [box.items[1]]))

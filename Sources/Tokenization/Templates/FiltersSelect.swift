@@ -17,7 +17,7 @@ extension Evaluator {
         var pull: IteratorBox.Pull?
         var isStarted = false
         return .iterator(
-            try IteratorBox(depth: value.depth) { () throws(TemplateFailure) in
+            try IteratorBox(over: value.extent) { () throws(TemplateFailure) in
                 if !isStarted {
                     isStarted = true
                     pull = try make()

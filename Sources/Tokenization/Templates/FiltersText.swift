@@ -26,7 +26,6 @@ extension Evaluator {
             if case .markup = value { return value }
             return .markup(text.htmlEscaped)
         case .forceescape: return .markup(text.htmlEscaped)
-        case .striptags: return .string(text.withoutTags)
         case .urlencode: return try urlEncoded(value)
         case .wordcount: return .integer(text.wordCount)
         default: return nil
@@ -186,21 +185,6 @@ extension String {
             isInside = isWord
         }
         return count
-    }
-
-    /// Without comments and tags, and with white space collapsed.
-    fileprivate var withoutTags: String {
-        var text = self
-        for (open, close) in [("<!--", "-->"), ("<", ">")] {
-            while let start = text.occurrences(of: open, limit: 1).first {
-                let bytes = Array(text.utf8)
-                let rest = String(decoding: bytes[start...], as: UTF8.self)
-                guard let end = rest.occurrences(of: close, limit: 1).first else { break }
-                let after = bytes[(start + end + close.utf8.count)...]
-                text = String(decoding: bytes[..<start] + after, as: UTF8.self)
-            }
-        }
-        return text.words().joined(" ")
     }
 
     fileprivate func urlQuoted(keepsSlash: Bool) -> String {

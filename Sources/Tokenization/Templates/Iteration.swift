@@ -2,11 +2,12 @@
 final class IteratorBox {
     typealias Pull = () throws(TemplateFailure) -> TemplateValue?
 
-    let depth: Int
+    let extent: ValueExtent
     private let pull: Pull
 
-    init(depth inner: Int, _ pull: @escaping Pull) throws(TemplateFailure) {
-        depth = try nestingDepth(over: inner)
+    /// - Parameter source: what the items are taken from.
+    init(over source: ValueExtent, _ pull: @escaping Pull) throws(TemplateFailure) {
+        extent = try ValueExtent(over: CollectionOfOne(source))
         self.pull = pull
     }
 
@@ -51,7 +52,7 @@ extension TemplateValue {
             if case .iterator(let box) = self { return box }
             guard let items = try knownItems else { throw notIterable }
             var position = 0
-            return try IteratorBox(depth: depth) {
+            return try IteratorBox(over: extent) {
                 guard position < items.count else { return nil }
                 position += 1
                 return items[position - 1]

@@ -45,7 +45,7 @@ extension Evaluator {
             guard arguments.named.isEmpty, 1...2 ~= arguments.positional.count else {
                 throw .evaluation("get takes a key and perhaps a default")
             }
-            _ = try DictKey.required(arguments.positional[0])
+            try requireKey(arguments.positional[0])
             return box[arguments.positional[0]] ?? (arguments.positional.count == 2 ? arguments.positional[1] : .none)
         }
         _ = try arguments.bound(to: [], of: method.rawValue)
@@ -60,7 +60,7 @@ extension Evaluator {
     private func listMethod(
         _ method: ListMethod, _ receiver: TemplateValue, _ box: ListBox, _ arguments: CallValues
     ) throws(TemplateFailure) -> TemplateValue {
-        try spend(box.items.count)
+        try spend(box.extent.weight)
         if method == .copy { return receiver }
         guard let item = arguments.positional.first, arguments.named.isEmpty else {
             throw .evaluation("\(method.rawValue) needs an item to look for")
@@ -81,6 +81,7 @@ extension Evaluator {
             guard !values.isEmpty else { throw .evaluation("cycle needs at least one value") }
             return values[box.index0 % values.count]
         }
+        try spend(values.reduce(0) { $0 + $1.extent.weight })
         let isSame = box.lastChanged.map { last in
             last.count == values.count && zip(last, values).allSatisfy { $0.equals($1) }
         }

@@ -64,9 +64,17 @@ extension Evaluator {
         case .isIn: return try contains(right, left)
         case .isNotIn: return try !contains(right, left)
         default:
-            if let a = left.text, let b = right.text, a.utf8.count == b.utf8.count { try charge(bytes: a.utf8.count) }
-            return try comparison.holds(left, right)
+            return try ordered(comparison, left, right)
         }
+    }
+
+    /// A comparison that is paid for.
+    func ordered(
+        _ comparison: Comparison, _ left: TemplateValue, _ right: TemplateValue
+    ) throws(TemplateFailure) -> Bool {
+        if let a = left.text, let b = right.text { try charge(bytes: min(a.utf8.count, b.utf8.count)) }
+        try spend(min(left.extent.weight, right.extent.weight))
+        return try comparison.holds(left, right)
     }
 
     /// `item in container`.
@@ -80,23 +88,30 @@ extension Evaluator {
             try charge(bytes: text.utf8.count)
             return part.isEmpty || !text.occurrences(of: part, limit: 1).isEmpty
         case .dict(let box):
-            _ = try DictKey.required(item)
+            try requireKey(item)
             return box[item] != nil
         case .view(let view) where view.part == .keys:
-            _ = try DictKey.required(item)
+            try requireKey(item)
             return view.dict[item] != nil
         case .iterator(let box):
             while let candidate = try box.next() {
-                if candidate.equals(item) { return true }
+                if try ordered(.equal, candidate, item) { return true }
             }
             return false
         default:
+            try spend((container.length ?? 0) >> 3)
             guard let items = try container.knownItems else {
                 throw .evaluation("a value of type \(container.typeName) cannot be searched with in")
             }
-            try spend(items.count)
-            return items.contains { $0.equals(item) }
+            for candidate in items where try ordered(.equal, candidate, item) { return true }
+            return false
         }
+    }
+
+    /// Makes sure that a value can be the key of a dict, and pays for looking it up.
+    func requireKey(_ value: TemplateValue) throws(TemplateFailure) {
+        try spend(value.extent.weight)
+        _ = try DictKey.required(value)
     }
 }
 
@@ -115,7 +130,7 @@ extension TemplateValue {
             guard a.entries.count == b.entries.count else { return false }
             return a.entries.allSatisfy { entry in b[entry.key].map { $0.equals(entry.value) } ?? false }
         case (.range(let a), .range(let b)):
-            return a.count == b.count && (0..<a.count).allSatisfy { a[$0] == b[$0] }
+            return a.count == b.count && (a.count == 0 || a.start == b.start) && (a.count < 2 || a.step == b.step)
         default:
             if let a = text, let b = other.text { return a.isExactly(b) }
             return isSame(as: other)

@@ -94,36 +94,35 @@ extension String {
 extension String {
     /// The byte offsets at which `part` occurs, from the left, without overlap, at most `limit`.
     func occurrences(of part: String, limit: Int = .max) -> [Int] {
-        let (text, pattern) = (Array(utf8), Array(part.utf8))
-        guard let first = pattern.first, limit > 0, text.count >= pattern.count else { return [] }
-        var found: [Int] = []
-        var at = 0
-        while at <= text.count - pattern.count {
-            if text[at] == first, text[at..<at + pattern.count].elementsEqual(pattern) {
-                found.append(at)
-                if found.count == limit { break }
-                at += pattern.count
-            } else {
-                at += 1
-            }
-        }
-        return found
+        Self.occurrences(of: Array(part.utf8), in: Array(utf8), limit: limit)
     }
 
     /// The same from the right, in descending order.
     func occurrencesFromRight(of part: String, limit: Int = .max) -> [Int] {
-        let (text, pattern) = (Array(utf8), Array(part.utf8))
-        guard let first = pattern.first, limit > 0, text.count >= pattern.count else { return [] }
+        let (text, pattern) = (Array(utf8.reversed()), Array(part.utf8.reversed()))
+        return Self.occurrences(of: pattern, in: text, limit: limit).map { text.count - $0 - pattern.count }
+    }
+
+    /// Knuth, Morris and Pratt's search, which takes linear time whatever the texts.
+    private static func occurrences(of pattern: [UInt8], in text: [UInt8], limit: Int) -> [Int] {
+        guard !pattern.isEmpty, limit > 0, pattern.count <= text.count else { return [] }
+        // The length of the longest proper prefix of the pattern that ends at each of its positions.
+        var borders = Array(repeating: 0, count: pattern.count)
+        var border = 0
+        for at in pattern.indices.dropFirst() {
+            while border > 0, pattern[at] != pattern[border] { border = borders[border - 1] }
+            if pattern[at] == pattern[border] { border += 1 }
+            borders[at] = border
+        }
         var found: [Int] = []
-        var at = text.count - pattern.count
-        while at >= 0 {
-            if text[at] == first, text[at..<at + pattern.count].elementsEqual(pattern) {
-                found.append(at)
-                if found.count == limit { break }
-                at -= pattern.count
-            } else {
-                at -= 1
-            }
+        var matched = 0
+        for at in text.indices {
+            while matched > 0, text[at] != pattern[matched] { matched = borders[matched - 1] }
+            if text[at] == pattern[matched] { matched += 1 }
+            guard matched == pattern.count else { continue }
+            found.append(at + 1 - matched)
+            if found.count == limit { break }
+            matched = 0
         }
         return found
     }

@@ -28,22 +28,40 @@ final class ListBox {
     let items: [TemplateValue]
     /// Names of the items of a named tuple, as `groupby` makes them.
     let names: [String]
-    let depth: Int
+    let extent: ValueExtent
 
     init(_ items: [TemplateValue], names: [String] = []) throws(TemplateFailure) {
         self.items = items
         self.names = names
-        depth = try nestingDepth(over: items.lazy.map(\.depth).max())
+        extent = try ValueExtent(over: items.lazy.map(\.extent))
     }
 }
 
-/// The depth of a value that holds others.
-func nestingDepth(over inner: Int?) throws(TemplateFailure) -> Int {
-    let depth = 1 + (inner ?? 0)
-    guard depth <= TemplateLimits.valueDepth else {
-        throw .limit("values are nested more than \(TemplateLimits.valueDepth) deep")
+/// How large a value is if it is walked: how deep, and how many items in all. Both are bounded when the value is made,
+/// so that printing, comparing and freeing it can neither overflow the stack nor take forever.
+struct ValueExtent {
+    var depth = 0
+    var weight = 1
+
+    static let single = ValueExtent()
+}
+
+extension ValueExtent {
+    /// The extent of a value that holds others.
+    init(over parts: some Sequence<ValueExtent>) throws(TemplateFailure) {
+        var (depth, weight) = (0, 1)
+        for part in parts {
+            depth = max(depth, part.depth)
+            weight += part.weight
+        }
+        guard depth < TemplateLimits.valueDepth else {
+            throw .limit("values are nested more than \(TemplateLimits.valueDepth) deep")
+        }
+        guard weight <= TemplateLimits.valueWeight else {
+            throw .limit("a value holds more than \(TemplateLimits.valueWeight) items")
+        }
+        self.init(depth: depth + 1, weight: weight)
     }
-    return depth
 }
 
 /// The entries of a dict in their order.
@@ -51,13 +69,13 @@ final class DictBox {
     typealias Entry = (key: TemplateValue, value: TemplateValue)
 
     private(set) var entries: [Entry] = []
-    let depth: Int
+    let extent: ValueExtent
     private var index: [DictKey: Int] = [:]
     private static let searchLimit = 8
 
     /// Makes a dict of entries; a later value replaces an earlier one of the same key.
     init(_ list: [Entry]) throws(TemplateFailure) {
-        depth = try nestingDepth(over: list.lazy.map { max($0.key.depth, $0.value.depth) }.max())
+        extent = try ValueExtent(over: list.lazy.flatMap { [$0.key.extent, $0.value.extent] })
         for entry in list {
             let key = try DictKey.required(entry.key)
             if let at = index[key] {
@@ -71,7 +89,7 @@ final class DictBox {
 
     /// Makes a dict of entries whose keys are known to be different strings; small ones need no index.
     init(unique entries: [Entry]) throws(TemplateFailure) {
-        depth = try nestingDepth(over: entries.lazy.map(\.value.depth).max())
+        extent = try ValueExtent(over: entries.lazy.map(\.value.extent))
         self.entries = entries
         guard entries.count > Self.searchLimit else { return }
         for (at, entry) in entries.enumerated() {
@@ -193,16 +211,16 @@ final class CallableBox {
     }
 
     let kind: Kind
-    let depth: Int
+    let extent: ValueExtent
     /// Whether a joiner has been called before.
     var wasCalled = false
 
     init(_ kind: Kind) throws(TemplateFailure) {
         self.kind = kind
         if case .method(_, let receiver) = kind {
-            depth = try nestingDepth(over: receiver.depth)
+            extent = try ValueExtent(over: CollectionOfOne(receiver.extent))
         } else {
-            depth = 0
+            extent = .single
         }
     }
 }

@@ -1,9 +1,9 @@
 /// What one rendering may cost. A template comes from a stranger's file and must not hang or exhaust the machine.
 struct TemplateLimits {
     /// Expressions, statements and loop turns; strings count one step per 64 bytes made or searched.
-    var steps = 10_000_000
+    var steps = 3_000_000
     /// The longest output or intermediate string, in bytes.
-    var stringBytes = 64 << 20
+    var stringBytes = 16 << 20
     /// Nesting of expressions, blocks and macro calls while rendering.
     var evaluationDepth = 600
     /// The longest template source, in bytes.
@@ -14,6 +14,8 @@ struct TemplateLimits {
     static let blockDepth = 60
     /// Nesting of lists, tuples, dicts and iterators.
     static let valueDepth = 600
+    /// Items in a value if it were written out, also where the same list stands in many places.
+    static let valueWeight = 1_000_000
     /// The longest `range`, as in Jinja's sandbox.
     static let rangeCount = 100_000
 }

@@ -52,17 +52,17 @@ enum TemplateValue {
         }
     }
 
-    /// How deep values are nested in this one; bounded, so that walking them cannot overflow the stack.
-    var depth: Int {
+    /// How large the value is.
+    var extent: ValueExtent {
         switch self {
-        case .list(let box), .tuple(let box): box.depth
-        case .dict(let box): box.depth
-        case .view(let view): view.dict.depth
-        case .iterator(let box): box.depth
-        case .loop(let box): box.iterator.depth + 1
-        case .cycler(let box): box.items.depth
-        case .callable(let box): box.depth
-        default: 0
+        case .list(let box), .tuple(let box): box.extent
+        case .dict(let box): box.extent
+        case .view(let view): view.dict.extent
+        case .iterator(let box): box.extent
+        case .loop(let box): box.iterator.extent
+        case .cycler(let box): box.items.extent
+        case .callable(let box): box.extent
+        default: .single
         }
     }
 

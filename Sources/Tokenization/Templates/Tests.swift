@@ -44,7 +44,7 @@ extension Evaluator {
         case .odd: return try remainder(value, by: .integer(2)).equals(.integer(1))
         case .even: return try remainder(value, by: .integer(2)).equals(.integer(0))
         case .filter, .test:
-            _ = try DictKey.required(value)
+            try requireKey(value)
             guard let name = value.text else { return false }
             return test == .filter ? TemplateFilter(rawValue: name) != nil : TemplateTest(rawValue: name) != nil
         case .lower: return try value.printed.isAllCased(upper: false)
