@@ -20,20 +20,24 @@ MARTLET_INLINE void philox(uint64_t key, uint64_t stream, uint64_t counter, uint
     out[3] = c3;
 }
 
-// A row's counters start at row * 2^32 / 4 elements: rows of up to 2^34 columns never overlap.
+// A row's counters start at row * 2^32: rows of up to 2^34 columns never overlap.
 KERNEL(dropout,
-       (int64_t rows, int64_t columns, uint64_t key, uint64_t stream, int64_t first_row, float rate, const float *x,
-        float *y),
-       (rows, columns, key, stream, first_row, rate, x, y)) {
+       (int64_t rows, int64_t first_column, int64_t columns, uint64_t key, uint64_t stream, int64_t first_row, float rate,
+        float *x),
+       (rows, first_column, columns, key, stream, first_row, rate, x)) {
     const float keep = 1.0f / (1.0f - rate);
     const uint32_t threshold = (uint32_t)((double)rate * 4294967296.0);
-    for (int64_t r = 0; r < rows; r++, x += columns, y += columns) {
+    const int64_t end = first_column + columns;
+    for (int64_t r = 0; r < rows; r++, x += columns) {
         uint64_t base = (uint64_t)(first_row + r) << 32;
-        for (int64_t block = 0; block * 4 < columns; block++) {
+        for (int64_t block = first_column / 4; block * 4 < end; block++) {
             uint32_t random[4];
             philox(key, stream, base + (uint64_t)block, random);
-            for (int64_t j = 0; j < 4 && block * 4 + j < columns; j++)
-                y[block * 4 + j] = random[j] < threshold ? 0.0f : x[block * 4 + j] * keep;
+            for (int64_t j = 0; j < 4; j++) {
+                int64_t c = block * 4 + j;
+                if (c < first_column || c >= end) continue;
+                x[c - first_column] = random[j] < threshold ? 0.0f : x[c - first_column] * keep;
+            }
         }
     }
 }

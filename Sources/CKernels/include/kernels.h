@@ -87,10 +87,11 @@ DECLARE_KERNEL(adamw, (int64_t count, const struct martlet_adamw *settings, cons
 
 // --- dropout.c ---------------------------------------------------------------------------------------------------
 
-// y[r, c] = x[r, c] / (1 - rate) or 0, with Philox4x32-10 (Salmon et al., 2011) counting (row key, column / 4):
-// the decision of an element depends on key, stream and (first_row + r, c) only. y may be x.
-DECLARE_KERNEL(dropout, (int64_t rows, int64_t columns, uint64_t key, uint64_t stream, int64_t first_row, float rate,
-                         const float *x, float *y));
+// Columns [first_column, first_column + columns) of rows [first_row, …) of a mask, applied in place:
+// x <- x / (1 - rate) or 0, with Philox4x32-10 (Salmon et al., 2011) counting (row, column / 4). The decision of an
+// element depends on key, stream, row and column only. x: [rows, columns].
+DECLARE_KERNEL(dropout, (int64_t rows, int64_t first_column, int64_t columns, uint64_t key, uint64_t stream,
+                         int64_t first_row, float rate, float *x));
 // out[i] = uniform in [0, 1) number `first + i` of the stream, 24 bits each.
 DECLARE_KERNEL(philox_uniform, (int64_t count, uint64_t key, uint64_t stream, int64_t first, float *out));
 
