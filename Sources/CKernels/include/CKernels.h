@@ -1,1 +1,3 @@
-// placeholder
+// CKernels.h: everything that Swift sees.
+#include "dispatch.h"
+#include "expand.h"
