@@ -1,4 +1,4 @@
-public import TensorCore
+import TensorCore
 
 extension Graph {
     /// Runs a segment without saving anything inside it; the backward pass runs it again. Trades time for memory and

@@ -1,5 +1,5 @@
 public import Autograd
-public import TensorCore
+import TensorCore
 
 /// Causal self-attention with grouped heads and rotary positions.
 public struct SelfAttention {

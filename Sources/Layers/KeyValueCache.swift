@@ -1,4 +1,4 @@
-package import TensorCore
+import TensorCore
 
 /// Keys and values of the tokens that a generation has seen, for one sequence.
 public final class KeyValueCache {

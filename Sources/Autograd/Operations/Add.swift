@@ -1,4 +1,4 @@
-public import TensorCore
+import TensorCore
 
 extension Graph {
     /// `a + b`, in float32: the residual stream. Derivative: both get the gradient as it is.

@@ -1,5 +1,5 @@
 import CKernels
-public import TensorCore
+import TensorCore
 
 /// What an attention operation computes, apart from its inputs.
 public struct AttentionOptions: Sendable {

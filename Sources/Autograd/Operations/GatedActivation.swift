@@ -1,5 +1,5 @@
 import CKernels
-public import TensorCore
+import TensorCore
 
 extension Graph {
     /// `silu(gate) · up`, the inside of a SwiGLU block (Shazeer, 2020).

@@ -1,5 +1,5 @@
 import CKernels
-public import TensorCore
+import TensorCore
 
 extension Graph {
     /// Root-mean-square normalisation of every row (Zhang & Sennrich, 2019): `y = x / √(mean(x²) + epsilon) · weight`.

@@ -2,6 +2,7 @@
 #ifndef MARTLET_CKERNELS_H
 #define MARTLET_CKERNELS_H
 
+#include "expand.h"
 #include "kernels.h"
 #include "system.h"
 #include "variants.h"
