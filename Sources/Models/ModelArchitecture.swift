@@ -3,7 +3,7 @@ public import Foundation
 public import TensorCore
 
 /// A family of models: how its configuration is read and its network built. One file in `Architectures/` each.
-public protocol ModelArchitecture {
+public protocol ModelArchitecture: SendableMetatype {
     /// Values of `model_type` in `config.json` that this family reads.
     static var modelTypes: [String] { get }
     /// Values of `general.architecture` in GGUF files that this family reads.
