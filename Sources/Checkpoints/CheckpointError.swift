@@ -52,6 +52,8 @@ public enum CheckpointError: Error, Sendable, Hashable, CustomStringConvertible 
 }
 
 /// Runs `body`, giving a system error its place among the checkpoint errors.
-func reportingFiles<Result>(_ body: () throws(FileError) -> Result) throws(CheckpointError) -> Result {
+func reportingFiles<Result>(
+    _ body: @autoclosure () throws(FileError) -> Result
+) throws(CheckpointError) -> Result {
     do { return try body() } catch { throw .file(error) }
 }

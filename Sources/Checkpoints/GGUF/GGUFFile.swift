@@ -27,7 +27,7 @@ public struct GGUFFile: TensorSource {
 
     /// Opens the file at `path` and checks everything that stands before its data.
     public init(path: String) throws(CheckpointError) {
-        let file = try reportingFiles { () throws(FileError) in try MappedFile(path: path) }
+        let file = try reportingFiles(try MappedFile(path: path))
         try self.init(bytes: MappedBytes(file), path: path)
     }
 

@@ -21,7 +21,7 @@ public struct SafetensorsFile: TensorSource {
 
     /// Opens the file at `path` and checks everything its header claims.
     public init(path: String) throws(CheckpointError) {
-        let file = try reportingFiles { () throws(FileError) in try MappedFile(path: path) }
+        let file = try reportingFiles(try MappedFile(path: path))
         try self.init(bytes: MappedBytes(file), path: path)
     }
 

@@ -37,7 +37,7 @@ public struct ShardedSafetensors: TensorSource {
     }
 
     private init(folder: URL, index: URL) throws(CheckpointError) {
-        let text = try reportingFiles { () throws(FileError) in MappedBytes(try MappedFile(path: index.path)) }
+        let text = try reportingFiles(MappedBytes(try MappedFile(path: index.path)))
         let shards: [String: String]
         do {
             shards = try text.withUnsafeBytes { (json) throws(ShardProblem) in try ShardIndex(json: json).shards }
