@@ -1,4 +1,5 @@
-public import Checkpoints
+import Autograd
+import Checkpoints
 public import Foundation
 public import Layers
 public import TensorCore
