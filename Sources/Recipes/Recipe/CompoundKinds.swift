@@ -12,15 +12,15 @@ extension ValueKind {
             write: { $0.map(kind.write) ?? .scalar("null", isPlain: true) })
     }
 
-    /// A list; `plural` names its elements, `minimum` how many it has at least.
+    /// A list; `plural` names its elements, `isEmptyAllowed` whether there may be none.
     static func list<Element>(
-        _ plural: String, of kind: ValueKind<Element>, minimum: Int = 0
+        _ plural: String, of kind: ValueKind<Element>, isEmptyAllowed: Bool = true
     ) -> ValueKind<[Element]> where Value == [Element] {
-        let type = minimum == 0 ? "a list of \(plural)" : "a list of at least \(minimum) of \(plural)"
+        let type = isEmptyAllowed ? "a list of \(plural)" : "a list of one or more \(plural)"
         return ValueKind<[Element]>(
             type: type,
             read: { node, key, reader in
-                guard case .list(let items) = node.content, items.count >= minimum else {
+                guard case .list(let items) = node.content, isEmptyAllowed || !items.isEmpty else {
                     reader.refuse(node, key, expected: type, hint: listHint(node, key))
                     return nil
                 }
@@ -34,7 +34,7 @@ extension ValueKind {
 
     private static func listHint(_ node: RecipeNode, _ key: String) -> String? {
         switch node.content {
-        case .list: "it is empty"
+        case .list: nil
         case .mapping: "put a dash (-) before its first key"
         case .scalar: node.isNull ? "give a value or remove the key" : "put it in brackets: [ ]"
         }
@@ -97,7 +97,7 @@ extension ValueKind<Recipe.Training.Betas> {
 extension ValueKind<[Recipe.Output.Form]> {
     /// At least one form, none twice.
     static let forms: Self = {
-        let list = Self.list("adapter and merged", of: .choice(), minimum: 1)
+        let list = Self.list("of adapter and merged", of: .choice(), isEmptyAllowed: false)
         return ValueKind(
             type: list.type,
             read: { node, key, reader in

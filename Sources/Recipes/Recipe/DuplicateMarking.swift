@@ -13,7 +13,8 @@ enum DuplicateMarking {
     /// The root of the only document in `text`; an empty plain scalar when there is none.
     static func root(of text: String) throws -> Node {
         var scalars = Array(text.unicodeScalars)
-        for attempt in 0... {
+        var attempt: UInt32 = 0
+        while true {
             var current = String.UnicodeScalarView()
             current.append(contentsOf: scalars)
             do {
@@ -21,15 +22,15 @@ enum DuplicateMarking {
             } catch YamlError.duplicatedKeysInMapping(let keys, let context) {
                 let key = keys.first?.unicodeScalars.first
                 guard attempt < attempts, let key, let at = offset(of: key, at: context.mark, in: scalars),
-                    let mark = Unicode.Scalar(base + UInt32(attempt) * width + key.value)
+                    let mark = Unicode.Scalar(base + attempt * width + key.value)
                 else {
                     let names = keys.map(unmarked)
                     throw YamlError.duplicatedKeysInMapping(duplicates: names, context: context)
                 }
                 scalars[at] = mark
+                attempt += 1
             }
         }
-        return Node("", .implicit, .plain)
     }
 
     /// The key as it was written.

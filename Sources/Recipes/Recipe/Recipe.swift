@@ -20,11 +20,10 @@ public struct Recipe: Sendable {
     /// Where results go.
     public var output: Output
 
-    /// The keys that the recipe or the command line gave itself, such as `adapter.rank`; defaults are not among them.
-    ///
-    /// With `adapter.path`, rank, alpha and targets come from the adapter's file, and only a key that was stated can
-    /// disagree with it.
-    public internal(set) var statedKeys: Set<String> = []
+    /// The file it was read from; empty for a recipe made in code.
+    var file = ""
+    /// Where each key that the file or the command line gave was written.
+    var places: [String: RecipePlace] = [:]
 
     /// A recipe with every default, for the given base, training files and run folder.
     public init(model: Model, data: Data, output: Output) {
@@ -33,8 +32,21 @@ public struct Recipe: Sendable {
         self.output = output
     }
 
-    /// Whether the recipe or the command line gave this key (`section.key`) itself, in whatever value.
-    public func states(_ key: String) -> Bool { statedKeys.contains(key) }
+    /// Whether the file or the command line gave this key (`adapter.rank`, `data.train.0.path`) itself; a default is
+    /// not stated.
+    ///
+    /// With `adapter.path`, rank, alpha and targets come from the adapter's file, and only a key that was stated can
+    /// disagree with it.
+    public func states(_ key: String) -> Bool { places[key] != nil }
+
+    /// A problem with the value of a key that shows only later, when the model or the data is known; its place is where
+    /// the key or the nearest section above it was written.
+    public func problem(with key: String, _ message: String, hint: String? = nil) -> RecipeProblem {
+        var known = key[...]
+        while places[String(known)] == nil, let dot = known.lastIndex(of: ".") { known = known[..<dot] }
+        let place = places[String(known)] ?? RecipePlace(file: file, line: nil, column: nil)
+        return RecipeProblem(place, key: key, message, hint: hint)
+    }
 }
 
 extension Recipe: Equatable {

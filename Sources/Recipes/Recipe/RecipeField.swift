@@ -3,6 +3,8 @@ struct RecipeField<Owner: Sendable>: Sendable {
     let name: String
     /// Whether the section makes no sense without it.
     let isRequired: Bool
+    /// Whether it is a section, which is read even when it is not there.
+    let isSection: Bool
     /// The other key of a pair of which a recipe gives one; such a key is written only while it holds.
     let alternative: String?
     let read: @Sendable (RecipeNode, String, inout Owner, inout RecipeReader) -> Void
@@ -16,7 +18,7 @@ struct RecipeField<Owner: Sendable>: Sendable {
         required: Bool = false, insteadOf alternative: String? = nil, _ summary: String
     ) -> RecipeField {
         RecipeField(
-            name: name, isRequired: required, alternative: alternative,
+            name: name, isRequired: required, isSection: false, alternative: alternative,
             read: { node, key, owner, reader in
                 if let value = kind.read(node, key, &reader) { owner[keyPath: property] = value }
             },
@@ -34,8 +36,10 @@ struct RecipeField<Owner: Sendable>: Sendable {
         _ fields: @escaping @Sendable () -> [RecipeField<Value>]
     ) -> RecipeField {
         RecipeField(
-            name: name, isRequired: false, alternative: nil,
-            read: { node, key, owner, reader in reader.section(node, key, fields(), into: &owner[keyPath: property]) },
+            name: name, isRequired: false, isSection: true, alternative: nil,
+            read: { node, key, owner, reader in
+                reader.section(node, key, fields(), into: &owner[keyPath: property])
+            },
             write: { .mapping(entries(fields(), of: $0[keyPath: property])) },
             keys: { path, owner in fields().flatMap { $0.keys("\(path)\(name).", owner[keyPath: property]) } })
     }
@@ -43,12 +47,13 @@ struct RecipeField<Owner: Sendable>: Sendable {
     /// A list of sections; `initial` holds the defaults of each.
     static func sections<Value>(
         _ name: String, _ property: any WritableKeyPath<Owner, [Value]> & Sendable, over initial: Value,
-        minimum: Int = 0, _ fields: @escaping @Sendable () -> [RecipeField<Value>], _ summary: String
+        isRequired: Bool = false, _ fields: @escaping @Sendable () -> [RecipeField<Value>], _ summary: String
     ) -> RecipeField {
-        let kind = ValueKind<[Value]>.list("files", of: .section(fields, over: initial), minimum: minimum)
-        let list = key(name, property, kind, required: minimum > 0, summary)
+        let kind = ValueKind<[Value]>.list("files", of: .section(fields, over: initial), isEmptyAllowed: !isRequired)
+        let list = key(name, property, kind, required: isRequired, summary)
         return RecipeField(
-            name: name, isRequired: list.isRequired, alternative: nil, read: list.read, write: list.write,
+            name: name, isRequired: list.isRequired, isSection: false, alternative: nil, read: list.read,
+            write: list.write,
             keys: { path, owner in
                 list.keys(path, owner) + fields().flatMap { $0.keys("\(path)\(name)[].", initial) }
             })

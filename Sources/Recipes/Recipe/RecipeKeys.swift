@@ -62,7 +62,7 @@ extension Recipe.Adapter {
 extension Recipe.Data {
     static let fields: [RecipeField<Self>] = [
         .sections(
-            "train", \.train, over: Recipe.Source(path: ""), minimum: 1, { Recipe.Source.fields },
+            "train", \.train, over: Recipe.Source(path: ""), isRequired: true, { Recipe.Source.fields },
             "The files to train on."),
         .sections(
             "validation", \.validation, over: Recipe.Source(path: ""), { Recipe.Source.fields },
@@ -70,7 +70,7 @@ extension Recipe.Data {
         .key("max_length", \.maxLength, .integer(2...1_048_576), "Longest example, in tokens."),
         .key("truncation", \.truncation, .choice(), "What happens to a longer example."),
         .key("packing", \.packing, .bool, "Whether short examples share a batch; attention never crosses over."),
-        .key("train_on", \.trainOn, .choice(), "Which tokens count in the loss: the assistant's, all, or the last answer."),
+        .key("train_on", \.trainOn, .choice(), "Which tokens count in the loss; last = those of the last answer."),
         .key("shuffle", \.shuffle, .bool, "Whether each epoch has its own order."),
         .key("on_error", \.onError, .choice(), "What happens to a record that cannot be used."),
     ]
@@ -141,7 +141,8 @@ extension Recipe.Evaluation {
             "every_steps", \.everySteps, .integer(0...1_000_000_000),
             "Optimiser steps between evaluations; 0 = at the end of each epoch."),
         .key("at_start", \.atStart, .bool, "Whether to evaluate before the first step."),
-        .key("best_metric", \.bestMetric, .choice(others: ["loss": "validation_loss", "eval_loss": "validation_loss"]),
+        .key(
+            "best_metric", \.bestMetric, .choice(others: ["loss": "validation_loss", "eval_loss": "validation_loss"]),
             "What decides which checkpoint is best."),
         .key(
             "early_stopping", \.earlyStopping, .integer(0...1_000_000),

@@ -5,6 +5,9 @@ struct RecipeNode: Sendable, Equatable {
         case scalar(String, isPlain: Bool)
         case list([RecipeNode])
         case mapping([Entry])
+
+        /// What an empty value and a section that is not there have in common.
+        static let missing = Content.scalar("", isPlain: true)
     }
 
     /// A key with its value; a mapping may hold the same key twice until it is read.
@@ -61,7 +64,7 @@ extension RecipeNode {
     /// What was found, for messages: `the text "abc"`, `1.5`, `a list`.
     var inWords: String {
         switch content {
-        case .list: return "a list"
+        case .list(let items): return items.isEmpty ? "an empty list" : "a list of \(items.count)"
         case .mapping: return "a mapping"
         case .scalar(let text, let isPlain):
             switch RecipeScalar(text, isPlain: isPlain) {

@@ -67,5 +67,5 @@ struct RecipeOverride {
 }
 
 extension RecipeNode {
-    fileprivate static let nothing = RecipeNode(content: .scalar("", isPlain: true), place: .commandLine)
+    fileprivate static let nothing = RecipeNode(content: .missing, place: .commandLine)
 }

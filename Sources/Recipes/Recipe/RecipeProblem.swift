@@ -37,7 +37,8 @@ public struct RecipeError: Error, Sendable, Equatable, CustomStringConvertible {
     /// Whether there is no such file, rather than a wrong one.
     public let isMissingFile: Bool
 
-    init(_ problems: [RecipeProblem], isMissingFile: Bool = false) {
+    /// All problems at once; `problems` is not empty.
+    public init(_ problems: [RecipeProblem], isMissingFile: Bool = false) {
         self.problems = problems
         self.isMissingFile = isMissingFile
     }

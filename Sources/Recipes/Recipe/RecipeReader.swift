@@ -1,7 +1,7 @@
 /// Collects what is wrong with a recipe while its sections are read.
 struct RecipeReader {
     private(set) var problems: [RecipeProblem] = []
-    private(set) var statedKeys: Set<String> = []
+    private(set) var places: [String: RecipePlace] = [:]
 
     mutating func report(_ place: RecipePlace, _ key: String, _ message: String, hint: String? = nil) {
         problems.append(RecipeProblem(place, key: key, message, hint: hint))
@@ -23,14 +23,16 @@ struct RecipeReader {
         case .scalar where node.isNull: break
         default:
             let names = fields.map(\.name)
-            let example = fields.first.map { "did you mean \(path)\($0.name)?" }
+            let example = key.isEmpty ? nil : fields.first.map { "did you mean \(path)\($0.name)?" }
             return refuse(node, key, expected: "a section with the keys \(names.inWords("and"))", hint: example)
         }
         settleAlternatives(&given, fields, path)
         for field in fields {
             if let entry = given.first(where: { $0.key == field.name }) {
-                statedKeys.insert(path + field.name)
+                places[path + field.name] = entry.value.place
                 field.read(entry.value, path + field.name, &owner, &self)
+            } else if field.isSection {
+                field.read(RecipeNode(content: .missing, place: node.place), path + field.name, &owner, &self)
             } else if field.isRequired {
                 report(node.place, path + field.name, "is missing", hint: "a recipe cannot do without it")
             }
@@ -60,7 +62,9 @@ struct RecipeReader {
             fields.compactMap { field in field.alternative.map { (field.name, $0) } }, uniquingKeysWith: { a, _ in a })
         given.removeAll { alternatives[$0.key] != nil && $0.value.isNull }
         for entry in given {
-            guard let name = alternatives[entry.key], let other = given.first(where: { $0.key == name }) else { continue }
+            guard let name = alternatives[entry.key], let other = given.first(where: { $0.key == name }) else {
+                continue
+            }
             let isOverride = entry.value.place == .commandLine
             if isOverride != (other.value.place == .commandLine) {
                 given.removeAll { $0.key == (isOverride ? name : entry.key) }
@@ -76,14 +80,15 @@ struct RecipeReader {
     private mutating func unknown(_ entry: RecipeNode.Entry, in section: String, siblings: [String]) {
         let path = section.isEmpty ? entry.key : "\(section).\(entry.key)"
         if case .mapping(let children) = entry.value.content {
-            let known = children.map { ($0, UnknownKey(path: "\(path).\($0.key)").recognised) }
-            if known.contains(where: { $0.1 != nil }) {
-                for (child, hint) in known {
-                    report(child.place, "\(path).\(child.key)", "unknown key", hint: hint ?? "no recipe has it")
+            let keys = children.map { ($0, UnknownKey(path: "\(path).\($0.key)")) }
+            if keys.contains(where: { $0.1.recognised != nil }) {
+                for (child, key) in keys {
+                    report(child.place, key.path, key.message, hint: key.recognised ?? "a recipe has nothing like it")
                 }
                 return
             }
         }
-        report(entry.place, path, "unknown key", hint: UnknownKey(path: path).hint(siblings: siblings))
+        let unknown = UnknownKey(path: path)
+        report(entry.place, path, unknown.message, hint: unknown.hint(siblings: siblings))
     }
 }

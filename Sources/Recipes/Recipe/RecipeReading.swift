@@ -23,7 +23,9 @@ extension Recipe {
             RecipePlace(file: file, line: line, column: column)
         }
         if root.isNull {
-            throw RecipeError([RecipeProblem(whole, key: "", "is empty", hint: "a recipe needs model.path and data.train")])
+            throw RecipeError([
+                RecipeProblem(whole, key: "", "is empty", hint: "a recipe needs model.path and data.train")
+            ])
         }
         var reader = RecipeReader()
         for override in overrides {
@@ -36,15 +38,18 @@ extension Recipe {
         self = Recipe.defaults(file: file)
         reader.section(root, "", Recipe.fields, into: &self)
         reader.requireTogether(self, at: root.place)
-        statedKeys = reader.statedKeys
+        places = reader.places
         if !reader.problems.isEmpty { throw RecipeError(reader.problems.inOrder()) }
     }
 
     /// Every default; the required keys are empty.
     static func defaults(file: String) -> Recipe {
         let name = file.split(separator: "/").last.map(String.init) ?? ""
-        let stem = name.split(separator: ".").first.map(String.init) ?? "recipe"
-        return Recipe(model: Model(path: ""), data: Data(train: []), output: Output(directory: "runs/\(stem)"))
+        let stem = name.lastIndex(of: ".").map { String(name[..<$0]) } ?? name
+        let run = stem.isEmpty ? "recipe" : stem
+        var recipe = Recipe(model: Model(path: ""), data: Data(train: []), output: Output(directory: "runs/\(run)"))
+        recipe.file = file
+        return recipe
     }
 
     private static func text(of path: String) throws(RecipeError) -> String {
@@ -76,7 +81,8 @@ extension Recipe {
 
 extension RecipeReader {
     mutating func add(_ problem: RecipeProblem) {
-        report(RecipePlace(file: problem.file, line: problem.line, column: problem.column), problem.key,
+        report(
+            RecipePlace(file: problem.file, line: problem.line, column: problem.column), problem.key,
             problem.message, hint: problem.hint)
     }
 

@@ -123,6 +123,9 @@ extension YamlError {
 
     fileprivate var inWords: String {
         switch self {
+        case .scanner(_, let problem, _, _) where problem.contains("nesting level"),
+            .parser(_, let problem, _, _) where problem.contains("nesting level"):
+            "nests more than \(RecipeText.maximumDepth) levels deep"
         case .scanner(let context, let problem, _, _), .parser(let context, let problem, _, _),
             .composer(let context, let problem, _, _):
             ([context?.text, problem].compactMap { $0 }).joined(separator: ": ")

@@ -6,7 +6,7 @@ extension ValueKind<Recipe.TargetModules> {
     static let targetModules: Self = {
         let groups = Recipe.TargetModules.Group.allCases.map(\.rawValue)
         let type = "\(groups.inWords("or")), a regular expression, or a list of module names"
-        let names = ValueKind<[String]>.modules(minimum: 1)
+        let names = ValueKind<[String]>.modules(isEmptyAllowed: false)
         return ValueKind(
             type: type,
             read: { node, key, reader in
@@ -40,7 +40,8 @@ extension ValueKind<Recipe.TargetModules> {
         }
         // A lone word has to match a module's whole name, which no module of a model has: a slip, not a pattern.
         if isName(text), !text.contains(".") {
-            let hint = nearest(to: text, in: groups).map { "did you mean \($0)?" } ?? "for a module name write [\(text)]"
+            let group = nearest(to: text, in: groups)
+            let hint = group.map { "did you mean \($0)?" } ?? "for a module name write [\(text)]"
             reader.report(node.place, key, "\(quoted(text)) is not a group", hint: hint)
             return nil
         }
@@ -50,7 +51,7 @@ extension ValueKind<Recipe.TargetModules> {
 
 extension ValueKind<[String]> {
     /// A list of module names and patterns.
-    static func modules(minimum: Int = 0) -> Self {
+    static func modules(isEmptyAllowed: Bool = true) -> Self {
         let element = ValueKind<String>(
             type: "a module name or a pattern",
             read: { node, key, reader in
@@ -65,7 +66,7 @@ extension ValueKind<[String]> {
                 return isName(text) || reader.isPattern(text, node, key) ? text : nil
             },
             write: { .scalar($0, isPlain: false) })
-        return .list("module names", of: element, minimum: minimum)
+        return .list("module names", of: element, isEmptyAllowed: isEmptyAllowed)
     }
 }
 

@@ -37,8 +37,8 @@ struct ValueKind<Value: Sendable>: Sendable {
 
 extension ValueKind<Int> {
     static func integer(_ range: ClosedRange<Int>) -> Self {
-        let bounds =
-            range.upperBound == .max ? "of \(range.lowerBound) or more" : "from \(range.lowerBound) to \(range.upperBound)"
+        let least = range.lowerBound
+        let bounds = range.upperBound == .max ? "of \(least) or more" : "from \(least) to \(range.upperBound)"
         return scalar("a whole number \(bounds)") { scalar in
             switch scalar {
             case .integer(let value?) where range.contains(value): .value(value)
@@ -52,12 +52,15 @@ extension ValueKind<Int> {
 }
 
 extension ValueKind<Double> {
-    /// A finite number that `accepts`; `bounds` says which, as in `a number above 0`.
+    /// A finite number that `accepts`, also in 32 bits; `bounds` says which, as in `a number above 0`.
     static func number(_ bounds: String, _ accepts: @escaping @Sendable (Double) -> Bool) -> Self {
-        scalar("a number \(bounds)") { scalar in
+        let fits: @Sendable (Double) -> Bool = { value in
+            Float(value).isFinite && accepts(value) && accepts(Double(Float(value)))
+        }
+        return scalar("a number \(bounds)") { scalar in
             switch scalar {
-            case .integer(let value?) where accepts(Double(value)): .value(Double(value))
-            case .number(let value) where value.isFinite && accepts(value): .value(value)
+            case .integer(let value?) where fits(Double(value)): .value(Double(value))
+            case .number(let value) where fits(value): .value(value)
             case .text(let text): .refused(hint: hintForNumber(text))
             default: .refused(hint: nil)
             }
