@@ -24,7 +24,7 @@ import Testing
         "a/r.yaml:5:9: adapter.rank: expected a whole number from 1 to 4096, found the text \"16\"; write it without",
         "a/r.yaml:6:3: adapter.rnak: unknown key; did you mean rank?",
         "a/r.yaml:7:3: adapter.rank: is given twice; its first place is on line 5",
-        "a/r.yaml:9:10: data.train: expected a list of one or more files, found the text \"x.jsonl\"; put it in",
+        "a/r.yaml:9:10: data.train: expected a list of one or more files, found the text \"x.jsonl\"; write it",
         "a/r.yaml:11:18: training.learning_rate: expected a number above 0, found the text \"1e-5x\"",
         "a/r.yaml:12:10: training.betas: expected a list of two numbers of 0 or more and below 1, found a list of 1",
         "a/r.yaml:13:1: learning_rate: unknown key; it belongs at training.learning_rate",

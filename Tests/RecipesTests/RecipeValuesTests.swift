@@ -111,3 +111,36 @@ func whatReachesNoModulesIsRefused(_ text: String, _ words: String) {
     #expect(found.count == 1)
     #expect(found.first?.description.contains(words) == true, "\(found)")
 }
+
+@Test func anAdapterToStartFromNeedsNothingElse() throws {
+    let recipe = try Recipe(
+        yaml: """
+            model:
+              path: /base
+            adapter:
+              method: lora
+              path: /base/lora
+            data:
+              train:
+                - path: /work/ids.jsonl
+                  format: tokens
+              shuffle: false
+              packing: false
+            training:
+              steps: 10
+              micro_batch_size: 2
+              gradient_accumulation_steps: 1
+              learning_rate: 1e-3
+              schedule: constant
+              warmup_ratio: 0
+              weight_decay: 0.01
+              max_grad_norm: 0
+              precision: float32
+            output:
+              directory: /work/run
+            """, file: "r.yaml")
+    #expect(recipe.adapter.path == "/base/lora" && !recipe.states("adapter.rank") && recipe.states("adapter.method"))
+    #expect(recipe.data.train == [.init(path: "/work/ids.jsonl", format: .tokens)])
+    #expect(recipe.training.warmup == .ratio(0) && recipe.training.maxGradNorm == 0)
+    #expect(recipe.training.schedule == .constant && recipe.training.precision == .float32)
+}

@@ -12,16 +12,18 @@ extension ValueKind {
             write: { $0.map(kind.write) ?? .scalar("null", isPlain: true) })
     }
 
-    /// A list; `plural` names its elements, `isEmptyAllowed` whether there may be none.
+    /// A list; `plural` names its elements, `isEmptyAllowed` whether there may be none, `form` how
+    /// to write them for someone who wrote no list.
     static func list<Element>(
-        _ plural: String, of kind: ValueKind<Element>, isEmptyAllowed: Bool = true
+        _ plural: String, of kind: ValueKind<Element>, isEmptyAllowed: Bool = true,
+        form: String = "put it in brackets: [ ]"
     ) -> ValueKind<[Element]> where Value == [Element] {
         let type = isEmptyAllowed ? "a list of \(plural)" : "a list of one or more \(plural)"
         return ValueKind<[Element]>(
             type: type,
             read: { node, key, reader in
                 guard case .list(let items) = node.content, isEmptyAllowed || !items.isEmpty else {
-                    reader.refuse(node, key, expected: type, hint: listHint(node, key))
+                    reader.refuse(node, key, expected: type, hint: listHint(node, form))
                     return nil
                 }
                 let values = items.enumerated().map { kind.read($1, "\(key).\($0)", &reader) }
@@ -32,11 +34,11 @@ extension ValueKind {
             })
     }
 
-    private static func listHint(_ node: RecipeNode, _ key: String) -> String? {
+    private static func listHint(_ node: RecipeNode, _ form: String) -> String? {
         switch node.content {
         case .list: nil
         case .mapping: "put a dash (-) before its first key"
-        case .scalar: node.isNull ? "give a value or remove the key" : "put it in brackets: [ ]"
+        case .scalar: node.isNull ? "give a value or remove the key" : form
         }
     }
 

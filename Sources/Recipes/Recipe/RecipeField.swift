@@ -49,7 +49,8 @@ struct RecipeField<Owner: Sendable>: Sendable {
         _ name: String, _ property: any WritableKeyPath<Owner, [Value]> & Sendable, over initial: Value,
         isRequired: Bool = false, _ fields: @escaping @Sendable () -> [RecipeField<Value>], _ summary: String
     ) -> RecipeField {
-        let kind = ValueKind<[Value]>.list("files", of: .section(fields, over: initial), isEmptyAllowed: !isRequired)
+        let kind = ValueKind<[Value]>.list(
+            "files", of: .section(fields, over: initial), isEmptyAllowed: !isRequired, form: "write it as - path: FILE")
         let list = key(name, property, kind, required: isRequired, summary)
         return RecipeField(
             name: name, isRequired: list.isRequired, isSection: false, alternative: nil, read: list.read,
