@@ -19,8 +19,11 @@ enum FileSystem {
         guard !path.isEmpty, path != "/", !isFolder(path) else { return }
         let parent = (path as NSString).deletingLastPathComponent
         try makeFolders(parent)
-        guard mkdir(path, 0o777) == 0 || (errno == EEXIST && isFolder(path)) else {
-            throw FileError(action: "create the folder", path: path, code: errno)
+        if mkdir(path, 0o777) != 0 {
+            let code = errno
+            // Another process may have made it meanwhile; a file of that name is in the way.
+            guard code == EEXIST else { throw FileError(action: "create the folder", path: path, code: code) }
+            guard isFolder(path) else { throw FileError(action: "create the folder", path: path, code: ENOTDIR) }
         }
         try synchronize(parent.isEmpty ? "." : parent)
     }

@@ -45,7 +45,12 @@ struct JSONScanner {
     private func failure(_ problem: JSONProblem) -> Failure { Failure(offset: offset, problem: problem) }
 
     private mutating func skipSpace() {
-        while offset < bytes.count, [0x20, 0x0A, 0x0D, 0x09].contains(bytes[offset]) { offset += 1 }
+        while offset < bytes.count {
+            switch bytes[offset] {
+            case 0x20, 0x0A, 0x0D, 0x09: offset += 1
+            default: return
+            }
+        }
     }
 
     /// The next byte that is not white space, without passing it.

@@ -8,7 +8,7 @@ import TensorCore
 /// only after `finish`; write it inside `AtomicFile` or `AtomicDirectory`, or use `write(to:tensors:metadata:_:)`.
 ///
 /// Not Sendable: one thread writes.
-public final class SafetensorsWriter {
+public final class SafetensorsWriter: TensorWriter {
     /// The file's path.
     public let path: String
     /// The declared tensors in the order of their data in the file.
@@ -97,12 +97,5 @@ public final class SafetensorsWriter {
             try body(writer)
             try writer.finish()
         }
-    }
-}
-
-extension SafetensorsWriter {
-    /// Appends numbers to a tensor of type F32, BF16 or F16, rounding to nearest even where needed.
-    public func append(_ values: [Float], to name: String) throws(CheckpointError) {
-        try values.withUnsafeBufferPointer { (buffer) throws(CheckpointError) in try append(buffer, to: name) }
     }
 }

@@ -7,7 +7,7 @@ import TensorCore
 /// Use it inside `AtomicDirectory.write`. Tensors may come in any order; nothing is kept in memory.
 ///
 /// Not Sendable: one thread writes.
-public final class ShardedSafetensorsWriter {
+public final class ShardedSafetensorsWriter: TensorWriter {
     /// The folder written to.
     public let folder: URL
     /// The names of the files, in order.

@@ -18,7 +18,12 @@ public struct MappedBytes: @unchecked Sendable {
 
     /// A copy of the given bytes on the heap, aligned to 64.
     public init(copying bytes: some Collection<UInt8>) {
-        self.init(count: bytes.count) { _ = $0.initializeMemory(as: UInt8.self, from: bytes) }
+        self.init(count: bytes.count) { target in
+            let copied: Void? = bytes.withContiguousStorageIfAvailable {
+                target.copyMemory(from: UnsafeRawBufferPointer($0))
+            }
+            if copied == nil { target.copyBytes(from: bytes) }
+        }
     }
 
     /// A heap buffer of `count` zero bytes, aligned to 64, that `fill` writes before anyone else sees it.
