@@ -52,7 +52,7 @@ let package = Package(
             "Recipes",
             [
                 "Training", "Models", "Layers", "Autograd", "TensorCore", "Checkpoints", "Datasets", "Tokenization",
-                .product(name: "Yams", package: "Yams"),
+                .product(name: "Yams", package: "Yams"), .product(name: "Crypto", package: "swift-crypto"),
             ]),
         .executableTarget(
             name: "martlet",
