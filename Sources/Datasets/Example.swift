@@ -18,11 +18,11 @@ public struct Conversation: Sendable, Equatable {
     public var messages: [Message]
     /// Indices of messages that carry `"train": false`: they are read, never trained.
     public var untrained: Set<Int>
-    /// Descriptions of the tools that the template shows to the model; `nil` if the record has none.
-    public var tools: [JSONValue]?
+    /// An array of the tools that the template shows to the model; `nil` if the record has none.
+    public var tools: JSONValue?
 
     /// A conversation; all assistant messages may be trained unless told otherwise.
-    public init(messages: [Message], untrained: Set<Int> = [], tools: [JSONValue]? = nil) {
+    public init(messages: [Message], untrained: Set<Int> = [], tools: JSONValue? = nil) {
         self.messages = messages
         self.untrained = untrained
         self.tools = tools
