@@ -28,11 +28,13 @@ enum TokenDecoder: Sendable {
     }
 
     /// What each token contributes to the text.
-    func bytes(of vocabulary: Vocabulary) -> TokenBytes {
+    ///
+    /// - Parameter spellings: Tokens that are written otherwise than they stand in the vocabulary.
+    func bytes(of vocabulary: Vocabulary, spellings: [TokenID: String]) -> TokenBytes {
         var bytes = TokenBytes()
         for id in 0..<vocabulary.size {
             bytes.append { storage in
-                guard let piece = vocabulary.piece(of: TokenID(id)) else { return }
+                guard let piece = spellings[TokenID(id)] ?? vocabulary.piece(of: TokenID(id)) else { return }
                 // A token with any character outside the alphabet stands for itself as a whole.
                 if case .byteLevel = self, ByteLevelAlphabet.appendBytes(of: piece, to: &storage) { return }
                 storage.append(contentsOf: piece.utf8)

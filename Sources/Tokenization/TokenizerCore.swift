@@ -40,12 +40,13 @@ final class TokenizerCore: Sendable {
         let normalized = addedTokens.filter(\.isNormalized)
         verbatimMatcher = AddedTokenMatcher(verbatim, contents: verbatim.map(\.content))
         let normalizers = normalizers
-        normalizedMatcher = AddedTokenMatcher(
-            normalized, contents: normalized.map { token in normalizers.reduce(token.content) { $1.apply($0) } })
+        let contents = normalized.map { token in normalizers.reduce(token.content) { $1.apply($0) } }
+        normalizedMatcher = AddedTokenMatcher(normalized, contents: contents)
         postProcessor = try PostProcessor(
             file.present("post_processor"), place: "tokenizer.json: post_processor",
             vocabularySize: vocabulary.size)
-        bytes = decoder.bytes(of: vocabulary)
+        let spellings = Dictionary(zip(normalized.map(\.id), contents), uniquingKeysWith: { $1 })
+        bytes = decoder.bytes(of: vocabulary, spellings: spellings)
 
         self.configuration = try Self.configurationObject(configuration)
         let specialIDs = specialIDs

@@ -11,31 +11,64 @@ struct RegexMatcher: Sendable {
 
     init?(_ pattern: String) {
         let options: NSRegularExpression.Options = [.anchorsMatchLines, .useUnixLineSeparators]
-        guard let expression = try? NSRegularExpression(pattern: Self.translated(pattern), options: options) else {
-            return nil
-        }
+        guard let translated = Self.translated(pattern),
+            let expression = try? NSRegularExpression(pattern: translated, options: options)
+        else { return nil }
         self.pattern = pattern
         self.expression = expression
     }
 
-    /// Rewrites escapes that mean something else in the other engine.
-    static func translated(_ pattern: String) -> String {
-        var output = String.UnicodeScalarView()
-        var scalars = pattern.unicodeScalars.makeIterator()
-        while let scalar = scalars.next() {
-            guard scalar == "\\", let escaped = scalars.next() else {
-                output.append(scalar)
-                continue
-            }
-            switch escaped {
-            case "s": output.append(contentsOf: #"\p{White_Space}"#.unicodeScalars)
-            case "S": output.append(contentsOf: #"\P{White_Space}"#.unicodeScalars)
-            case "h": output.append(contentsOf: #"\p{ASCII_Hex_Digit}"#.unicodeScalars)
-            case "H": output.append(contentsOf: #"\P{ASCII_Hex_Digit}"#.unicodeScalars)
-            default: output.append(contentsOf: ["\\", escaped])
+    /// Rewrites what means something else in the other engine; `nil` where there is no equivalent.
+    static func translated(_ pattern: String) -> String? {
+        var output = ""
+        var rest = pattern.unicodeScalars[...]
+        var classDepth = 0
+        while let scalar = rest.popFirst() {
+            switch scalar {
+            case "\\":
+                guard let escaped = rest.popFirst() else { return nil }
+                output += translatedEscape(escaped)
+                if escaped == "p" || escaped == "P" || escaped == "x", rest.first == "{" {
+                    while let part = rest.popFirst() {
+                        output.unicodeScalars.append(part)
+                        if part == "}" { break }
+                    }
+                }
+            case "{" where classDepth == 0:
+                guard let interval = translatedInterval(&rest) else { return nil }
+                output += interval
+            default:
+                if scalar == "[" { classDepth += 1 }
+                if scalar == "]" { classDepth = max(0, classDepth - 1) }
+                output.unicodeScalars.append(scalar)
             }
         }
-        return String(output)
+        return output
+    }
+
+    private static func translatedEscape(_ escaped: Unicode.Scalar) -> String {
+        switch escaped {
+        case "s": #"\p{White_Space}"#
+        case "S": #"\P{White_Space}"#
+        case "h": #"\p{ASCII_Hex_Digit}"#
+        case "H": #"\P{ASCII_Hex_Digit}"#
+        default: "\\" + String(escaped)
+        }
+    }
+
+    /// The interval whose brace has just been read. A plus behind it repeats it (`{1,3}+` is any number), while the
+    /// other engine would take it for a possessive interval.
+    private static func translatedInterval(_ rest: inout Substring.UnicodeScalarView) -> String? {
+        guard let close = rest.firstIndex(of: "}") else { return "{" }
+        let inside = String(rest[..<close])
+        rest = rest[rest.index(after: close)...]
+        guard rest.first == "+" else { return "{\(inside)}" }
+        rest.removeFirst()
+        let bounds = inside.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
+        guard bounds.count == 2, let low = bounds[0] else { return nil }
+        // Without gaps between one, two, three … repetitions, there is no upper bound left.
+        if let high = bounds[1], high < 2 * low - 1 { return nil }
+        return "{\(low),}"
     }
 
     /// The matches in `range`, which the expression sees as the whole text, in byte positions.
@@ -55,6 +88,8 @@ struct RegexMatcher: Sendable {
         let whole = NSRange(location: 0, length: text.utf16.count)
         for match in expression.matches(in: text, options: [], range: whole) {
             let start = position(of: match.range.location)
+            // Right behind a match, an empty one does not count.
+            if match.range.length == 0, start == found.last?.end { continue }
             found.append(PieceRange(start: start, end: position(of: match.range.location + match.range.length)))
         }
         return found
