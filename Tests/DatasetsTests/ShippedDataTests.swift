@@ -118,7 +118,8 @@ import Testing
 
     @Test(arguments: ["product", "legal-fr", "general"])
     func everySetSaysWhereItComesFromAndWhatMayBeDoneWithIt(_ set: String) throws {
-        let text = try String(contentsOf: ShippedData.folder.appendingPathComponent("\(set)/README.md"), encoding: .utf8)
+        let file = ShippedData.folder.appendingPathComponent("\(set)/README.md")
+        let text = try String(contentsOf: file, encoding: .utf8)
         for heading in ["## Origin", "## Licence", "## Format", "## Counts", "## What a base model", "## Use"] {
             #expect(text.contains(heading), "\(set)/README.md lacks “\(heading)”")
         }
