@@ -1,6 +1,6 @@
 public import Autograd
 public import Datasets
-public import Layers
+import Layers
 public import Models
 public import TensorCore
 

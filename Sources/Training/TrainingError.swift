@@ -1,5 +1,3 @@
-public import Checkpoints
-
 /// Why training or resuming cannot go on.
 public enum TrainingError: Error, CustomStringConvertible, Sendable {
     /// Loss or gradients are NaN or infinite.

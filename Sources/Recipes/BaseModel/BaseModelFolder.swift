@@ -1,7 +1,7 @@
 import Checkpoints
-import Foundation
+public import Foundation
 import Models
-import Tokenization
+public import Tokenization
 
 extension BaseModel {
     /// Names of files that go with the weights wherever they go.

@@ -1,7 +1,7 @@
-import Checkpoints
+public import Checkpoints
 import Foundation
 import Models
-import Tokenization
+public import Tokenization
 
 extension BaseModel {
     static func openGGUF(_ path: String) throws -> BaseModel {

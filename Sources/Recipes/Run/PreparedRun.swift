@@ -1,7 +1,7 @@
 import Autograd
 import Checkpoints
-public import Datasets
-public import Foundation
+import Datasets
+import Foundation
 public import Layers
 public import Models
 public import TensorCore

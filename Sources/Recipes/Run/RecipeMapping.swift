@@ -1,6 +1,6 @@
 import Datasets
 import Layers
-import TensorCore
+public import TensorCore
 import Tokenization
 import Training
 
@@ -61,7 +61,7 @@ extension Recipe {
     public var precision: Precision { training.precision == .bfloat16 ? .bfloat16 : .float32 }
 }
 
-extension Recipe.Adapter.TargetModules {
+extension Recipe.TargetModules {
     var selection: ModuleSelection {
         switch self {
         case .group(let group): .group(ModuleSelection.Group(rawValue: group.rawValue) ?? .allLinear)

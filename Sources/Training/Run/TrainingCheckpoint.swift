@@ -1,8 +1,8 @@
-import Autograd
-public import Checkpoints
+public import Autograd
+import Checkpoints
 public import Foundation
 public import Layers
-public import Models
+import Models
 public import TensorCore
 
 /// One checkpoint: a folder with the adapter (in PEFT's layout, so that it can be used as it is), the optimiser's moments

@@ -1,6 +1,6 @@
 import Autograd
 public import Datasets
-public import Foundation
+import Foundation
 public import Layers
 import Models
 public import TensorCore

@@ -35,7 +35,7 @@ struct Doctor: ParsableCommand {
                 "gflops": .finite(rate), "fallback_gflops": .finite(fallback),
             ])),
             ("paths", .array([
-                .object(["name": "openblas-float32", "available": .bool(true), "gflops": .finite(rate)])
+                .object(["name": .string("openblas-float32"), "available": .bool(true), "gflops": .finite(rate)])
             ])),
             ("kernels", .string(InstructionSet.current.rawValue)),
             ("memory", .object([
@@ -58,10 +58,6 @@ struct Doctor: ParsableCommand {
         Terminal.output("memory     \(memory)\(limit)")
         for warning in warnings { Terminal.output("warning    \(warning)") }
     }
-}
-
-extension JSONValue: @retroactive ExpressibleByStringLiteral {
-    public init(stringLiteral value: String) { self = .string(value) }
 }
 
 /// What /proc/cpuinfo says.

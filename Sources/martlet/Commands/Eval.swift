@@ -1,7 +1,12 @@
 import ArgumentParser
+import Autograd
+import Checkpoints
 import Datasets
 import Foundation
+import Layers
+import Models
 import Recipes
+import TensorCore
 import Tokenization
 import Training
 

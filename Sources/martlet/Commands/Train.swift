@@ -1,8 +1,13 @@
 import ArgumentParser
+import Autograd
 import Checkpoints
+import Datasets
 import Foundation
+import Layers
+import Models
 import Recipes
 import TensorCore
+import Tokenization
 import Training
 
 struct Train: ParsableCommand {
@@ -80,16 +85,10 @@ struct Train: ParsableCommand {
                 .stopped, "stopped after step \(run.state.step) with a checkpoint; continue with `martlet train --resume \(folder.url.relativePath)`")
         }
         try prepared.writeAdapter(to: folder)
-        if prepared.recipe.output.save.contains(.merged) { try writeMerged(prepared, folder) }
         progress.finish(run.state)
         RunSummary(run.state, run: folder.url.relativePath, adapter: folder.adapter.relativePath, speed: progress.tokensPerSecond).print()
     }
 
-    private func writeMerged(_ prepared: PreparedRun, _ folder: RunFolder) throws {
-        Terminal.note("merging into \(folder.url.relativePath)/merged")
-        let merge = ModelMerge(base: prepared.base, network: prepared.model, adapter: prepared.adapter, type: .bfloat16)
-        try merge.write(to: folder.url.appendingPathComponent("merged"), replacing: true)
-    }
 
     /// The command line's precision and threads go over the recipe's.
     private func makeCompute(_ recipe: Recipe) throws -> Compute {

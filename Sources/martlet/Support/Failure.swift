@@ -52,10 +52,12 @@ enum Failure {
         case let error as TrainingError: status(of: error)
         case let error as TemplateError: status(of: error)
         case is AdapterError, is TokenizationError, is JSONError: .unsuitableData
+        case is ModelMerge.Problem: .unsuitableData
         case is TensorError: .unavailable
         case is CleanExit, is ValidationError, is ExitCode: nil
         case let error as NSError where error.domain == NSCocoaErrorDomain || error.domain == NSPOSIXErrorDomain: .inputOutput
-        default: "\(type(of: error))" == "CommandError" ? nil : .internalFault
+        // The parser wraps its own errors in a type that it does not show.
+        default: String(reflecting: type(of: error)).hasPrefix("ArgumentParser.") ? nil : .internalFault
         }
     }
 
@@ -90,8 +92,7 @@ enum Failure {
     private static func status(of error: TemplateError) -> ExitStatus { .unsuitableData }
 
     private static func sentence(for error: any Error) -> String {
-        if let error = error as? any CustomStringConvertible { return error.description }
-        return (error as NSError).localizedDescription
+        error is CocoaError ? (error as NSError).localizedDescription : "\(error)"
     }
 
     private static func json(_ error: any Error, _ status: ExitStatus, _ message: String) -> String {

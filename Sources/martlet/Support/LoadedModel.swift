@@ -12,7 +12,8 @@ struct LoadedModel {
 
     init(_ options: ModelOptions, on compute: Compute) throws {
         base = try BaseModel.open(options.model)
-        network = try base.makeModel(on: compute)
+        let network = try base.makeModel(on: compute)
+        self.network = network
         adapter = try options.adapter.map {
             try AdapterFolder(URL(fileURLWithPath: $0), on: compute).attach(to: network.linears)
         }

@@ -1,5 +1,12 @@
+import Autograd
+import Checkpoints
+import Datasets
 import Foundation
+import Layers
+import Models
 import Recipes
+import TensorCore
+import Tokenization
 import Training
 
 /// Shows a run while it goes: a bar on a terminal, a line per step elsewhere.
