@@ -35,7 +35,9 @@ private func expand(_ kernel: Expand, _ bytes: [UInt8], at offset: Int, blocks: 
     // One more float than needed, to see a write beyond the end.
     var out = [Float](repeating: -123, count: blocks * elements + 1)
     bytes.withUnsafeBufferPointer { source in
-        out.withUnsafeMutableBufferPointer { kernel(source.baseAddress.map { $0 + offset }, Int64(blocks), $0.baseAddress) }
+        out.withUnsafeMutableBufferPointer {
+            kernel(source.baseAddress.map { $0 + offset }, Int64(blocks), $0.baseAddress)
+        }
     }
     return out.map(\.bitPattern)
 }
