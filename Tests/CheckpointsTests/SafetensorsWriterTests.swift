@@ -96,6 +96,8 @@ private func writingProblem(_ body: () throws -> Void) -> WritingProblem? {
             #expect(write([reserved]) { _ in } == .reservedName("__metadata__"))
             let huge = TensorDeclaration(name: "h", shape: [1 << 40, 1 << 40], type: .int8)
             #expect(write([huge]) { _ in } == .shapeOverflow(tensor: "h", shape: [1 << 40, 1 << 40]))
+            let full = TensorDeclaration(name: "f", shape: [.max], type: .int8)
+            #expect(write([full]) { _ in } == .shapeOverflow(tensor: "f", shape: [.max]))
             #expect(write([a]) { try $0.append([Float](), to: "b") } == .notDeclared("b"))
             #expect(
                 write([a]) { try $0.append([1, 2, 3], to: "a") } == .tooMuch(tensor: "a", expected: 8, found: 12))
