@@ -52,7 +52,7 @@ let package = Package(
             "Recipes",
             [
                 "Training", "Models", "Layers", "Autograd", "TensorCore", "Checkpoints", "Datasets", "Tokenization",
-                .product(name: "Yams", package: "Yams"),
+                .product(name: "Yams", package: "Yams"), .product(name: "Crypto", package: "swift-crypto"),
             ]),
         .executableTarget(
             name: "martlet",
@@ -67,7 +67,7 @@ let package = Package(
         tests("CheckpointsTests", ["Checkpoints", "TensorCore"], fixtures: true),
         tests("ModelsTests", ["Models", "Layers", "Autograd", "TensorCore", "Checkpoints"], fixtures: true),
         tests("TokenizationTests", ["Tokenization"], fixtures: true),
-        tests("DatasetsTests", ["Datasets", "Tokenization"]),
+        tests("DatasetsTests", ["Datasets", "Tokenization"], fixtures: true),
         tests("TrainingTests", ["Training", "Models", "Layers", "Autograd", "TensorCore", "Checkpoints", "Datasets"]),
         tests("RecipesTests", ["Recipes", "Datasets", "Tokenization"]),
         tests("MartletTests", ["Checkpoints", "TensorCore"]),

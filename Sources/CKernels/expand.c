@@ -5,26 +5,24 @@
 // Half-precision scales have 11 bits, 6-bit group scales and 5-bit values little more: wherever a product is followed
 // by a sum, the product is exact in float32, so a fused multiply-add gives the same bits as two operations.
 
-#define INLINE static inline __attribute__((always_inline))
-
 // Vector code belongs inside a block. Left to itself the compiler vectorises some of these loops over blocks, with
 // gathers and scatters, at a sixth of the speed.
 #define FOR_EACH_BLOCK(b) \
     _Pragma("clang loop vectorize(disable)") for (int64_t b = 0; b < block_count; b++)
 
-INLINE uint16_t load16(const uint8_t *p) {
+MARTLET_INLINE uint16_t load16(const uint8_t *p) {
     uint16_t v;
     memcpy(&v, p, sizeof v);
     return v;
 }
 
-INLINE uint32_t load32(const uint8_t *p) {
+MARTLET_INLINE uint32_t load32(const uint8_t *p) {
     uint32_t v;
     memcpy(&v, p, sizeof v);
     return v;
 }
 
-INLINE float float_of_bits(uint32_t bits) {
+MARTLET_INLINE float float_of_bits(uint32_t bits) {
     float f;
     memcpy(&f, &bits, sizeof f);
     return f;
@@ -32,7 +30,7 @@ INLINE float float_of_bits(uint32_t bits) {
 
 // Integer selects instead of F16C, so that one body vectorises everywhere. Subnormals are made by
 // subtracting 2^-14 from a normal number: no denormal operand, hence no slow path and no effect of DAZ.
-INLINE float half_to_float(uint16_t h) {
+MARTLET_INLINE float half_to_float(uint16_t h) {
     const uint32_t rebias = (uint32_t)112 << 23;
     uint32_t magnitude = (uint32_t)(h & 0x7fff) << 13;
     uint32_t exponent = magnitude & 0x0f800000;
@@ -68,12 +66,12 @@ KERNEL(expand_q8_0, EXPAND_PARAMETERS, (blocks, block_count, out)) {
 // bit i of `high` (0 for 4-bit formats) is the fifth bit of element i. x = (q − centre)·d + m.
 
 // Without a minimum: the sum with m is left away, because −0 + 0 would lose the sign.
-INLINE void centred(const uint8_t *q, uint32_t high, int centre, float d, float *restrict x) {
+MARTLET_INLINE void centred(const uint8_t *q, uint32_t high, int centre, float d, float *restrict x) {
     for (int j = 0; j < 16; j++) x[j] = (float)((int)((q[j] & 15) | (high >> j & 1) << 4) - centre) * d;
     for (int j = 0; j < 16; j++) x[j + 16] = (float)((int)((q[j] >> 4) | (high >> (j + 16) & 1) << 4) - centre) * d;
 }
 
-INLINE void with_minimum(const uint8_t *q, uint32_t high, float d, float m, float *restrict x) {
+MARTLET_INLINE void with_minimum(const uint8_t *q, uint32_t high, float d, float m, float *restrict x) {
     for (int j = 0; j < 16; j++) x[j] = (float)(int)((q[j] & 15) | (high >> j & 1) << 4) * d + m;
     for (int j = 0; j < 16; j++) x[j + 16] = (float)(int)((q[j] >> 4) | (high >> (j + 16) & 1) << 4) * d + m;
 }
@@ -114,7 +112,7 @@ KERNEL(expand_q5_1, EXPAND_PARAMETERS, (blocks, block_count, out)) {
 
 // The 256-element blocks have eight groups of 32. Twelve bytes hold eight 6-bit scales and eight 6-bit minima:
 // bytes 0…3 and 4…7 the first four of each, with two bits of the other four on top; bytes 8…11 the low nibbles.
-INLINE void scales_and_minima(const uint8_t *block, float *restrict scale, float *restrict minimum) {
+MARTLET_INLINE void scales_and_minima(const uint8_t *block, float *restrict scale, float *restrict minimum) {
     float d = half_to_float(load16(block)), d_minimum = half_to_float(load16(block + 2));
     const uint8_t *packed = block + 4;
     for (int j = 0; j < 4; j++) {

@@ -1,3 +1,10 @@
-// CKernels.h: everything that Swift sees.
-#include "dispatch.h"
+// Everything that CKernels offers.
+#ifndef MARTLET_CKERNELS_H
+#define MARTLET_CKERNELS_H
+
 #include "expand.h"
+#include "kernels.h"
+#include "system.h"
+#include "variants.h"
+
+#endif

@@ -13,15 +13,15 @@
 
 #define EXPAND_PARAMETERS (const uint8_t *blocks, int64_t block_count, float *out)
 
-KERNEL_DECLARE(expand_f16, EXPAND_PARAMETERS);   // 1 element, 2 bytes: IEEE binary16
-KERNEL_DECLARE(expand_bf16, EXPAND_PARAMETERS);  // 1 element, 2 bytes: the upper half of a float32
-KERNEL_DECLARE(expand_q8_0, EXPAND_PARAMETERS);  // 32 elements, 34 bytes
-KERNEL_DECLARE(expand_q4_0, EXPAND_PARAMETERS);  // 32 elements, 18 bytes
-KERNEL_DECLARE(expand_q4_1, EXPAND_PARAMETERS);  // 32 elements, 20 bytes
-KERNEL_DECLARE(expand_q5_0, EXPAND_PARAMETERS);  // 32 elements, 22 bytes
-KERNEL_DECLARE(expand_q5_1, EXPAND_PARAMETERS);  // 32 elements, 24 bytes
-KERNEL_DECLARE(expand_q4_K, EXPAND_PARAMETERS);  // 256 elements, 144 bytes
-KERNEL_DECLARE(expand_q5_K, EXPAND_PARAMETERS);  // 256 elements, 176 bytes
-KERNEL_DECLARE(expand_q6_K, EXPAND_PARAMETERS);  // 256 elements, 210 bytes
+DECLARE_KERNEL(expand_f16, EXPAND_PARAMETERS);   // 1 element, 2 bytes: IEEE binary16
+DECLARE_KERNEL(expand_bf16, EXPAND_PARAMETERS);  // 1 element, 2 bytes: the upper half of a float32
+DECLARE_KERNEL(expand_q8_0, EXPAND_PARAMETERS);  // 32 elements, 34 bytes
+DECLARE_KERNEL(expand_q4_0, EXPAND_PARAMETERS);  // 32 elements, 18 bytes
+DECLARE_KERNEL(expand_q4_1, EXPAND_PARAMETERS);  // 32 elements, 20 bytes
+DECLARE_KERNEL(expand_q5_0, EXPAND_PARAMETERS);  // 32 elements, 22 bytes
+DECLARE_KERNEL(expand_q5_1, EXPAND_PARAMETERS);  // 32 elements, 24 bytes
+DECLARE_KERNEL(expand_q4_K, EXPAND_PARAMETERS);  // 256 elements, 144 bytes
+DECLARE_KERNEL(expand_q5_K, EXPAND_PARAMETERS);  // 256 elements, 176 bytes
+DECLARE_KERNEL(expand_q6_K, EXPAND_PARAMETERS);  // 256 elements, 210 bytes
 
 #endif

@@ -11,44 +11,67 @@ public enum JSONValue: Sendable, Hashable {
     case object(JSONObject)
 }
 
-/// The members of a JSON object in the order of the text. Keys are unique: the parser refuses duplicates.
-public struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
-    /// Keys and values in order.
-    public private(set) var members: [(key: String, value: JSONValue)]
-    private var index: [String: Int]
+extension JSONValue {
+    /// Whether this is `null`.
+    public var isNull: Bool { self == .null }
 
-    /// Makes an object from members in order; a later duplicate replaces an earlier one.
-    public init(_ members: [(key: String, value: JSONValue)] = []) {
-        self.members = []
-        index = [:]
-        index.reserveCapacity(members.count)
-        for (key, value) in members { self[key] = value }
+    /// The text of a string; `nil` for every other kind of value.
+    public var stringValue: String? {
+        if case .string(let text) = self { text } else { nil }
     }
 
-    /// Makes an object from a literal.
-    public init(dictionaryLiteral elements: (String, JSONValue)...) {
-        self.init(elements.map { (key: $0.0, value: $0.1) })
+    /// The value of `true` and `false`; `nil` for every other kind of value.
+    public var boolValue: Bool? {
+        if case .bool(let flag) = self { flag } else { nil }
     }
 
-    /// The value of a key; setting a new key appends it, setting `nil` changes nothing.
-    public subscript(key: String) -> JSONValue? {
-        get { index[key].map { members[$0].value } }
-        set {
-            guard let newValue else { return }
-            if let at = index[key] {
-                members[at].value = newValue
-            } else {
-                index[key] = members.count
-                members.append((key, newValue))
-            }
+    /// An integer, or a floating-point number without a fraction (`3.0`); `nil` for everything else.
+    public var intValue: Int? {
+        switch self {
+        case .integer(let value): value
+        case .number(let value): Int(exactly: value)
+        default: nil
         }
     }
 
-    /// Two objects are equal when they hold the same keys and values, in any order.
-    public static func == (a: JSONObject, b: JSONObject) -> Bool {
-        a.members.count == b.members.count && a.members.allSatisfy { b[$0.key] == $0.value }
+    /// Any number as a `Double`; `nil` for everything else.
+    public var doubleValue: Double? {
+        switch self {
+        case .integer(let value): Double(value)
+        case .number(let value): value
+        default: nil
+        }
     }
 
-    /// Hashes the number of members only, since order does not count.
-    public func hash(into hasher: inout Hasher) { hasher.combine(members.count) }
+    /// The elements of an array; `nil` for every other kind of value.
+    public var arrayValue: [JSONValue]? {
+        if case .array(let elements) = self { elements } else { nil }
+    }
+
+    /// The object; `nil` for every other kind of value.
+    public var objectValue: JSONObject? {
+        if case .object(let object) = self { object } else { nil }
+    }
+
+    /// The member of an object with this key; `nil` if there is none or this is no object.
+    public subscript(key: String) -> JSONValue? { objectValue?[key] }
+
+    /// The element of an array at this position; `nil` if there is none or this is no array.
+    public subscript(position: Int) -> JSONValue? {
+        guard let elements = arrayValue, elements.indices.contains(position) else { return nil }
+        return elements[position]
+    }
+
+    /// What kind of value this is, in the words of an error message.
+    public var kindDescription: String {
+        switch self {
+        case .null: "null"
+        case .bool: "a boolean"
+        case .integer: "an integer"
+        case .number: "a number"
+        case .string: "a string"
+        case .array: "an array"
+        case .object: "an object"
+        }
+    }
 }

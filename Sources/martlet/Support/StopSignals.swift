@@ -1,0 +1,21 @@
+import Foundation
+import Synchronization
+
+/// SIGINT and SIGTERM ask for a checkpoint and an end; a second one ends the process at once.
+enum StopSignals {
+    private static let flag = Atomic<Bool>(false)
+
+    /// Whether one has come.
+    static var received: Bool { flag.load(ordering: .relaxed) }
+
+    /// Starts listening.
+    static func install() {
+        for number in [SIGINT, SIGTERM] {
+            signal(number) { number in
+                // Only an atomic exchange and signal(): both are allowed inside a handler.
+                if StopSignals.flag.exchange(true, ordering: .relaxed) { _exit(75) }
+                _ = number
+            }
+        }
+    }
+}
