@@ -123,13 +123,18 @@ private func text(_ url: URL) throws -> String { try String(contentsOf: url, enc
             #expect(error?.fileError?.code == ENOTDIR)
             #expect(error?.description.contains("Not a directory") == true)
         }
-        let full = checkpointError { try AtomicFile.write(to: fixtures) { _ in throw FileError(action: "a", path: "b", code: ENOSPC) } }
+        let full = checkpointError {
+            try AtomicFile.write(to: fixtures) { _ in throw FileError(action: "a", path: "b", code: ENOSPC) }
+        }
         #expect(full?.fileError?.kind == .full)
     }
 
     @Test func tellsTheKindsOfTroubleApart() {
         func kind(_ code: Int32) -> FileError.Kind { FileError(action: "open", path: "p", code: code).kind }
-        #expect([ENOENT, EACCES, EROFS, ENOSPC, EEXIST, EIO].map(kind) == [.missing, .denied, .readOnly, .full, .exists, .other])
+        #expect(
+            [ENOENT, EACCES, EROFS, ENOSPC, EEXIST, EIO].map(kind) == [
+                .missing, .denied, .readOnly, .full, .exists, .other,
+            ])
         #expect(
             FileError(action: "write to", path: "/x", code: ENOSPC).description
                 == "cannot write to /x: No space left on device; free some space or choose another folder")

@@ -55,7 +55,9 @@ import Testing
         let whole = Array(try Data(contentsOf: fixture("tiny.gguf")))
         #expect(touchGGUF(whole[...]))
         // The file ends with four bytes of padding: without them it is still complete.
-        for length in 0..<whole.count - 4 where touchGGUF(whole[..<length]) { Issue.record("accepted, cut at \(length)") }
+        for length in 0..<whole.count - 4 where touchGGUF(whole[..<length]) {
+            Issue.record("accepted, cut at \(length)")
+        }
     }
 
     @Test(arguments: [("tiny.gguf", 1_248, 6_000), ("llama-mixed.gguf", 12_000, 2_000)])

@@ -19,7 +19,8 @@ private func writingProblem(_ body: () throws -> Void) -> WritingProblem? {
         }
         try withFolder { folder in
             let url = folder.appendingPathComponent("copy.safetensors")
-            try SafetensorsWriter.write(to: url, tensors: declarations.shuffled(), metadata: original.metadata) { writer in
+            try SafetensorsWriter.write(to: url, tensors: declarations.shuffled(), metadata: original.metadata) {
+                writer in
                 for name in original.names.shuffled() {
                     try original.entry(name).bytes.withUnsafeBytes { try writer.append($0, to: name) }
                 }
@@ -58,14 +59,17 @@ private func writingProblem(_ body: () throws -> Void) -> WritingProblem? {
         var random = SplitMix(state: 7)
         var values: [Float] = (0..<20_000).map { _ in Float(bitPattern: UInt32(truncatingIfNeeded: random.next())) }
         values += [0, -0.0, .infinity, -.infinity, .nan, .greatestFiniteMagnitude, .leastNonzeroMagnitude]
-        values += [0x3F80_8000, 0x3F81_8000, 0x3F80_8001, 0x3F80_7FFF, 0x7FFF_FFFF, 0x7F80_0001].map(Float.init(bitPattern:))
+        values += [0x3F80_8000, 0x3F81_8000, 0x3F80_8001, 0x3F80_7FFF, 0x7FFF_FFFF, 0x7F80_0001].map(
+            Float.init(bitPattern:))
         let stored = try withFolder { folder in
             let url = folder.appendingPathComponent("t.safetensors")
             let tensor = TensorDeclaration(name: "t", shape: [values.count], type: .bfloat16)
             try SafetensorsWriter.write(to: url, tensors: [tensor]) { try $0.append(values, to: "t") }
             return try SafetensorsFile(url).tensor("t").expandAll()
         }
-        for (value, rounded) in zip(values, stored) { #expect(isNearest(rounded, to: value), "\(value) gave \(rounded)") }
+        for (value, rounded) in zip(values, stored) {
+            #expect(isNearest(rounded, to: value), "\(value) gave \(rounded)")
+        }
     }
 
     private func isNearest(_ rounded: Float, to value: Float) -> Bool {
@@ -92,6 +96,8 @@ private func writingProblem(_ body: () throws -> Void) -> WritingProblem? {
             #expect(write([reserved]) { _ in } == .reservedName("__metadata__"))
             let huge = TensorDeclaration(name: "h", shape: [1 << 40, 1 << 40], type: .int8)
             #expect(write([huge]) { _ in } == .shapeOverflow(tensor: "h", shape: [1 << 40, 1 << 40]))
+            let full = TensorDeclaration(name: "f", shape: [.max], type: .int8)
+            #expect(write([full]) { _ in } == .shapeOverflow(tensor: "f", shape: [.max]))
             #expect(write([a]) { try $0.append([Float](), to: "b") } == .notDeclared("b"))
             #expect(
                 write([a]) { try $0.append([1, 2, 3], to: "a") } == .tooMuch(tensor: "a", expected: 8, found: 12))

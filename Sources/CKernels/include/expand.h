@@ -3,8 +3,7 @@
 // blocks       the first byte of block_count consecutive blocks, any alignment, little-endian
 // out          [block_count × elements per block] floats, not overlapping blocks
 //
-// Every product and sum is rounded on its own (no fused multiply-add), so that all variants and other
-// implementations of these formats agree to the bit.
+// All variants give the same bits, those of a product and a sum that are rounded one after the other.
 #ifndef MARTLET_EXPAND_H
 #define MARTLET_EXPAND_H
 

@@ -12,7 +12,9 @@ struct GGUFCursor {
     var remaining: Int { bytes.count - offset }
 
     /// The next `count` bytes; `part` says in an error what they belong to.
-    mutating func take(_ count: UInt64, _ part: @autoclosure () -> String) throws(GGUFProblem) -> UnsafeRawBufferPointer {
+    mutating func take(
+        _ count: UInt64, _ part: @autoclosure () -> String
+    ) throws(GGUFProblem) -> UnsafeRawBufferPointer {
         guard count <= UInt64(remaining) else {
             throw .truncated(part: part(), offset: offset, needed: count, fileSize: bytes.count)
         }

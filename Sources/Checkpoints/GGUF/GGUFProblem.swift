@@ -81,7 +81,8 @@ public enum GGUFProblem: Error, Sendable, Hashable, CustomStringConvertible {
     private var tensorDescription: String {
         switch self {
         case .duplicateTensor(let name): "the file lists tensor \(name) twice"
-        case .tooManyDimensions(let tensor, let count): "tensor \(tensor) has \(count) dimensions; at most 4 are allowed"
+        case .tooManyDimensions(let tensor, let count):
+            "tensor \(tensor) has \(count) dimensions; at most 4 are allowed"
         case .shapeOverflow(let tensor, let shape): "tensor \(tensor) has the impossible shape \(shape)"
         case .partialBlock(let tensor, let columns, let type, let block):
             "tensor \(tensor) has \(columns) columns, but \(type) needs a multiple of \(block)"

@@ -36,9 +36,9 @@ struct GGUFTensorRecord {
         var elements = 1
         var shape: [Int] = []
         for dimension in raw {
-            guard let size = Int(exactly: dimension), case let (product, overflow) =
-                elements.multipliedReportingOverflow(by: size), !overflow
-            else { throw .shapeOverflow(tensor: name, shape: raw) }
+            guard let size = Int(exactly: dimension) else { throw .shapeOverflow(tensor: name, shape: raw) }
+            let (product, overflow) = elements.multipliedReportingOverflow(by: size)
+            guard !overflow else { throw .shapeOverflow(tensor: name, shape: raw) }
             elements = product
             shape.append(size)
         }

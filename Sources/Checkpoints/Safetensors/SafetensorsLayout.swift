@@ -21,7 +21,10 @@ struct SafetensorsLayout {
         for tensor in tensors {
             guard tensor.name != "__metadata__" else { throw .reservedName(tensor.name) }
             let (next, overflow) = end.addingReportingOverflow(try tensor.byteCount())
-            guard !overflow else { throw .shapeOverflow(tensor: tensor.name, shape: tensor.shape) }
+            // Half of what fits leaves room for the header.
+            guard !overflow, next <= Int.max / 2 else {
+                throw .shapeOverflow(tensor: tensor.name, shape: tensor.shape)
+            }
             guard ranges.updateValue(end..<next, forKey: tensor.name) == nil else { throw .duplicateName(tensor.name) }
             if json.utf8.count > 1 { json += "," }
             let shape = tensor.shape.map(String.init).joined(separator: ",")

@@ -25,7 +25,11 @@ public final class SafetensorsWriter: TensorWriter {
         creating url: URL, tensors: [TensorDeclaration], metadata: [String: String] = ["format": "pt"]
     ) throws(CheckpointError) {
         path = url.path
-        do { layout = try SafetensorsLayout(tensors, metadata: metadata) } catch { throw .writing(path: url.path, error) }
+        do {
+            layout = try SafetensorsLayout(tensors, metadata: metadata)
+        } catch {
+            throw .writing(path: url.path, error)
+        }
         self.tensors = layout.tensors
         types = Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.type) })
         let size = layout.header.count + layout.dataSize
