@@ -49,14 +49,8 @@ final class TokenizerCore: Sendable {
         bytes = decoder.bytes(of: vocabulary, spellings: spellings)
 
         self.configuration = try Self.configurationObject(configuration)
-        let specialIDs = specialIDs
-        var specialTokens = try SpecialTokens(
-            self.configuration, vocabulary: vocabulary, isSpecial: { specialIDs.contains($0) })
-        if let eot, let text = vocabulary.piece(of: eot) {
-            specialTokens.eot = SpecialToken(id: eot, text: text)
-            specialTokens.stop.insert(eot)
-        }
-        self.specialTokens = specialTokens
+        specialTokens = try SpecialTokens(
+            self.configuration, vocabulary: vocabulary, specialIDs: specialIDs, eot: eot)
         chatTemplate = try Self.chatTemplate(self.configuration)
         skeleton = reader.skeleton()
     }

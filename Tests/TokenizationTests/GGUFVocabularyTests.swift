@@ -7,10 +7,13 @@ import Tokenization
         let model = try #require(fixture.tokenizerJSON["model"])
         let special = fixture.tokenizer.specialTokens
         let tokens = (0..<fixture.tokenizer.vocabularySize).map { fixture.tokenizer.piece(for: TokenID($0)) ?? "" }
+        let merges = (model["merges"]?.arrayValue ?? []).map { pair in
+            "\(pair[0]?.stringValue ?? "") \(pair[1]?.stringValue ?? "")"
+        }
         return GGUFVocabulary(
             model: "gpt2", pre: pre, tokens: tokens,
             tokenTypes: tokens.indices.map { fixture.tokenizer.isSpecial(TokenID($0)) ? 3 : 1 },
-            merges: (model["merges"]?.arrayValue ?? []).map { "\($0[0]?.stringValue ?? "") \($0[1]?.stringValue ?? "")" },
+            merges: merges,
             bosID: special.bos?.id, eosID: special.eos?.id, unkID: special.unk?.id, padID: special.pad?.id,
             chatTemplate: "{{ messages }}")
     }

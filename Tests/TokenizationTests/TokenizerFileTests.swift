@@ -84,8 +84,12 @@ import Tokenization
         ("model", ["type": "WordPiece", "vocab": [:]], "WordPiece"),
         ("model", ["type": "BPE", "byte_fallback": true, "vocab": [:], "merges": []], "SentencePiece"),
         ("pre_tokenizer", ["type": "Metaspace"], "Metaspace"), ("pre_tokenizer", nil, "ByteLevel"),
-        ("post_processor", ["type": "BertProcessing"], "BertProcessing"), ("decoder", ["type": "Metaspace"], "Metaspace"),
-        ("pre_tokenizer", ["type": "Sequence", "pretokenizers": [["type": "ByteLevel"], ["type": "Digits"]]], "Digits"),
+        ("post_processor", ["type": "BertProcessing"], "BertProcessing"),
+        ("decoder", ["type": "Metaspace"], "Metaspace"),
+        (
+            "pre_tokenizer",
+            ["type": "Sequence", "pretokenizers": [["type": "ByteLevel"], ["type": "Digits"]]], "Digits"
+        ),
     ]
 
     @Test(arguments: unsupported)
@@ -124,7 +128,7 @@ import Tokenization
     }
 
     @Test func tellsTokensApartByTheirBytes() throws {
-        let tokenizer = try TinyTokenizer.make(steps: [], extra: ["K", "\u{212A}", "\u{E9}x", "e\u{301}x"].suffix(3))
+        let tokenizer = try TinyTokenizer.make(steps: [], extra: ["\u{212A}", "\u{E9}x", "e\u{301}x"])
         #expect(tokenizer.id(for: "K") == 75)
         #expect(tokenizer.id(for: "\u{212A}") == 256)
         #expect(tokenizer.id(for: "\u{E9}x") == 257)
@@ -135,7 +139,9 @@ import Tokenization
         let named: JSONValue = [["name": "tool_use", "template": "T"], ["name": "default", "template": "D"]]
         let tokenizer = try Tokenizer(
             tokenizerJSON: TinyTokenizer.json(),
-            configuration: ["bos_token": ["content": "A"], "eos_token": "B", "pad_token": "gone", "chat_template": named])
+            configuration: [
+                "bos_token": ["content": "A"], "eos_token": "B", "pad_token": "gone", "chat_template": named,
+            ])
         #expect(tokenizer.specialTokens.bos?.id == 65)
         #expect(tokenizer.specialTokens.eos?.text == "B")
         #expect(tokenizer.specialTokens.stop == [66])
