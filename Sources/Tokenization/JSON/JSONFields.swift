@@ -15,7 +15,8 @@ struct JSONFields {
         .malformed(place: place, found: found?.kindDescription ?? "nothing", expected: expected)
     }
 
-    private func path(_ key: String) -> String { place.hasSuffix(":") ? "\(place) \(key)" : "\(place).\(key)" }
+    /// `tokenizer.json: model.vocab`: the file, then the way to the member.
+    private func path(_ key: String) -> String { place + (place.contains(": ") ? "." : ": ") + key }
 
     /// The member, or `nil` where it is absent or null.
     func present(_ key: String) -> JSONValue? {
