@@ -85,9 +85,9 @@ extension Evaluator {
         case .string(let text): return try charged(.string(slice.applied(to: text)))
         case .markup(let text): return try charged(.markup(slice.applied(to: text)))
         case .range(let range):
-            let indices = slice.indices(count: range.count)
-            let first = indices.first.map { range[$0] } ?? 0
-            return .range(PythonRange(start: first, count: indices.count, step: range.step * slice.step))
+            let first = range[slice.bounds(count: range.count).first]
+            let count = slice.indices(count: range.count).count
+            return .range(PythonRange(start: first, count: count, step: range.step * slice.step))
         default: throw .evaluation("a value of type \(value.typeName) cannot be sliced")
         }
     }
@@ -140,20 +140,21 @@ struct PythonSlice {
         (self.start, self.stop, self.step) = (start, stop, step ?? 1)
     }
 
-    /// The positions that the slice takes from a sequence of `count` items.
-    func indices(count: Int) -> [Int] {
+    /// The first position of a sequence of `count` items, and the one behind the last.
+    func bounds(count: Int) -> (first: Int, last: Int) {
         func clamped(_ bound: Int, _ range: ClosedRange<Int>) -> Int {
             let at = bound < 0 ? max(bound, -count - 1) + count : bound
             return min(max(at, range.lowerBound), range.upperBound)
         }
-        if step > 0 {
-            let first = start.map { clamped($0, 0...count) } ?? 0
-            let last = stop.map { clamped($0, 0...count) } ?? count
-            return first < last ? Array(stride(from: first, to: last, by: step)) : []
-        }
-        let first = start.map { clamped($0, -1...count - 1) } ?? count - 1
-        let last = stop.map { clamped($0, -1...count - 1) } ?? -1
-        return first > last ? Array(stride(from: first, to: last, by: step)) : []
+        let range = step > 0 ? 0...count : -1...count - 1
+        let ends = step > 0 ? (0, count) : (count - 1, -1)
+        return (start.map { clamped($0, range) } ?? ends.0, stop.map { clamped($0, range) } ?? ends.1)
+    }
+
+    /// The positions that the slice takes from a sequence of `count` items.
+    func indices(count: Int) -> [Int] {
+        let (first, last) = bounds(count: count)
+        return Array(stride(from: first, to: last, by: step))
     }
 
     func applied(to text: String) -> String {

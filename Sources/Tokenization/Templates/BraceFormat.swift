@@ -135,10 +135,11 @@ extension BraceFormatter {
         let format = try parse(spec)
         switch value {
         case .string(let text), .markup(let text):
-            guard format.letter == nil || format.letter == "s" else { break }
+            guard format.letter == nil || format.letter == "s", format.fitsText else { break }
             return format.text(text)
-        case .bool(let flag) where format.letter == nil: return format.text(flag ? "True" : "False")
         case .bool, .integer, .number:
+            var format = format
+            if format.padsZeros { format.alignment = "=" }
             if let number = Numeric(value), let text = number.formatted(format) { return text }
         default: break
         }
@@ -159,11 +160,12 @@ extension BraceFormatter {
         }
         if let sign = rest.first, ["+", "-", " "].contains(sign) {
             format.positiveSign = sign == "-" ? "" : String(sign)
+            format.hasSign = true
             rest = rest.dropFirst()
         }
         if rest.first == "#" { (format.isAlternate, rest) = (true, rest.dropFirst()) }
         if rest.first == "0" {
-            if format.alignment == nil { (format.fill, format.alignment) = ("0", "=") }
+            if format.alignment == nil { (format.fill, format.padsZeros) = ("0", true) }
             rest = rest.dropFirst()
         }
         format.width = try number(&rest) ?? 0
@@ -190,7 +192,10 @@ extension BraceFormatter {
 extension Numeric {
     /// The number in a `{:…}` format; `nil` if the letter does not fit.
     fileprivate func formatted(_ format: NumberFormat) -> String? {
-        switch (self, format.letter) {
+        if case .integer = self, format.precision != nil, !"eEfFgG%".unicodeScalars.contains(format.letter ?? "d") {
+            return nil
+        }
+        return switch (self, format.letter) {
         case (.integer(let value), nil), (.integer(let value), "d"), (.integer(let value), "n"):
             format.integer(value, radix: 10, prefix: "")
         case (.integer(let value), "x"): format.integer(value, radix: 16, prefix: "0x")
@@ -201,6 +206,7 @@ extension Numeric {
             UInt32(exactly: value).flatMap(Unicode.Scalar.init).map { format.padded(String($0), default: "<") }
         case (_, "e"), (_, "E"), (_, "f"), (_, "F"), (_, "g"), (_, "G"):
             format.double(double, letter: format.letter ?? "f")
+        case (.number, "n"): format.double(double, letter: "g")
         case (_, "%"): percent(format)
         case (.number(let value), nil): shortest(value, format)
         default: nil

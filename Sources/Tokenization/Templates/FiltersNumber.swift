@@ -81,7 +81,7 @@ extension TemplateValue {
     /// Python's `float(value)`; `nil` where Python raises.
     fileprivate var pythonFloat: Double? {
         if let number = Numeric(self) { return number.double }
-        guard let text = text?.stripped() else { return nil }
+        guard let text = text?.stripped().withASCIIDigits else { return nil }
         switch text.lowercased() {
         case "inf", "+inf", "infinity", "+infinity": return .infinity
         case "-inf", "-infinity": return -.infinity
@@ -95,6 +95,17 @@ extension TemplateValue {
 }
 
 extension String {
+    /// Decimal digits of other scripts, which Python reads as well, become ASCII ones.
+    fileprivate var withASCIIDigits: String {
+        guard !utf8.allSatisfy({ $0 < 0x80 }) else { return self }
+        return unicodeScalars.map { scalar in
+            guard scalar.properties.numericType == .decimal, let value = scalar.properties.numericValue else {
+                return String(scalar)
+            }
+            return String(Int(value))
+        }.joined()
+    }
+
     /// Underscores stand singly between digits; `nil` where they do not.
     fileprivate var withoutDigitUnderscores: String? {
         let bytes = Array(utf8)
@@ -112,7 +123,7 @@ extension String {
     /// Python's `int(text, base)`; `nil` where Python raises.
     fileprivate func pythonInteger(base: Int) throws(TemplateFailure) -> Int? {
         guard base == 0 || 2...36 ~= base else { return nil }
-        var text = stripped()
+        var text = stripped().withASCIIDigits
         let isNegative = text.hasPrefix("-")
         if isNegative || text.hasPrefix("+") { text.removeFirst() }
         var radix = base == 0 ? 10 : base

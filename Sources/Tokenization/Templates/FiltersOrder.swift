@@ -40,7 +40,7 @@ extension Evaluator {
         for item in try counted(value) {
             var keys: [TemplateValue] = []
             for path in paths { keys.append(try folded(try path.value(of: item, self), bound[1])) }
-            pairs.append((keys.count == 1 ? keys[0] : try .list(keys), item))
+            pairs.append((try .list(keys), item))
         }
         return try .list(sorted(pairs, reverse: bound[0]))
     }
@@ -61,17 +61,18 @@ extension Evaluator {
     private func unique(_ value: TemplateValue, _ call: FilterArguments) throws(TemplateFailure) -> TemplateValue {
         let bound = try call.bound("case_sensitive", "attribute")
         let path = try AttributePath(bound[1])
-        let source = try value.iterator
         var seen: Set<DictKey> = []
-        return .iterator(
-            try IteratorBox(depth: source.depth) { [unowned self] () throws(TemplateFailure) in
+        return try deferred(value) { [unowned self] () throws(TemplateFailure) in
+            let source = try value.iterator
+            return { () throws(TemplateFailure) in
                 while let item = try source.next() {
                     try self.spend(1)
                     let key = try DictKey.required(try self.folded(try path.value(of: item, self), bound[0]))
                     if seen.insert(key).inserted { return item }
                 }
                 return nil
-            })
+            }
+        }
     }
 
     private func extreme(

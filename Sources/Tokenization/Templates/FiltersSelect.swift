@@ -3,26 +3,49 @@ extension Evaluator {
     func lazyFilter(
         _ filter: TemplateFilter, _ value: TemplateValue, _ call: FilterArguments
     ) throws(TemplateFailure) -> TemplateValue? {
-        guard value.isTrue else { return .iterator(try IteratorBox(depth: 0) { nil }) }
-        let source = try value.iterator
-        if filter == .map {
-            let transform = try transform(call)
-            return .iterator(
-                try IteratorBox(depth: source.depth) { [unowned self] () throws(TemplateFailure) in
-                    guard let item = try source.next() else { return nil }
-                    return try self.nested { () throws(TemplateFailure) in try transform(item) }
-                })
+        try deferred(value) { [unowned self] () throws(TemplateFailure) in
+            guard value.isTrue else { return nil }
+            let source = try value.iterator
+            return filter == .map ? try self.mapped(source, call) : try self.selected(filter, source, call)
         }
+    }
+
+    /// An iterator that does nothing at all, not even fail, before its first item is asked for.
+    func deferred(
+        _ value: TemplateValue, _ make: @escaping () throws(TemplateFailure) -> IteratorBox.Pull?
+    ) throws(TemplateFailure) -> TemplateValue {
+        var pull: IteratorBox.Pull?
+        var isStarted = false
+        return .iterator(
+            try IteratorBox(depth: value.depth) { () throws(TemplateFailure) in
+                if !isStarted {
+                    isStarted = true
+                    pull = try make()
+                }
+                return try pull?()
+            })
+    }
+
+    private func mapped(_ source: IteratorBox, _ call: FilterArguments) throws(TemplateFailure) -> IteratorBox.Pull {
+        let transform = try transform(call)
+        return { [unowned self] () throws(TemplateFailure) in
+            guard let item = try source.next() else { return nil }
+            return try self.nested { () throws(TemplateFailure) in try transform(item) }
+        }
+    }
+
+    private func selected(
+        _ filter: TemplateFilter, _ source: IteratorBox, _ call: FilterArguments
+    ) throws(TemplateFailure) -> IteratorBox.Pull {
         let test = try predicate(call, usesAttribute: filter == .selectattr || filter == .rejectattr)
         let wanted = filter == .select || filter == .selectattr
-        return .iterator(
-            try IteratorBox(depth: source.depth) { [unowned self] () throws(TemplateFailure) in
-                while let item = try source.next() {
-                    let isMet = try self.nested { () throws(TemplateFailure) in try test(item) }
-                    if isMet == wanted { return item }
-                }
-                return nil
-            })
+        return { [unowned self] () throws(TemplateFailure) in
+            while let item = try source.next() {
+                let isMet = try self.nested { () throws(TemplateFailure) in try test(item) }
+                if isMet == wanted { return item }
+            }
+            return nil
+        }
     }
 
     private typealias Transform = (TemplateValue) throws(TemplateFailure) -> TemplateValue

@@ -57,11 +57,15 @@ extension Evaluator {
         return try counted(value).last ?? nothing
     }
 
-    private func pairs(_ value: TemplateValue) throws(TemplateFailure) -> TemplateValue? {
-        switch value {
-        case .undefined: return .iterator(try IteratorBox(depth: 0) { nil })
-        case .dict(let box): return .iterator(try TemplateValue.view(DictView(part: .items, dict: box)).iterator)
-        default: return nil
+    private func pairs(_ value: TemplateValue) throws(TemplateFailure) -> TemplateValue {
+        try deferred(value) { () throws(TemplateFailure) in
+            switch value {
+            case .undefined: return nil
+            case .dict(let box):
+                let pairs = try TemplateValue.view(DictView(part: .items, dict: box)).iterator
+                return { () throws(TemplateFailure) in try pairs.next() }
+            default: throw .evaluation("only a dict has items, not a value of type \(value.typeName)")
+            }
         }
     }
 

@@ -96,16 +96,15 @@ extension Evaluator {
     }
 
     private func truncate(_ value: TemplateValue, _ call: FilterArguments) throws(TemplateFailure) -> TemplateValue? {
-        guard let text = value.text else { return nil }
         let bound = try call.bound("length", "killwords", "end", "leeway")
         let end = try bound[2]?.printed ?? "..."
         let length = try call.integer(bound[0], default: 255)
         let leeway = try call.integer(bound[3], default: 5)
-        let scalars = text.unicodeScalars
         let endCount = end.unicodeScalars.count
         guard length >= endCount, leeway >= 0 else { throw .evaluation("the filter truncate is given too short a length") }
-        if scalars.count <= length + leeway { return value }
-        let cut = String(scalars.prefix(length - endCount))
+        if let count = value.length, count - leeway <= length { return value }
+        guard let text = value.text else { return nil }
+        let cut = String(text.unicodeScalars.prefix(length - endCount))
         if bound[1]?.isTrue == true { return .string(cut + end) }
         let words = cut.occurrencesFromRight(of: " ", limit: 1)
         return .string(words.isEmpty ? cut + end : cut.pieces(cutAt: words, width: 1)[0] + end)
@@ -127,7 +126,7 @@ extension Evaluator {
         switch value {
         case .string(let text), .markup(let text): return .string(text.urlQuoted(keepsSlash: true))
         case .dict(let box): pairs = try DictView(part: .items, dict: box).items
-        case .list, .tuple, .view, .iterator: pairs = try value.items
+        case .list, .tuple, .view, .iterator, .undefined, .range: pairs = try value.items
         default: return .string(try value.printed.urlQuoted(keepsSlash: true))
         }
         var parts: [String] = []

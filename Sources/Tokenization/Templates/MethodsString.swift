@@ -43,10 +43,7 @@ extension Evaluator {
         case .lower: return try charged(.string(text.pythonLowercased))
         case .title: return try charged(.string(text.pythonTitled))
         case .capitalize: return try charged(.string(text.pythonCapitalized))
-        case .swapcase:
-            return .string(
-                scalars.map { $0.properties.isUppercase ? $0.properties.lowercaseMapping : $0.properties.uppercaseMapping }
-                    .joined())
+        case .swapcase: return try charged(.string(text.pythonCaseSwapped))
         case .islower: return .bool(text.isAllCased(upper: false))
         case .isupper: return .bool(text.isAllCased(upper: true))
         case .istitle: return .bool(text.isTitled)

@@ -14,6 +14,12 @@ struct NumberFormat {
     var grouping: Unicode.Scalar?
     var precision: Int?
     var letter: Unicode.Scalar?
+    /// `0` stands before the width: numbers are filled with zeros behind the sign.
+    var padsZeros = false
+    var hasSign = false
+
+    /// Signs, grouping and padding behind the sign are for numbers only.
+    var fitsText: Bool { !hasSign && grouping == nil && alignment != "=" && !isAlternate }
 
     static func checked(_ width: Int) throws(TemplateFailure) -> Int {
         guard width <= widthLimit else { throw .limit("a width or precision of \(width) is too large") }

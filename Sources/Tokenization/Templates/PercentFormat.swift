@@ -27,7 +27,7 @@ private struct PercentFormatter {
             }
             guard output.utf8.count <= TemplateLimits().stringBytes else { throw .limit("a formatted text is too long") }
         }
-        let isMapping = switch values { case .dict, .list: true default: false }
+        let isMapping = switch values { case .dict, .list, .range, .undefined: true default: false }
         guard isMapping || used == available else {
             throw .evaluation("a format has fewer places than there are values for it")
         }

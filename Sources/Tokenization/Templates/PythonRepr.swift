@@ -62,14 +62,16 @@ private struct ReprWriter {
             try write(box.attributes.map { (key: .string($0.name), value: $0.value) })
             output += ">"
         case .loop(let box): output += "<LoopContext \(box.index0 + 1)/\(try box.length())>"
-        case .callable(let box): write(box)
-        case .iterator: output += "<generator>"
-        case .cycler: output += "<Cycler>"
+        case .callable(let box): try write(box)
+        case .iterator: throw .evaluation("the result of a lazy filter like map or select is printed; put | list behind it")
+        case .cycler: throw .evaluation("a cycler is printed; print its next() instead")
         }
     }
 
-    private mutating func write(_ box: CallableBox) {
-        guard case .macro(let definition, _) = box.kind else { return output += "<function>" }
+    private mutating func write(_ box: CallableBox) throws(TemplateFailure) {
+        guard case .macro(let definition, _) = box.kind else {
+            throw .evaluation("a function or method is printed; parentheses are missing behind its name")
+        }
         output += "<Macro "
         write(definition.name)
         output += ">"

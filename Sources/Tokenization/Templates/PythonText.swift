@@ -79,9 +79,7 @@ extension String {
             while at < scalars.count, scalars[at].isPythonWhitespace { at += 1 }
             guard at < scalars.count else { break }
             if words.count == limit {
-                var end = scalars.count
-                while scalars[end - 1].isPythonWhitespace { end -= 1 }
-                words.append(Array(scalars[at..<end]))
+                words.append(Array(scalars[at...]))
                 break
             }
             let end = scalars[at...].firstIndex(where: \.isPythonWhitespace) ?? scalars.count
@@ -174,9 +172,11 @@ extension String {
     /// `str.lower`, with the Greek sigma that ends a word.
     var pythonLowercased: String {
         let scalars = Array(unicodeScalars)
-        return scalars.indices.map { at in
-            scalars[at] == "Σ" && Self.endsWord(scalars, at) ? "ς" : scalars[at].properties.lowercaseMapping
-        }.joined()
+        return scalars.indices.map { Self.lowercased(scalars, $0) }.joined()
+    }
+
+    private static func lowercased(_ scalars: [Unicode.Scalar], _ at: Int) -> String {
+        scalars[at] == "Σ" && endsWord(scalars, at) ? "ς" : scalars[at].properties.lowercaseMapping
     }
 
     private static func endsWord(_ scalars: [Unicode.Scalar], _ at: Int) -> Bool {
@@ -196,11 +196,20 @@ extension String {
     var pythonTitled: String {
         var result = ""
         var isAfterCased = false
-        for scalar in unicodeScalars {
-            result += isAfterCased ? scalar.properties.lowercaseMapping : scalar.properties.titlecaseMapping
+        let scalars = Array(unicodeScalars)
+        for (at, scalar) in scalars.enumerated() {
+            result += isAfterCased ? Self.lowercased(scalars, at) : scalar.properties.titlecaseMapping
             isAfterCased = scalar.properties.isCased
         }
         return result
+    }
+
+    var pythonCaseSwapped: String {
+        let scalars = Array(unicodeScalars)
+        return scalars.indices.map { at in
+            let properties = scalars[at].properties
+            return properties.isUppercase ? Self.lowercased(scalars, at) : properties.uppercaseMapping
+        }.joined()
     }
 
     /// `str.islower` and `isupper`: at least one cased character, and none of the other case.

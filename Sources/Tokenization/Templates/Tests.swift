@@ -43,8 +43,10 @@ extension Evaluator {
         switch test {
         case .odd: return try remainder(value, by: .integer(2)).equals(.integer(1))
         case .even: return try remainder(value, by: .integer(2)).equals(.integer(0))
-        case .filter: return TemplateFilter(rawValue: try name(value)) != nil
-        case .test: return TemplateTest(rawValue: try name(value)) != nil
+        case .filter, .test:
+            _ = try DictKey.required(value)
+            guard let name = value.text else { return false }
+            return test == .filter ? TemplateFilter(rawValue: name) != nil : TemplateTest(rawValue: name) != nil
         case .lower: return try value.printed.isAllCased(upper: false)
         case .upper: return try value.printed.isAllCased(upper: true)
         default: return value.isOf(test)
@@ -59,13 +61,7 @@ extension Evaluator {
     }
 
     private func remainder(_ value: TemplateValue, by divisor: TemplateValue) throws(TemplateFailure) -> TemplateValue {
-        guard value.text == nil else { throw .evaluation("a string cannot be divided") }
-        return try arithmetic(.modulo, value, divisor)
-    }
-
-    private func name(_ value: TemplateValue) throws(TemplateFailure) -> String {
-        guard let text = value.text else { throw .evaluation("the name of a filter or test must be a string") }
-        return text
+        try arithmetic(.modulo, value, divisor)
     }
 }
 
