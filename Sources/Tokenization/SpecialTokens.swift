@@ -28,18 +28,21 @@ public struct SpecialTokens: Sendable, Hashable {
     static let endOfTurnTexts = ["<|eot_id|>", "<|eom_id|>", "<|eot|>", "<|eom|>", "<|im_end|>", "<end_of_turn>"]
 
     /// Reads the roles out of tokenizer_config.json or special_tokens_map.json.
+    ///
+    /// - Parameter endOfTurn: The token that ends a turn, where another source than the file names it.
     init(
-        _ configuration: JSONObject, vocabulary: Vocabulary, isSpecial: (TokenID) -> Bool
+        _ configuration: JSONObject, vocabulary: Vocabulary, specialIDs: Set<TokenID>, eot endOfTurn: TokenID?
     ) throws(TokenizationError) {
         bos = try Self.token("bos_token", configuration, vocabulary)
         eos = try Self.token("eos_token", configuration, vocabulary)
         eot = try Self.token("eot_token", configuration, vocabulary)
+        if let endOfTurn, let text = vocabulary.piece(of: endOfTurn) { eot = SpecialToken(id: endOfTurn, text: text) }
         // A padding or unknown token that is not there does no harm; several published models name such ones.
         pad = try? Self.token("pad_token", configuration, vocabulary)
         unk = try? Self.token("unk_token", configuration, vocabulary)
         stop = Set([eos, eot].compactMap { $0?.id })
         for text in Self.endOfTurnTexts {
-            if let id = vocabulary.id(of: text), isSpecial(id) { stop.insert(id) }
+            if let id = vocabulary.id(of: text), specialIDs.contains(id) { stop.insert(id) }
         }
     }
 

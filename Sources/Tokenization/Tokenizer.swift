@@ -20,7 +20,7 @@ public struct Tokenizer: Sendable {
     public init(vocabulary: GGUFVocabulary) throws(TokenizationError) {
         core = try TokenizerCore(
             tokenizerJSON: vocabulary.tokenizerJSON(), configuration: vocabulary.tokenizerConfigurationJSON(),
-            eot: vocabulary.eotID)
+            source: "GGUF metadata, read as tokenizer.json", eot: vocabulary.eotID)
     }
 
     /// The ids of a text.

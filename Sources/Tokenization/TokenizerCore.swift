@@ -22,13 +22,18 @@ final class TokenizerCore: Sendable {
     let configuration: JSONObject
     let scratch = ScratchPool()
 
-    init(tokenizerJSON: JSONValue, configuration: JSONValue?, eot: TokenID? = nil) throws(TokenizationError) {
-        let file = try JSONFields(tokenizerJSON, "tokenizer.json:")
+    /// - Parameters:
+    ///   - source: What error messages call the place that `tokenizerJSON` comes from.
+    ///   - eot: The token that ends a turn, where another source than `configuration` names it.
+    init(
+        tokenizerJSON: JSONValue, configuration: JSONValue?, source: String = "tokenizer.json", eot: TokenID? = nil
+    ) throws(TokenizationError) {
+        let file = try JSONFields(tokenizerJSON, source)
         let modelFields = try file.fields("model")
-        preTokenizer = try PreTokenizer(file.present("pre_tokenizer"), place: "tokenizer.json: pre_tokenizer")
+        preTokenizer = try PreTokenizer(file.present("pre_tokenizer"), place: "\(source): pre_tokenizer")
         try TokenizerModel.check(modelFields, preTokenizer)
-        normalizers = try Normalizer.steps(file.present("normalizer"), place: "tokenizer.json: normalizer")
-        decoder = try TokenDecoder(file.present("decoder"), place: "tokenizer.json: decoder")
+        normalizers = try Normalizer.steps(file.present("normalizer"), place: "\(source): normalizer")
+        decoder = try TokenDecoder(file.present("decoder"), place: "\(source): decoder")
 
         let reader = TokenizerFileReader(file: file, model: modelFields)
         var vocabulary = try reader.vocabulary()
@@ -43,27 +48,21 @@ final class TokenizerCore: Sendable {
         let contents = normalized.map { token in normalizers.reduce(token.content) { $1.apply($0) } }
         normalizedMatcher = AddedTokenMatcher(normalized, contents: contents)
         postProcessor = try PostProcessor(
-            file.present("post_processor"), place: "tokenizer.json: post_processor",
+            file.present("post_processor"), place: "\(source): post_processor",
             vocabularySize: vocabulary.size)
         let spellings = Dictionary(zip(normalized.map(\.id), contents), uniquingKeysWith: { $1 })
         bytes = decoder.bytes(of: vocabulary, spellings: spellings)
 
         self.configuration = try Self.configurationObject(configuration)
-        let specialIDs = specialIDs
-        var specialTokens = try SpecialTokens(
-            self.configuration, vocabulary: vocabulary, isSpecial: { specialIDs.contains($0) })
-        if let eot, let text = vocabulary.piece(of: eot) {
-            specialTokens.eot = SpecialToken(id: eot, text: text)
-            specialTokens.stop.insert(eot)
-        }
-        self.specialTokens = specialTokens
+        specialTokens = try SpecialTokens(
+            self.configuration, vocabulary: vocabulary, specialIDs: specialIDs, eot: eot)
         chatTemplate = try Self.chatTemplate(self.configuration)
         skeleton = reader.skeleton()
     }
 
     private static func configurationObject(_ value: JSONValue?) throws(TokenizationError) -> JSONObject {
         guard let value, value != .null else { return [:] }
-        return try JSONFields(value, "tokenizer_config.json:").object
+        return try JSONFields(value, "tokenizer_config.json").object
     }
 
     /// A template is a string, or a list of named ones of which the one named `default` counts.

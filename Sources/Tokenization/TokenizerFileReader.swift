@@ -78,7 +78,7 @@ struct TokenizerFileReader {
         var seen: [TokenID: String] = [:]
         var highest = -1
         for (at, entry) in try file.array("added_tokens").enumerated() {
-            let token = try AddedToken(JSONFields(entry, "tokenizer.json: added_tokens[\(at)]"))
+            let token = try AddedToken(JSONFields(entry, "\(file.place): added_tokens[\(at)]"))
             if let other = seen[token.id] {
                 throw .duplicateID(id: Int(token.id), first: other, second: token.content)
             }

@@ -71,9 +71,10 @@ import Tokenization
                 position = range.upperBound
             }
             #expect(position == bytes.count)
-            for (id, range) in zip(encoded.ids, encoded.ranges) where !range.isEmpty && !fixture.tokenizer.isSpecial(id) {
-                let spelled = String(decoding: bytes[range], as: UTF8.self)
-                if name != "bytelevel-added-tokens" { #expect(fixture.tokenizer.decode([id]) == spelled) }
+            // The third tokenizer has tokens that swallow white space, whose ranges say more than their texts.
+            if name == "bytelevel-added-tokens" { continue }
+            for (id, range) in zip(encoded.ids, encoded.ranges) where !range.isEmpty {
+                #expect(fixture.tokenizer.decode([id]) == String(decoding: bytes[range], as: UTF8.self))
             }
         }
     }

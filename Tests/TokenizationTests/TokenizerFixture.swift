@@ -34,7 +34,9 @@ struct TokenizerFixture {
         configuration = try read("tokenizer_config.json")
         tokenizer = try Tokenizer(tokenizerJSON: tokenizerJSON, configuration: configuration)
         let expected = try read("cases.json")
-        func ids(_ value: JSONValue?) -> [TokenID] { value?.arrayValue?.compactMap { $0.intValue.map(TokenID.init) } ?? [] }
+        func ids(_ value: JSONValue?) -> [TokenID] {
+            value?.arrayValue?.compactMap { $0.intValue.map(TokenID.init) } ?? []
+        }
         func text(_ value: JSONValue?) -> String { value?.stringValue ?? "missing in the fixture" }
         cases = (expected["cases"]?.arrayValue ?? []).map {
             Case(

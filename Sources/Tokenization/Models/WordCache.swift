@@ -31,8 +31,8 @@ struct WordCache: Sendable {
 
         @inline(__always)
         var slot: Int {
-            Int(truncatingIfNeeded: ByteHash.mix(low ^ 0xA076_1D64_78BD_642F, high ^ 0xE703_7ED1_A0B4_28DB)
-                & (1 << WordCache.bits - 1))
+            let hash = ByteHash.mix(low ^ 0xA076_1D64_78BD_642F, high ^ 0xE703_7ED1_A0B4_28DB)
+            return Int(truncatingIfNeeded: hash & (1 << WordCache.bits - 1))
         }
     }
 

@@ -35,7 +35,9 @@ struct NormalizationData: Sendable {
     private init() {
         for range in Self.ranges {
             for value in range {
-                guard let scalar = Unicode.Scalar(value), let age = scalar.properties.age, age.major <= 9 else { continue }
+                guard let scalar = Unicode.Scalar(value), let age = scalar.properties.age, age.major <= 9 else {
+                    continue
+                }
                 collect(scalar)
             }
         }
