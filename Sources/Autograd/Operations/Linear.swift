@@ -45,7 +45,7 @@ extension Graph {
     public func linear(_ x: Variable, weight: Weight, bias: Tensor? = nil, update: LowRankUpdate? = nil) -> Variable {
         let (compute, type) = (compute, compute.precision.activationType)
         let path = update.map { AdapterPath($0, x.value, dropout: dropout, on: compute) }
-        let y = compute.product(x.value, transposed: weight, type: type) { rows, columns, tile, stride in
+        let y = compute.product(x.value, transposed: weight, adding: path?.folded, type: type) { rows, columns, tile, stride in
             if let bias {
                 martlet_add_bias(
                     Int64(rows.count), Int64(columns.count), bias.floats + columns.lowerBound, tile, Int64(stride))
@@ -57,7 +57,7 @@ extension Graph {
             let g = path?.backward(dy, into: gradients)
             guard wantsInput else { return [nil] }
             return [
-                compute.product(dy, weight, type: inputType) { rows, columns, tile, stride in
+                compute.product(dy, weight, adding: path?.folded, type: inputType) { rows, columns, tile, stride in
                     if let path, let g { path.addBackward(g, rows, columns, tile, stride) }
                 }
             ]
@@ -66,25 +66,36 @@ extension Graph {
 }
 
 /// The low-rank way through a linear layer, forward beside backward.
+///
+/// In float32 without dropout, and with enough tokens to be worth it, the update is folded into each panel of the
+/// weight while it is in cache: `x·(W + s·B·A)ᵀ`. Else it is a way of its own beside the product.
 private struct AdapterPath {
     let update: LowRankUpdate
     let compute: Compute
-    /// Input after dropout, `[tokens, inputs]`, and `h = x̃·Aᵀ`, `[tokens, rank]`.
-    let input, hidden: Tensor
     /// A and B as products see them.
     let a, b: Tensor
     let dropout: DropoutContext?
+    /// The update as part of the weight, if it is folded.
+    let folded: WeightUpdate?
+    /// Input after dropout, `[tokens, inputs]`.
+    let input: Tensor
+    /// `x̃·Aᵀ`, `[tokens, rank]`, if the forward pass needed it.
+    let hidden: Tensor?
 
     init(_ update: LowRankUpdate, _ x: Tensor, dropout: DropoutContext?, on compute: Compute) {
         self.update = update
         self.compute = compute
         self.dropout = update.dropoutRate > 0 ? dropout : nil
         (a, b) = (compute.rounded(update.a.value), compute.rounded(update.b.value))
+        let (inputs, outputs) = (a.columns, b.rows)
+        let folds = self.dropout == nil && compute.precision == .float32 && x.rows * (inputs + outputs) > inputs * outputs
+        folded = folds ? WeightUpdate(a: a, b: b, scale: update.scale) : nil
         input = self.dropout.map { compute.dropout(x, update, $0) } ?? x
-        hidden = compute.product(input, transposed: .dense(a))
+        hidden = folds ? nil : compute.lowRankProduct(input, a)
     }
 
     func addForward(_ rows: Range<Int>, _ columns: Range<Int>, _ tile: UnsafeMutablePointer<Float>, _ stride: Int) {
+        guard let hidden else { return }
         let rank = b.columns
         sgemm(
             rows.count, columns.count, rank, alpha: update.scale,
@@ -94,16 +105,13 @@ private struct AdapterPath {
 
     /// Sums the gradients of A and B and returns `g = s·dy·B`, `[tokens, rank]`.
     func backward(_ dy: Tensor, into gradients: Gradients?) -> Tensor {
-        let g = compute.product(dy, .dense(b)) { rows, columns, tile, stride in
-            for row in 0..<rows.count {
-                martlet_scale(Int64(columns.count), update.scale, tile + row * stride, tile + row * stride)
-            }
-        }
+        let g = compute.lowRankProduct(dy, compute.transposed(b), scale: update.scale)
+        let hidden = hidden ?? compute.lowRankProduct(input, a)
         gradients?.accumulate(update.b, on: compute) { sum, adding in
-            compute.product(transposing: dy, hidden, scale: update.scale, adding: adding, into: sum)
+            compute.lowRankGradient(hidden, dy, scale: update.scale, transposed: true, adding: adding, into: sum)
         }
         gradients?.accumulate(update.a, on: compute) { sum, adding in
-            compute.product(transposing: g, input, adding: adding, into: sum)
+            compute.lowRankGradient(g, input, adding: adding, into: sum)
         }
         return g
     }
@@ -111,6 +119,7 @@ private struct AdapterPath {
     func addBackward(
         _ g: Tensor, _ rows: Range<Int>, _ columns: Range<Int>, _ tile: UnsafeMutablePointer<Float>, _ stride: Int
     ) {
+        if folded != nil { return }
         let (rank, inputs) = (a.rows, a.columns)
         let left = MatrixPointer(g.floats + rows.lowerBound * rank, stride: rank)
         let right = MatrixPointer(a.floats + columns.lowerBound, stride: inputs)

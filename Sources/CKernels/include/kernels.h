@@ -75,6 +75,15 @@ DECLARE_KERNEL(cross_entropy, (int64_t rows, int64_t columns, const int32_t *tar
 DECLARE_KERNEL(dot_rows, (int64_t count, int64_t columns, const float *x, int64_t stride, const float *w,
                           float *result));
 
+// --- low_rank.c --------------------------------------------------------------------------------------------------
+
+// h[rows, rank] = x[rows, columns] * a[rank, columns]^T, for ranks far smaller than rows and columns.
+DECLARE_KERNEL(low_rank_project, (int64_t rows, int64_t columns, int64_t rank, const float *x, const float *a,
+                                  float *h));
+// out[rank, columns] += g[rows, rank]^T * x[rows, columns]; x and out with row strides. Rows are summed in order.
+DECLARE_KERNEL(low_rank_gradient, (int64_t rows, int64_t columns, int64_t rank, const float *g, const float *x,
+                                   int64_t stride, float *out, int64_t out_stride));
+
 // --- adamw.c -----------------------------------------------------------------------------------------------------
 
 // One AdamW step (Loshchilov & Hutter, 2019) over `count` values, gradient scaled by gradient_scale first:

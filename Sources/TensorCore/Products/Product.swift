@@ -13,19 +13,21 @@ extension Compute {
 
     /// `y[rows, outputs] = x[rows, inputs] · weightᵀ`.
     /// - Parameters:
+    ///   - update: is added to the weight panel by panel.
     ///   - type: element type of the result.
     ///   - epilogue: adds what belongs to the same result (bias, adapter) while a tile is in cache.
     package func product(
-        _ x: Tensor, transposed weight: Weight, type: ElementType = .float32, epilogue: Epilogue? = nil
+        _ x: Tensor, transposed weight: Weight, adding update: WeightUpdate? = nil, type: ElementType = .float32,
+        epilogue: Epilogue? = nil
     ) -> Tensor {
         precondition(x.columns == weight.columns, "product of \(x.shape) with transposed [\(weight.rows), \(weight.columns)]")
         let y = empty(x.shape.dropLast() + [weight.rows], type)
-        if x.rows < Self.fewRows {
+        if x.rows < Self.fewRows && update == nil {
             fewRowsProduct(x, weight, into: y, epilogue)
             return y
         }
         let rowPieces = TileGrid.pieces(x.rows, target: TileGrid.rowTarget)
-        forEachPanel(of: weight) { panel, values in
+        forEachPanel(of: weight, adding: update) { panel, values in
             let columnPieces = TileGrid.pieces(panel.count, target: TileGrid.columnTarget)
             forEachTile(rowPieces, columnPieces) { rows, within in
                 let columns = panel.lowerBound + within.lowerBound..<panel.lowerBound + within.upperBound
@@ -43,13 +45,14 @@ extension Compute {
 
     /// `dx[rows, inputs] = dy[rows, outputs] · weight`: the gradient of the line above with respect to `x`.
     package func product(
-        _ dy: Tensor, _ weight: Weight, type: ElementType = .float32, epilogue: Epilogue? = nil
+        _ dy: Tensor, _ weight: Weight, adding update: WeightUpdate? = nil, type: ElementType = .float32,
+        epilogue: Epilogue? = nil
     ) -> Tensor {
         precondition(dy.columns == weight.rows, "product of \(dy.shape) with [\(weight.rows), \(weight.columns)]")
         let result = empty(dy.shape.dropLast() + [weight.columns])
         let rowPieces = TileGrid.pieces(dy.rows, target: TileGrid.rowTarget)
         let columnPieces = TileGrid.pieces(weight.columns, target: TileGrid.columnTarget)
-        forEachPanel(of: weight) { panel, values in
+        forEachPanel(of: weight, adding: update) { panel, values in
             forEachTile(rowPieces, columnPieces) { rows, columns in
                 withOperand(dy, rows) { operand in
                     let target = result.output + rows.lowerBound * weight.columns + columns.lowerBound
@@ -96,8 +99,12 @@ extension Compute {
     }
 
     /// Calls `body` with panel after panel of the weight as float32 `[panel.count, columns]`.
-    private func forEachPanel(of weight: Weight, _ body: (Range<Int>, UnsafePointer<Float>) -> Void) {
-        if precision == .float32, let pointer = weight.float32Pointer { return body(0..<weight.rows, pointer) }
+    private func forEachPanel(
+        of weight: Weight, adding update: WeightUpdate?, _ body: (Range<Int>, UnsafePointer<Float>) -> Void
+    ) {
+        if precision == .float32, update == nil, let pointer = weight.float32Pointer {
+            return body(0..<weight.rows, pointer)
+        }
         let panels = TileGrid.panels(rows: weight.rows, columns: weight.columns)
         let most = panels.map(\.count).max() ?? 0
         withScratch(most * weight.columns) { scratch in
@@ -107,6 +114,7 @@ extension Compute {
                     let rows = panel.lowerBound + parts[part].lowerBound..<panel.lowerBound + parts[part].upperBound
                     let start = scratch + parts[part].lowerBound * weight.columns
                     weight.expand(rows: rows, precision: precision, into: start)
+                    update?.add(to: start, rows: rows)
                 }
                 body(panel, scratch)
             }
