@@ -13,6 +13,20 @@ MARTLET_INLINE float total(const lanes *values) {
     return sum;
 }
 
+MARTLET_INLINE float dot(int64_t columns, const float *x, const float *a) {
+    lanes sum = {0};
+    int64_t c = 0;
+    for (; c + 16 <= columns; c += 16) {
+        lanes left, right;
+        load(&left, x + c);
+        load(&right, a + c);
+        sum += left * right;
+    }
+    float result = total(&sum);
+    for (; c < columns; c++) result += x[c] * a[c];
+    return result;
+}
+
 // Four rows of x against four rows of a: sixteen running sums.
 MARTLET_INLINE void project_block(int64_t columns, int64_t rank, const float *x, const float *a, float *h) {
     lanes sums[4][4];
@@ -42,11 +56,8 @@ KERNEL(low_rank_project, (int64_t rows, int64_t columns, int64_t rank, const flo
                 continue;
             }
             for (int64_t i = r; i < r + 4 && i < rows; i++)
-                for (int64_t j = k; j < k + 4 && j < rank; j++) {
-                    float sum = 0;
-                    for (int64_t c = 0; c < columns; c++) sum += x[i * columns + c] * a[j * columns + c];
-                    h[i * rank + j] = sum;
-                }
+                for (int64_t j = k; j < k + 4 && j < rank; j++)
+                    h[i * rank + j] = dot(columns, x + i * columns, a + j * columns);
         }
     }
 }

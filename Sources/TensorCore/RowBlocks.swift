@@ -7,7 +7,8 @@ import CKernels
 extension Compute {
     /// Runs `body` for consecutive blocks of rows on all threads. Block sizes depend on the shape only.
     package func forEachRowBlock(of rows: Int, rowElements: Int, _ body: (Range<Int>) -> Void) {
-        let block = max(1, min(64, 16384 / max(1, rowElements)))
+        // Multiples of four: kernels work on four rows at a time.
+        let block = max(4, min(64, 16384 / max(1, rowElements) / 4 * 4))
         threads.run(tiles: (rows + block - 1) / block) { tile in
             body(tile * block..<min(rows, (tile + 1) * block))
         }

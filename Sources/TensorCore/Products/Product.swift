@@ -26,10 +26,8 @@ extension Compute {
             fewRowsProduct(x, weight, into: y, epilogue)
             return y
         }
-        let rowPieces = TileGrid.pieces(x.rows, target: TileGrid.rowTarget)
         forEachPanel(of: weight, adding: update) { panel, values in
-            let columnPieces = TileGrid.pieces(panel.count, target: TileGrid.columnTarget)
-            forEachTile(rowPieces, columnPieces) { rows, within in
+            forEachTile(TileGrid.tiles(rows: x.rows, columns: panel.count)) { rows, within in
                 let columns = panel.lowerBound + within.lowerBound..<panel.lowerBound + within.upperBound
                 let part = MatrixPointer(values + within.lowerBound * weight.columns, stride: weight.columns)
                 withOperand(x, rows) { operand in
@@ -50,10 +48,9 @@ extension Compute {
     ) -> Tensor {
         precondition(dy.columns == weight.rows, "product of \(dy.shape) with [\(weight.rows), \(weight.columns)]")
         let result = empty(dy.shape.dropLast() + [weight.columns])
-        let rowPieces = TileGrid.pieces(dy.rows, target: TileGrid.rowTarget)
-        let columnPieces = TileGrid.pieces(weight.columns, target: TileGrid.columnTarget)
+        let grid = TileGrid.tiles(rows: dy.rows, columns: weight.columns)
         forEachPanel(of: weight, adding: update) { panel, values in
-            forEachTile(rowPieces, columnPieces) { rows, columns in
+            forEachTile(grid) { rows, columns in
                 withOperand(dy, rows) { operand in
                     let target = result.output + rows.lowerBound * weight.columns + columns.lowerBound
                     sgemm(
@@ -75,7 +72,7 @@ extension Compute {
         precondition(a.rows == b.rows, "product of transposed \(a.shape) with \(b.shape)")
         let (a, b) = (rounded(a), rounded(b))
         let (m, n, rows) = (a.columns, b.columns, a.rows)
-        forEachTile(TileGrid.pieces(m, target: 512), TileGrid.pieces(n, target: 512)) { mRange, nRange in
+        forEachTile(TileGrid.tiles(rows: m, columns: n)) { mRange, nRange in
             sgemm(
                 mRange.count, nRange.count, rows, alpha: scale,
                 MatrixPointer(a.floats + mRange.lowerBound, stride: m).transposed,
@@ -92,7 +89,10 @@ extension Compute {
 }
 
 extension Compute {
-    private func forEachTile(_ rows: [Range<Int>], _ columns: [Range<Int>], _ body: (Range<Int>, Range<Int>) -> Void) {
+    private func forEachTile(
+        _ grid: (rows: [Range<Int>], columns: [Range<Int>]), _ body: (Range<Int>, Range<Int>) -> Void
+    ) {
+        let (rows, columns) = grid
         threads.run(tiles: rows.count * columns.count) { tile in
             body(rows[tile / columns.count], columns[tile % columns.count])
         }
