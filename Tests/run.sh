@@ -14,4 +14,4 @@ swift build -c release --explicit-target-dependency-import-check error </dev/nul
 
 say "Running the tests"
 swift test -c release --disable-testable-imports "$@" </dev/null
-note "all tests passed"
+note "tests passed"
