@@ -70,7 +70,7 @@ let package = Package(
         tests("DatasetsTests", ["Datasets", "Tokenization"], fixtures: true),
         tests("TrainingTests", ["Training", "Models", "Layers", "Autograd", "TensorCore", "Checkpoints", "Datasets"]),
         tests("RecipesTests", ["Recipes", "Datasets", "Tokenization"]),
-        tests("MartletTests", ["Checkpoints", "TensorCore"]),
+        tests("MartletTests", ["Checkpoints", "TensorCore", "martlet"], fixtures: true),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c17
