@@ -23,11 +23,13 @@ public struct Variable {
 
 /// One recorded operation: where its inputs came from and how to go back.
 final class Node {
+    let name: String
     let inputs: [Node?]
     var gradient: Tensor?
     var backward: ((Tensor) -> [Tensor?])?
 
-    init(inputs: [Node?], backward: ((Tensor) -> [Tensor?])?) {
+    init(name: String, inputs: [Node?], backward: ((Tensor) -> [Tensor?])?) {
+        self.name = name
         self.inputs = inputs
         self.backward = backward
     }
@@ -45,6 +47,8 @@ public final class Graph {
     public let gradients: Gradients?
     /// Random numbers of dropout; `nil` leaves dropout out.
     public var dropout: DropoutContext?
+    /// Measures operations, if set.
+    public var timer: OperationTimer?
     private var tape: [Node] = []
 
     /// A graph that sums parameter gradients into `gradients`, or that only evaluates if that is `nil`.
@@ -59,7 +63,7 @@ public final class Graph {
     /// Makes a leaf whose gradient ``backward(from:gradient:)`` leaves in the result of ``gradient(of:)``.
     public func leaf(_ value: Tensor) -> Variable {
         guard isRecording else { return Variable(constant: value) }
-        return Variable(value, Node(inputs: [], backward: nil))
+        return Variable(value, Node(name: "leaf", inputs: [], backward: nil))
     }
 
     /// The gradient that reached a leaf.
@@ -67,6 +71,7 @@ public final class Graph {
 
     /// Records the result of an operation. This is all that a user's own operation needs.
     /// - Parameters:
+    ///   - name: what the operation is called in measurements.
     ///   - value: the result, just computed.
     ///   - inputs: what it was computed from.
     ///   - trainsParameters: whether `backward` adds to ``gradients`` of parameters, so that it must run even if no input
@@ -74,12 +79,14 @@ public final class Graph {
     ///   - backward: given the gradient of the result (same shape), returns one gradient per input, `nil` where the
     ///     input does not need one.
     public func record(
-        _ value: Tensor, inputs: [Variable], trainsParameters: Bool = false, backward: @escaping (Tensor) -> [Tensor?]
+        _ name: String = "operation", _ value: Tensor, inputs: [Variable], trainsParameters: Bool = false,
+        backward: @escaping (Tensor) -> [Tensor?]
     ) -> Variable {
+        timer?.lap(name)
         guard isRecording, trainsParameters || inputs.contains(where: \.needsGradient) else {
             return Variable(constant: value)
         }
-        let node = Node(inputs: inputs.map(\.node), backward: backward)
+        let node = Node(name: name, inputs: inputs.map(\.node), backward: backward)
         tape.append(node)
         return Variable(value, node)
     }
@@ -98,6 +105,7 @@ public final class Graph {
             for (input, gradient) in zip(node.inputs, gradients) {
                 if let input, let gradient { add(gradient, to: input) }
             }
+            timer?.lap(node.name + " backward")
         }
     }
 

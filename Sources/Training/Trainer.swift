@@ -32,6 +32,8 @@ public final class Trainer {
     public let recompute: Bool
     /// Seed of dropout.
     public let seed: UInt64
+    /// Measures the operations of the steps, if set.
+    public var timer: OperationTimer?
     private let compute: Compute
     private let gradients = Gradients()
 
@@ -50,6 +52,7 @@ public final class Trainer {
     public func step(_ window: [TokenBatch]) throws(TrainingError) -> StepReport {
         let step = optimizer.step + 1
         gradients.removeAll()
+        timer?.skip()
         var sum = 0.0
         for batch in window { sum += try forwardBackward(batch, step: step) }
         let supervised = max(1, window.supervisedCount)
@@ -61,6 +64,7 @@ public final class Trainer {
         let clip = maxGradientNorm > 0 && norm > maxGradientNorm ? maxGradientNorm / (norm + 1e-6) : 1
         let rate = schedule.rate(step: step)
         optimizer.update(with: gradients, scale: Float(clip / Double(supervised)), learningRate: rate)
+        timer?.lap("optimizer")
         return StepReport(
             step: step, loss: loss, learningRate: rate, gradientNorm: norm, tokens: window.tokenCount,
             supervisedTokens: window.supervisedCount)
@@ -71,6 +75,7 @@ public final class Trainer {
         try batch.check(vocabulary: model.vocabularySize)
         let graph = Graph(compute: compute, gradients: gradients)
         graph.dropout = DropoutContext(seed: seed, step: UInt64(step), firstToken: batch.streamOffset)
+        graph.timer = timer
         let hidden = model.hiddenStates(batch.tokens, layout: batch.layout, cache: nil, recompute: recompute, in: graph)
         let (loss, sum) = graph.linearCrossEntropy(hidden, head: model.head, targets: batch.targets)
         graph.backward(from: loss)

@@ -176,7 +176,7 @@ private func problem(_ encoder: ExampleEncoder, _ messages: [Message] = dialogue
 /// Templates without generation blocks, as most models bring them: spans come from rendering the conversation up to
 /// each answer.
 @Test func templateOfTheModelGivesTheSameMask() throws {
-    let source = try #require(try Fixtures.text("chat/templates/smollm2.jinja"))
+    let source = try Fixtures.template("smollm2")
     let example = try encoded(try encoder(template: source))
     #expect(try trainedTexts(example) == ["Yes, one.<|im_end|>", "Two, indeed.<|im_end|>"])
     let plain = try encoded(try encoder(), dialogue)

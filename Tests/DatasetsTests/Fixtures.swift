@@ -1,7 +1,7 @@
 import Foundation
 import Tokenization
 
-/// Tokenizers and templates for tests. The files stand beside the tests of Tokenization; one copy is enough.
+/// Tokenizers, templates and conversations for tests.
 enum Fixtures {
     /// ChatML, with the answer and its end token marked as generated.
     static let chatML =
@@ -18,19 +18,25 @@ enum Fixtures {
         try tokenizer("tiny-bytelevel-llama3", withRoles: withRoles)
     }
 
-    static func json(_ path: String) throws -> JSONValue { try JSONValue(parsing: data(path)) }
+    static func json(_ path: String) throws -> JSONValue {
+        try JSONValue(parsing: data("DatasetsTests/Fixtures/\(path)"))
+    }
 
-    static func text(_ path: String) throws -> String? { String(data: try data(path), encoding: .utf8) }
+    static func template(_ name: String) throws -> String {
+        String(decoding: try data("DatasetsTests/Fixtures/templates/\(name).jinja"), as: UTF8.self)
+    }
 
     private static func data(_ path: String) throws -> Data {
         let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        return try Data(contentsOf: tests.appending(path: "TokenizationTests/Fixtures/\(path)"))
+        return try Data(contentsOf: tests.appending(path: path))
     }
 
     private static func tokenizer(_ name: String, withRoles: Bool = true) throws -> Tokenizer {
-        try Tokenizer(
-            tokenizerJSON: json("tokenizers/\(name)/tokenizer.json"),
-            configuration: withRoles ? json("tokenizers/\(name)/tokenizer_config.json") : nil)
+        // They stand beside the tests of Tokenization; one copy is enough.
+        let folder = "TokenizationTests/Fixtures/tokenizers/\(name)"
+        return try Tokenizer(
+            tokenizerJSON: JSONValue(parsing: data("\(folder)/tokenizer.json")),
+            configuration: withRoles ? JSONValue(parsing: data("\(folder)/tokenizer_config.json")) : nil)
     }
 
     /// Read once: it is large.

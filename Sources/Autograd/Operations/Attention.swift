@@ -49,7 +49,7 @@ extension Graph {
         let (output, lse) = pass.forward()
         let (compute, type) = (compute, q.value.elementType)
         let value = compute.converted(output, to: compute.precision.activationType)
-        return record(value, inputs: [q, k, v]) { gradient in
+        return record("attention", value, inputs: [q, k, v]) { gradient in
             pass.backward(compute.rounded(gradient), output, lse).map { compute.converted($0, to: type) }
         }
     }

@@ -19,7 +19,7 @@ extension Graph {
                 }
             }
         }
-        return record(y, inputs: [gate, up]) { dy in
+        return record("gated activation", y, inputs: [gate, up]) { dy in
             let (dGate, dUp) = (compute.empty(g.shape, g.elementType), compute.empty(u.shape, u.elementType))
             compute.forEachRowBlock(of: g.rows, rowElements: g.columns) { rows in
                 compute.readRows(g, rows) { gates in

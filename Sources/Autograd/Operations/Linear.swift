@@ -53,7 +53,7 @@ extension Graph {
             path?.addForward(rows, columns, tile, stride)
         }
         let (wantsInput, inputType, gradients) = (x.needsGradient, x.value.elementType, gradients)
-        return record(y, inputs: [x], trainsParameters: path != nil) { dy in
+        return record("linear", y, inputs: [x], trainsParameters: path != nil) { dy in
             let g = path?.backward(dy, into: gradients)
             guard wantsInput else { return [nil] }
             return [

@@ -27,7 +27,7 @@ extension Graph {
             sum += compute.crossEntropyChunk(hidden.value, head, rows, rows.map { targets[$0] }, dHidden)
         }
         let compute = compute
-        let loss = record(compute.tensor([Float(sum)], shape: [1]), inputs: [hidden]) { gradient in
+        let loss = record("loss", compute.tensor([Float(sum)], shape: [1]), inputs: [hidden]) { gradient in
             guard let dHidden else { return [nil] }
             let factor = gradient.floats[0]
             if factor != 1 { martlet_scale(Int64(dHidden.count), factor, dHidden.floats, dHidden.output) }

@@ -25,7 +25,7 @@ extension Graph {
             }
         }
         let weightGradient = weight.needsGradient
-        return record(y, inputs: [x, weight]) { dy in
+        return record("norm", y, inputs: [x, weight]) { dy in
             compute.rmsNormBackward(xValue, wValue, inverse, dy, weightGradient: weightGradient)
         }
     }

@@ -36,7 +36,7 @@ extension Graph {
     ) -> Variable {
         let compute = compute
         let rotated = compute.rotated(x.value, angles, headSize, interleaved, direction: 1)
-        return record(rotated, inputs: [x]) { dy in
+        return record("rotary", rotated, inputs: [x]) { dy in
             [compute.rotated(dy, angles, headSize, interleaved, direction: -1)]
         }
     }

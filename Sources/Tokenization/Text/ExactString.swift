@@ -1,6 +1,6 @@
 /// A string compared and hashed by its UTF-8 bytes instead of by canonical equivalence.
 ///
-/// Vocabularies need it: the Kelvin sign and the letter K are two tokens, but one and the same Swift `String`.
+/// Templates need it, as Python does: a precomposed and a decomposed `é` are two keys, but one and the same `String`.
 struct ExactString: Hashable, Sendable {
     let text: String
 
