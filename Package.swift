@@ -70,15 +70,10 @@ let package = Package(
         tests("DatasetsTests", ["Datasets", "Tokenization"], fixtures: true),
         tests("TrainingTests", ["Training", "Models", "Layers", "Autograd", "TensorCore", "Checkpoints", "Datasets"]),
         tests("RecipesTests", ["Recipes", "Datasets", "Tokenization"]),
-        // The README's program. Without package access it sees what other packages see.
-        .executableTarget(
-            name: "LibraryExample",
-            dependencies: [
-                "Recipes", "Training", "Models", "Layers", "Autograd", "TensorCore", "Datasets", "Tokenization",
-            ],
-            path: "Tests/LibraryExample", packageAccess: false, swiftSettings: settings),
         tests(
-            "MartletTests", ["LibraryExample", "Recipes", "Models", "Layers", "Autograd", "TensorCore"], fixtures: true),
+            "MartletTests",
+            ["martlet", "LibraryExample", "Recipes", "Models", "Layers", "Autograd", "TensorCore", "Checkpoints"],
+            fixtures: true),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c17

@@ -10,6 +10,8 @@ public enum TrainingError: Error, CustomStringConvertible, Sendable {
     case changed(what: String, run: String)
     /// The folder of a new run holds one already.
     case runExists(path: String)
+    /// The folder of a new run is a file, or holds something that is no run.
+    case outputTaken(path: String)
     /// Another process writes this run.
     case runInUse(path: String)
     /// A token id is outside the model's vocabulary.
@@ -27,6 +29,8 @@ public enum TrainingError: Error, CustomStringConvertible, Sendable {
             "\(what) differs from what the run \(run) was started with; restore it, or start a new run with another output.directory"
         case .runExists(let path):
             "\(path) holds a run already; continue it with `martlet train --resume \(path)`, replace it with --overwrite, or choose another output.directory"
+        case .outputTaken(let path):
+            "\(path) exists already and is no run of this program, so it is left alone; choose another output.directory"
         case .runInUse(let path): "\(path) is being written by another process; wait for it or stop it first"
         case .tokenOutsideVocabulary(let token, let vocabulary):
             "the data hold token id \(token), but the model's vocabulary has \(vocabulary) ids; data, tokenizer and model do not belong together"

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 
 @main
 struct Martlet: ParsableCommand {
@@ -24,6 +25,8 @@ struct Martlet: ParsableCommand {
         ])
 
     static func main() {
+        // A file that hits the size limit is then an error like a full disk, with a sentence, instead of sudden death.
+        signal(SIGXFSZ, SIG_IGN)
         do {
             var command = try parseAsRoot()
             try command.run()

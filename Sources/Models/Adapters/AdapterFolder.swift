@@ -25,6 +25,9 @@ public struct AdapterFolder {
         let place = folder.appendingPathComponent("adapter_config.json")
         let data: Data
         do { data = try Data(contentsOf: place) } catch {
+            if !FileManager.default.fileExists(atPath: folder.path) {
+                throw .checkpoint(.file(FileError(action: "open the adapter folder", path: folder.path, code: ENOENT)))
+            }
             throw .configuration(place: place.path, reason: "cannot be read; an adapter folder holds adapter_config.json and adapter_model.safetensors")
         }
         let file = try ConfigurationFile.decode(PEFTConfiguration.self, from: data, place: place.path)

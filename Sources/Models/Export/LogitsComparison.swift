@@ -17,7 +17,7 @@ public struct LogitsComparison: Sendable {
         var (largest, sum, squares, scale) = (0.0, 0.0, 0.0, 0.0)
         for (left, right) in zip(x, y) {
             let difference = abs(Double(left) - Double(right))
-            largest = difference.isNaN ? .infinity : max(largest, difference)
+            largest = max(largest, difference)
             sum += difference
             squares += difference * difference
             scale += Double(left) * Double(left)
@@ -27,8 +27,11 @@ public struct LogitsComparison: Sendable {
             let range = row * width..<(row + 1) * width
             return range.max { x[$0] < x[$1] } == range.max { y[$0] < y[$1] }
         }
-        (self.largest, mean) = (largest, sum / Double(max(1, x.count)))
-        relative = scale > 0 ? (squares / scale).squareRoot() : 0
+        // A NaN or infinity on either side makes `squares` or `scale` one: nothing is proven then.
+        let isFinite = squares.isFinite && scale.isFinite
+        self.largest = isFinite ? largest : .infinity
+        mean = isFinite ? sum / Double(max(1, x.count)) : .infinity
+        relative = !isFinite ? .infinity : scale > 0 ? (squares / scale).squareRoot() : squares > 0 ? .infinity : 0
         sameChoice = Double(same) / Double(max(1, a.rows))
     }
 

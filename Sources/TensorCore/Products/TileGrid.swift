@@ -3,12 +3,12 @@ enum TileGrid {
     /// Elements of a weight that are expanded at a time: 8 MB as float32.
     static let panelElements = 1 << 21
 
-    /// Cuts a result of `rows` × `columns` into tiles of at most about 256 × 512, and into about sixteen where that leaves
+    /// Cuts a result of `rows` × `columns` into tiles of at most about 256 × 512, and into about eight where that leaves
     /// tiles large enough to be worth it, so that threads stay busy to the end.
     static func tiles(rows: Int, columns: Int) -> (rows: [Range<Int>], columns: [Range<Int>]) {
         var (height, width) = (256, 512)
         func count(_ size: Int, _ target: Int) -> Int { max(1, (size + target / 2) / target) }
-        while count(rows, height) * count(columns, width) < 16, max(height, width) > 128 {
+        while count(rows, height) * count(columns, width) < 8, max(height, width) > 128 {
             if width > height { width /= 2 } else { height /= 2 }
         }
         return (pieces(rows, target: height), pieces(columns, target: width))

@@ -23,7 +23,8 @@ public struct RunFolder {
         if FileManager.default.fileExists(atPath: url.path) {
             let isRun = FileManager.default.fileExists(atPath: url.appendingPathComponent("resolved.yaml").path)
             let isEmpty = (try? FileManager.default.contentsOfDirectory(atPath: url.path))?.isEmpty ?? false
-            if !isEmpty && !(overwrite && isRun) { throw TrainingError.runExists(path: url.path) }
+            if !isEmpty && !isRun { throw TrainingError.outputTaken(path: url.relativePath) }
+            if isRun && !overwrite { throw TrainingError.runExists(path: url.relativePath) }
             if isRun { _ = try FileLock(url) }
         }
         try AtomicDirectory.write(to: url, replacing: true) { folder in

@@ -1,4 +1,5 @@
 import Autograd
+import Checkpoints
 public import Datasets
 import Foundation
 public import Layers
@@ -136,6 +137,7 @@ public final class TrainingRun {
 
     private func save(_ report: (TrainingEvent) throws -> Void) throws {
         let place = folder.checkpoint(step: state.step)
+        AtomicDirectory.recover(beside: place)
         try TrainingCheckpoint.write(
             state, adapter: adapter, optimizer: trainer.optimizer, baseModel: settings.baseModel, to: place)
         try folder.rotate(latest: state.step, best: state.bestStep, keep: settings.keep)

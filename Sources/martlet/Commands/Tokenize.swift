@@ -71,6 +71,13 @@ struct Tokenize: ParsableCommand {
         json ? Terminal.output(["text": .string(text)]) : Terminal.output(text)
     }
 
+    /// Lines without their ends, "\n" or "\r\n"; the end of the last line begins no further one.
+    private static func lines(of text: String) -> [String] {
+        var lines = text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false)
+        if lines.last?.isEmpty == true { lines.removeLast() }
+        return lines.map { String($0.last == "\r" ? $0.dropLast() : $0) }
+    }
+
     private func records(_ path: String) throws -> [String] {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw CommandError(.missingInput, "\(path): there is no such file, or it cannot be read")
@@ -78,9 +85,10 @@ struct Tokenize: ParsableCommand {
         guard let contents = String(validating: data, as: UTF8.self) else {
             throw CommandError(.unsuitableData, "\(path): not valid UTF-8")
         }
-        let lines = contents.split(separator: "\n", omittingEmptySubsequences: path.hasSuffix(".jsonl")).map(String.init)
+        let lines = Self.lines(of: contents)
         guard path.hasSuffix(".jsonl") else { return lines }
-        return try lines.enumerated().map { index, line in
+        return try lines.enumerated().compactMap { index, line in
+            if line.allSatisfy(\.isWhitespace) { return nil }
             do {
                 if let text = try JSONValue(parsing: line)["text"]?.stringValue { return text }
             } catch {
@@ -96,7 +104,7 @@ enum TokenIDList {
     static func parse(_ list: String, option: String) throws -> [TokenID] {
         try list.split(whereSeparator: { $0 == "," || $0 == " " }).map { part in
             guard let id = TokenID(part), id >= 0 else {
-                throw ValidationError("\(option) holds \(part), expected token ids separated by commas")
+                throw CommandError(.usage, "\(option) holds \(part), expected token ids separated by commas")
             }
             return id
         }

@@ -65,9 +65,10 @@ struct Train: ParsableCommand {
         let folder = try RunFolder(opening: place)
         let recipe = try Recipe.read(contentsOf: folder.resolvedRecipe.path)
         let checkpoint = folder.newestCheckpoint(note: Terminal.note)
-        if let state = checkpoint?.state, state.isFinished {
+        // A run that ended before its adapter was written takes no further step, but writes it.
+        if let state = checkpoint?.state, state.isFinished, FileManager.default.fileExists(atPath: folder.adapter.path) {
             Terminal.note("the run \(place.path) is finished; there is nothing to resume")
-            return RunSummary(state, run: place.path, adapter: folder.adapter.path).print()
+            return RunSummary(state, run: place.relativePath, adapter: folder.adapter.relativePath).print()
         }
         let prepared = try PreparedRun(recipe, resuming: checkpoint, on: try makeCompute(recipe))
         Terminal.note("resuming \(place.path) " + (checkpoint.map { "after step \($0.state.step)" } ?? "from the start: it has no checkpoint"))

@@ -1,5 +1,6 @@
 import Checkpoints
 import Datasets
+import Foundation
 import Layers
 import Models
 import Recipes
@@ -56,6 +57,8 @@ extension CheckpointError: ExitStatusProviding {
 extension FileError: ExitStatusProviding {
     var exitStatus: ExitStatus {
         let reads = action.hasPrefix("open") || action.hasPrefix("read") || action.hasPrefix("map")
+        // A path that leads through a file is as impossible as one that does not exist.
+        if code == ENOTDIR || code == ENAMETOOLONG { return reads ? .missingInput : .cannotCreate }
         return switch kind {
         case .missing, .denied: reads ? .missingInput : .cannotCreate
         case .readOnly, .exists: .cannotCreate
@@ -69,7 +72,7 @@ extension TrainingError: ExitStatusProviding {
         switch self {
         case .nonFinite: .guardStopped
         case .notARun: .missingInput
-        case .runExists, .runInUse: .cannotCreate
+        case .runExists, .outputTaken, .runInUse: .cannotCreate
         case .damagedCheckpoint, .changed, .tokenOutsideVocabulary: .unsuitableData
         }
     }

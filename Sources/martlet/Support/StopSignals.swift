@@ -8,8 +8,12 @@ enum StopSignals {
     /// Whether one has come.
     static var received: Bool { flag.load(ordering: .relaxed) }
 
-    /// Starts listening.
+    /// Starts listening, also where the program that started this one has blocked the signals.
     static func install() {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        for number in [SIGINT, SIGTERM] { sigaddset(&signals, number) }
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
         for number in [SIGINT, SIGTERM] {
             signal(number) { number in
                 // Only an atomic exchange and signal(): both are allowed inside a handler.

@@ -8,20 +8,31 @@ enum Terminal {
 
     /// A result.
     static func output(_ text: String, terminator: String = "\n") {
-        FileHandle.standardOutput.write(Data((text + terminator).utf8))
+        do { try FileHandle.standardOutput.write(contentsOf: Data((text + terminator).utf8)) } catch {
+            Self.error("error: standard output cannot be written: \(reason(error)); free some space or write elsewhere")
+            Foundation.exit(ExitStatus.inputOutput.rawValue)
+        }
     }
+
+    private static func reason(_ error: any Error) -> String {
+        let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
+        return underlying.map { String(cString: strerror(Int32($0.code))) } ?? (error as NSError).localizedDescription
+    }
+
+    /// Text on standard error; where even that cannot be written, there is nobody left to tell.
+    private static func writeError(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
 
     /// A result for machines, on one line.
     static func output(_ object: JSONObject) { output(JSONValue.object(object).serialized(pretty: false)) }
 
     /// A line on standard error.
-    static func error(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+    static func error(_ text: String) { writeError(text + "\n") }
 
     /// A note on standard error.
     static func note(_ text: String) { error("note: " + text) }
 
     /// Replaces the current line of the terminal.
-    static func rewriteLine(_ text: String) { FileHandle.standardError.write(Data(("\r\u{1B}[K" + text).utf8)) }
+    static func rewriteLine(_ text: String) { writeError("\r\u{1B}[K" + text) }
 }
 
 extension JSONValue {
