@@ -20,7 +20,7 @@ struct Martlet: ParsableCommand {
             """,
         version: version,
         subcommands: [
-            Train.self, Eval.self, Generate.self, Merge.self, Tokenize.self, Render.self, Doctor.self,
+            Train.self, Eval.self, Generate.self, Merge.self, Tokenize.self, Render.self, Inspect.self, Doctor.self,
         ])
 
     static func main() {
