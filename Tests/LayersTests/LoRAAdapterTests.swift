@@ -9,7 +9,9 @@ import Testing
 
     init() throws { compute = try Compute(threadCount: 1) }
 
-    private func adapter(seed: UInt64 = 1, _ configuration: AdapterConfiguration = AdapterConfiguration(rank: 3, alpha: 6)) throws -> LoRAAdapter {
+    private func adapter(
+        seed: UInt64 = 1, _ configuration: AdapterConfiguration = AdapterConfiguration(rank: 3, alpha: 6)
+    ) throws -> LoRAAdapter {
         try LoRAAdapter(attaching: configuration, to: namedLayers(on: compute), seed: seed, on: compute)
     }
 
@@ -40,7 +42,9 @@ import Testing
     }
 
     @Test func seedAndLayerDecideTheFirstValues() throws {
-        func values(_ seed: UInt64) throws -> [[Float]] { try adapter(seed: seed).parameters.map { $0.value.toArray() } }
+        func values(_ seed: UInt64) throws -> [[Float]] {
+            try adapter(seed: seed).parameters.map { $0.value.toArray() }
+        }
         #expect(try values(1) == values(1))
         #expect(try values(1) != values(2))
         // The first layer of each block has the same shape; its numbers are its own.
@@ -62,9 +66,12 @@ import Testing
 
     @Test func excludedLayersGetNone() throws {
         let names = try adapter(
-            AdapterConfiguration(rank: 2, targets: .group(.mlp), excluded: .names(["down_proj"]))).layers.map(\.name)
+            AdapterConfiguration(rank: 2, targets: .group(.mlp), excluded: .names(["down_proj"]))
+        ).layers.map(\.name)
         #expect(names == ["model.layers.0.mlp.up_proj", "model.layers.1.mlp.up_proj"])
-        #expect(problem { try adapter(AdapterConfiguration(targets: .group(.mlp), excluded: .group(.mlp))) } == .nothingSelected)
+        #expect(
+            problem { try adapter(AdapterConfiguration(targets: .group(.mlp), excluded: .group(.mlp))) }
+                == .nothingSelected)
         #expect(problem { try adapter(AdapterConfiguration(targets: .names([]))) } == .nothingSelected)
         #expect(problem { try adapter(AdapterConfiguration(excluded: .names(["router"]))) } != nil)
     }
@@ -79,27 +86,32 @@ import Testing
             }
         }
         #expect(attach(name, a: [3, 9], b: [20, 3]) == nil)
-        #expect(attach(name, a: [2, 9], b: [20, 3]) == .shape(tensor: name + ".lora_A", found: [2, 9], expected: [3, 9]))
-        #expect(attach(name, a: [3, 20], b: [20, 3]) == .shape(tensor: name + ".lora_A", found: [3, 20], expected: [3, 9]))
-        #expect(attach(name, a: [3, 9], b: [3, 20]) == .shape(tensor: name + ".lora_B", found: [3, 20], expected: [20, 3]))
+        #expect(
+            attach(name, a: [2, 9], b: [20, 3]) == .shape(tensor: name + ".lora_A", found: [2, 9], expected: [3, 9]))
+        #expect(
+            attach(name, a: [3, 20], b: [20, 3]) == .shape(tensor: name + ".lora_A", found: [3, 20], expected: [3, 9]))
+        #expect(
+            attach(name, a: [3, 9], b: [3, 20]) == .shape(tensor: name + ".lora_B", found: [3, 20], expected: [20, 3]))
         #expect(attach(name, a: [27], b: [20, 3]) == .shape(tensor: name + ".lora_A", found: [27], expected: [3, 9]))
         guard case .unknownTensor("lm_head", _) = attach("lm_head", a: [3, 9], b: [20, 3]) else {
             Issue.record("factors of an unknown layer were accepted")
             return
         }
-        #expect(problem {
-            try LoRAAdapter(AdapterConfiguration(rank: 3), factors: [:], layers: namedLayers(on: compute))
-        } == .nothingSelected)
+        #expect(
+            problem {
+                try LoRAAdapter(AdapterConfiguration(rank: 3), factors: [:], layers: namedLayers(on: compute))
+            } == .nothingSelected)
     }
 
     @Test func refusedFactorsLeaveTheLayersAlone() {
         let layers = namedLayers(on: compute)
         let good = (a: compute.zeros([3, 9]), b: compute.zeros([12, 3]))
         let bad = (a: compute.zeros([3, 1]), b: compute.zeros([20, 3]))
-        #expect(problem {
-            try LoRAAdapter(
-                AdapterConfiguration(rank: 3), factors: [layers[0].name: good, layers[3].name: bad], layers: layers)
-        } != nil)
+        #expect(
+            problem {
+                try LoRAAdapter(
+                    AdapterConfiguration(rank: 3), factors: [layers[0].name: good, layers[3].name: bad], layers: layers)
+            } != nil)
         #expect(layers.allSatisfy { $0.adapter == nil })
     }
 }

@@ -47,7 +47,9 @@ import Testing
     @Test func patternsMatchTheWholePath() throws {
         #expect(try select(.pattern(#".*\.1\.mlp\..*"#)) == ["1.mlp.up_proj", "1.mlp.down_proj"])
         #expect(try select(.pattern(".*q_proj|.*v_proj")).count == 4)
-        #expect(problem(.pattern("q_proj")) == .noSuchModule("q_proj", available: ["q_proj", "v_proj", "o_proj", "up_proj", "down_proj"]))
+        #expect(
+            problem(.pattern("q_proj"))
+                == .noSuchModule("q_proj", available: ["q_proj", "v_proj", "o_proj", "up_proj", "down_proj"]))
         #expect(problem(.pattern(#"model\.layers\.0"#)) != nil)
         #expect(try select(.names([#".*\.0\..*_proj"#, "q_proj"])).count == 6)
     }

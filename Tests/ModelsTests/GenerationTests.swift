@@ -30,7 +30,8 @@ import Testing
         let first = expected.firstIndex(of: expected[2]) ?? 0
         #expect(third.ids == Array(expected[..<first]) && third.stopReason == .endOfText)
         let cancelled = Generation(
-            from: model, prompt: prompt, maxTokens: 24, stopTokens: [], sampler: TokenSampler(), on: compute) { _ in false }
+            from: model, prompt: prompt, maxTokens: 24, stopTokens: [], sampler: TokenSampler(), on: compute
+        ) { _ in false }
         #expect(cancelled.ids == Array(expected[..<1]) && cancelled.stopReason == .cancelled)
     }
 

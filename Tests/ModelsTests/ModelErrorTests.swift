@@ -22,7 +22,8 @@ import Testing
         change(&object)
         let changed = try JSONSerialization.data(withJSONObject: object)
         do {
-            _ = try Llama.makeModel(configuration: changed, tensors: try reference.source(), place: "PLACE", on: compute)
+            _ = try Llama.makeModel(
+                configuration: changed, tensors: try reference.source(), place: "PLACE", on: compute)
             return ""
         } catch {
             return "\(error)"
@@ -36,7 +37,8 @@ import Testing
             ("hidden_size", "64", "PLACE: the key hidden_size is no whole number"),
             ("hidden_size", 32, "model.embed_tokens.weight has shape [288, 64]"),
             ("num_hidden_layers", 4, "model.layers.3"), ("num_hidden_layers", 0, "num_hidden_layers is 0"),
-            ("num_hidden_layers", -1, "num_hidden_layers is -1"), ("num_attention_heads", 0, "num_attention_heads is 0"),
+            ("num_hidden_layers", -1, "num_hidden_layers is -1"),
+            ("num_attention_heads", 0, "num_attention_heads is 0"),
             ("num_key_value_heads", 3, "no multiple of num_key_value_heads"), ("head_dim", 15, "head_dim is 15"),
             ("rms_norm_eps", 0, "rms_norm_eps"), ("hidden_act", "gelu", "hidden_act is gelu"),
             ("rope_theta", 0, "rope_theta"), ("vocab_size", Int.max, "vocab_size"),
@@ -71,7 +73,8 @@ import Testing
         #expect(try adapterMessage("unknown_field", 1) == "")
         let cases: [(key: String, value: Any, expected: String)] = [
             ("peft_type", "IA3", "IA3"), ("use_dora", true, "DoRA"), ("use_rslora", true, "use_rslora"),
-            ("bias", "all", "biases"), ("modules_to_save", ["lm_head"], "lm_head"), ("fan_in_fan_out", true, "fan_in_fan_out"),
+            ("bias", "all", "biases"), ("modules_to_save", ["lm_head"], "lm_head"),
+            ("fan_in_fan_out", true, "fan_in_fan_out"),
             ("target_parameters", ["experts"], "experts"), ("rank_pattern", ["q_proj": 2], "per module"),
             ("r", 0, "r is 0"), ("r", 8, "has shape [4,"), ("lora_dropout", 1, "lora_dropout"),
         ]

@@ -34,7 +34,9 @@ import Testing
         let model = try reference.model(on: compute)
         for (labels, key) in [("input_ids", "loss"), ("labels_masked", "loss_masked")] {
             let (ids, targets, layout) = try reference.batch(labels: labels)
-            #expect(abs(meanLoss(model, ids, targets, layout, on: compute) - reference.number(key)) < Tolerance.loss, "\(key)")
+            #expect(
+                abs(meanLoss(model, ids, targets, layout, on: compute) - reference.number(key)) < Tolerance.loss,
+                "\(key)")
         }
         let masked = try reference.batch(labels: "labels_masked").targets
         #expect(masked.count { $0 >= 0 } < 78)
@@ -98,7 +100,8 @@ import Testing
         let recorded = reference.tensors.names.filter { $0.hasPrefix(prefix) }
         #expect(recorded.count >= 2)
         for name in recorded {
-            let difference = largestDifference(try whole(String(name.dropFirst(prefix.count))), try reference.floats(name))
+            let difference = largestDifference(
+                try whole(String(name.dropFirst(prefix.count))), try reference.floats(name))
             #expect(difference < Tolerance.merged, "\(name)")
         }
         let sums = reference.section("adapter")["merged_checks"] as? [String: [String: Any]] ?? [:]

@@ -50,7 +50,10 @@ import Testing
         func run(_ precision: Precision) throws -> (logits: [Float], loss: Double) {
             let compute = try Compute(precision: precision, threadCount: 2)
             let model = try reference.model(on: compute)
-            return (model.logits(ids, layout: layout, on: compute).toArray(), meanLoss(model, ids, targets, layout, on: compute))
+            return (
+                model.logits(ids, layout: layout, on: compute).toArray(),
+                meanLoss(model, ids, targets, layout, on: compute)
+            )
         }
         let (exact, rough) = (try run(.float32), try run(.bfloat16))
         let error = relativeError(rough.logits, exact.logits)

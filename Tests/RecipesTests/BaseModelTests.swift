@@ -33,7 +33,8 @@ import Tokenization
     }
 
     @Test func whatIsNoModelIsRefused() throws {
-        #expect(message { _ = try BaseModel.open("/no/such/model") } == "\(BaseModelError.missing(path: "/no/such/model"))")
+        #expect(
+            message { _ = try BaseModel.open("/no/such/model") } == "\(BaseModelError.missing(path: "/no/such/model"))")
         try withFolder { root in
             #expect(message { _ = try BaseModel.open(root.path) }.contains("config.json"))
             let file = root.appendingPathComponent("m.gguf")
@@ -50,13 +51,19 @@ import Tokenization
             }
         }
         #expect(try refusal { _ in } == "")
-        let remove = { (name: String) in { (copy: URL) in try FileManager.default.removeItem(at: copy.appendingPathComponent(name)) } }
+        let remove = { (name: String) in
+            { (copy: URL) in try FileManager.default.removeItem(at: copy.appendingPathComponent(name)) }
+        }
         #expect(try refusal(remove("config.json")).contains("config.json"))
         #expect(try refusal(remove("model.safetensors")).contains("safetensors"))
         #expect(try refusal(remove("tokenizer_config.json")) == "")
-        let unknown = try refusal { try change($0.appendingPathComponent("config.json")) { $0["model_type"] = "mamba" } }
+        let unknown = try refusal {
+            try change($0.appendingPathComponent("config.json")) { $0["model_type"] = "mamba" }
+        }
         #expect(unknown.contains("mamba") && unknown.contains("llama") && unknown.contains("config.json"))
-        #expect(try refusal { try change($0.appendingPathComponent("config.json")) { $0["model_type"] = 3 } }.contains("model_type"))
+        #expect(
+            try refusal { try change($0.appendingPathComponent("config.json")) { $0["model_type"] = 3 } }.contains(
+                "model_type"))
         let half = { (name: String) in
             { (copy: URL) in
                 let file = copy.appendingPathComponent(name)
@@ -67,10 +74,14 @@ import Tokenization
         for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
             #expect(try refusal(half(name)).contains(name), "\(name)")
         }
-        #expect(try refusal { try change($0.appendingPathComponent("tokenizer.json")) { $0["model"] = ["type": "Imaginary"] } }
+        #expect(
+            try refusal {
+                try change($0.appendingPathComponent("tokenizer.json")) { $0["model"] = ["type": "Imaginary"] }
+            }
             .contains("tokenizer.json"))
-        #expect(try refusal { try Data("{% if %}".utf8).write(to: $0.appendingPathComponent("chat_template.jinja")) }
-            .contains("template"))
+        #expect(
+            try refusal { try Data("{% if %}".utf8).write(to: $0.appendingPathComponent("chat_template.jinja")) }
+                .contains("template"))
     }
 
     @Test func tokenizerWithTooManyIDsIsRefused() throws {

@@ -6,13 +6,19 @@ import Tokenization
 
 /// What `martlet inspect` says.
 @Suite struct InspectionTests {
-    private func inspect(_ name: String) throws -> Inspection { try Inspection(tinyModels.appendingPathComponent(name).path) }
+    private func inspect(_ name: String) throws -> Inspection {
+        try Inspection(tinyModels.appendingPathComponent(name).path)
+    }
 
     @Test func modelFolder() throws {
         let found = try inspect("llama")
         let facts = found.facts
-        #expect(found.kind == .model && facts["kind"] == "model" && facts["architecture"] == "llama" && facts["supported"] == true)
-        #expect(facts["layers"] == 3 && facts["hidden_size"] == 64 && facts["context_length"] == 512 && facts["vocabulary"] == 288)
+        #expect(
+            found.kind == .model && facts["kind"] == "model" && facts["architecture"] == "llama"
+                && facts["supported"] == true)
+        #expect(
+            facts["layers"] == 3 && facts["hidden_size"] == 64 && facts["context_length"] == 512
+                && facts["vocabulary"] == 288)
         // 2·288·64 + 64 + 3·(2·64·64 + 2·32·64 + 3·80·64 + 2·64)
         #expect(facts["parameters"] == 120_256 && facts["tensors"] == 30 && facts["bytes"] == 240_512)
         #expect(facts["types"]?["BF16"]?["tensors"] == 30 && facts["tied_head"] == false)
@@ -32,18 +38,26 @@ import Tokenization
 
     @Test func ggufFile() throws {
         let facts = try inspect("llama-mixed.gguf").facts
-        #expect(facts["kind"] == "gguf" && facts["architecture"] == "llama" && facts["layers"] == 3 && facts["vocabulary"] == 288)
+        #expect(
+            facts["kind"] == "gguf" && facts["architecture"] == "llama" && facts["layers"] == 3
+                && facts["vocabulary"] == 288)
         #expect(facts["parameters"] == 120_256 && facts["tensors"] == 30 && facts["tied_head"] == false)
-        #expect(facts["types"]?["Q4_0"]?["tensors"] == 3 && facts["types"]?["Q8_0"] != nil && facts["types"]?["F32"]?["tensors"] == 7)
+        #expect(
+            facts["types"]?["Q4_0"]?["tensors"] == 3 && facts["types"]?["Q8_0"] != nil
+                && facts["types"]?["F32"]?["tensors"] == 7)
         #expect(facts["tokenizer"] == true)
     }
 
     @Test func adapterAndSafetensors() throws {
         let facts = try inspect("llama/adapter").facts
-        #expect(facts["kind"] == "adapter" && facts["rank"] == 4 && facts["alpha"] == 8 && facts["base_model"] == "tiny-llama")
-        #expect(facts["tensors"] == 42 && facts["parameters"] == 10_560 && facts["target_modules"]?.arrayValue?.count == 7)
+        #expect(
+            facts["kind"] == "adapter" && facts["rank"] == 4 && facts["alpha"] == 8
+                && facts["base_model"] == "tiny-llama")
+        #expect(
+            facts["tensors"] == 42 && facts["parameters"] == 10_560 && facts["target_modules"]?.arrayValue?.count == 7)
         let file = try inspect("llama/adapter/adapter_model.safetensors").facts
-        #expect(file["kind"] == "safetensors" && file["tensors"] == 42 && file["types"]?["F32"]?["parameters"] == 10_560)
+        #expect(
+            file["kind"] == "safetensors" && file["tensors"] == 42 && file["types"]?["F32"]?["parameters"] == 10_560)
     }
 
     @Test func everythingElseIsRefused() throws {

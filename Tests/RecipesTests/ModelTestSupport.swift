@@ -18,7 +18,9 @@ func withModelCopy<Result>(_ body: (URL) throws -> Result) throws -> Result {
     try withFolder { root in
         let copy = root.appendingPathComponent("tiny")
         try FileManager.default.createDirectory(at: copy, withIntermediateDirectories: true)
-        for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"] {
+        for name in [
+            "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
+        ] {
             try FileManager.default.copyItem(
                 at: tinyModels.appendingPathComponent("llama/" + name), to: copy.appendingPathComponent(name))
         }

@@ -21,7 +21,9 @@ import Training
     private func withRecipe<Result>(_ more: String = "", _ body: (String, URL) throws -> Result) throws -> Result {
         try withFolder { root in
             let data = root.appendingPathComponent("d.jsonl")
-            let lines = (0..<20).map { line in #"{"input_ids": [\#((0..<12).map { "\((line * 7 + $0 * 3) % 288)" }.joined(separator: ", "))]}"# }
+            let lines = (0..<20).map { line in
+                #"{"input_ids": [\#((0..<12).map { "\((line * 7 + $0 * 3) % 288)" }.joined(separator: ", "))]}"#
+            }
             try Data(lines.joined(separator: "\n").utf8).write(to: data)
             let text = """
                 model:
@@ -40,7 +42,9 @@ import Training
     }
 
     private func prepare(_ more: String, overrides: [String] = []) throws -> PreparedRun {
-        try withRecipe(more) { text, _ in try PreparedRun(try Recipe(yaml: text, file: "r.yaml", overrides: overrides), on: compute) }
+        try withRecipe(more) { text, _ in
+            try PreparedRun(try Recipe(yaml: text, file: "r.yaml", overrides: overrides), on: compute)
+        }
     }
 
     @Test func countsItsSteps() throws {
@@ -51,7 +55,10 @@ import Training
         #expect(run.recipe.precision == .float32)
     }
 
-    @Test(arguments: try FileManager.default.contentsOfDirectory(atPath: repository.appendingPathComponent("recipes").path)
+    @Test(
+        arguments: try FileManager.default.contentsOfDirectory(
+            atPath: repository.appendingPathComponent("recipes").path
+        )
         .filter { $0.hasSuffix(".yaml") }.sorted())
     func targetsOfEveryRecipeSelectLayers(name: String) throws {
         let shipped = try Recipe.read(contentsOf: repository.appendingPathComponent("recipes/" + name).path)
@@ -67,7 +74,9 @@ import Training
 
     @Test func disagreementWithAnExistingAdapterHasALine() throws {
         #expect(try prepare("adapter:\n  path: \(adapter)\n").adapter.configuration.rank == 4)
-        #expect(try prepare("adapter:\n  path: \(adapter)\n  rank: 4\n  alpha: 8\n  dropout: 0.5\n").adapter.configuration.dropout == 0.5)
+        #expect(
+            try prepare("adapter:\n  path: \(adapter)\n  rank: 4\n  alpha: 8\n  dropout: 0.5\n").adapter.configuration
+                .dropout == 0.5)
         let error = #expect(throws: RecipeError.self) {
             try prepare("adapter:\n  path: \(adapter)\n  rank: 8\n  alpha: 16\n  target_modules: mlp\n")
         }
@@ -81,19 +90,23 @@ import Training
     @Test func otherMistakesAreNamed() throws {
         #expect(message { _ = try prepare("adapter:\n  target_modules: [qkv_proj]\n") }.contains("qkv_proj"))
         #expect(message { _ = try prepare("", overrides: ["model.path=/no/such/model"]) }.contains("/no/such/model"))
-        #expect(message { _ = try prepare("", overrides: ["data.train.0.path=/no/such/data.jsonl"]) }.contains("/no/such/data.jsonl"))
+        #expect(
+            message { _ = try prepare("", overrides: ["data.train.0.path=/no/such/data.jsonl"]) }.contains(
+                "/no/such/data.jsonl"))
         #expect(message { _ = try prepare("", overrides: ["data.max_length=8"]) }.contains("8"))
     }
 
     /// A recipe trains, its resolved form resumes, and changed inputs are refused.
     @Test(arguments: [false, true]) func trainsAndResumes(fromAdapter: Bool) throws {
-        let more = "training:\n  steps: 4\n  micro_batch_tokens: 48\n" + (fromAdapter ? "adapter:\n  path: \(adapter)\n" : "")
+        let more =
+            "training:\n  steps: 4\n  micro_batch_tokens: 48\n" + (fromAdapter ? "adapter:\n  path: \(adapter)\n" : "")
         try withRecipe(more) { text, root in
             let prepared = try PreparedRun(try Recipe(yaml: text, file: "r.yaml"), on: compute)
             let place = root.appendingPathComponent("run")
             func start() throws -> TrainingOutcome {
                 let folder = try RunFolder.create(
-                    place, recipe: Data(text.utf8), resolved: Data(prepared.recipe.resolvedYAML().utf8), overwrite: false)
+                    place, recipe: Data(text.utf8), resolved: Data(prepared.recipe.resolvedYAML().utf8),
+                    overwrite: false)
                 return try prepared.makeRun(in: folder).run(shouldStop: { true }, report: { _ in })
             }
             #expect(try start() == .stopped)
@@ -107,7 +120,9 @@ import Training
             other.training.learningRate *= 2
             let changed = try PreparedRun(other, resuming: checkpoint, on: compute)
             #expect(message { _ = try changed.makeRun(in: folder, resuming: checkpoint) }.contains("the recipe"))
-            #expect(try again.makeRun(in: folder, resuming: checkpoint).run(shouldStop: { false }, report: { _ in }) == .finished)
+            #expect(
+                try again.makeRun(in: folder, resuming: checkpoint).run(shouldStop: { false }, report: { _ in })
+                    == .finished)
             try again.writeAdapter(to: folder)
             let written = try AdapterFolder(folder.adapter, on: compute)
             #expect(written.factors.count == 21 && written.configuration.rank == (fromAdapter ? 4 : 16))

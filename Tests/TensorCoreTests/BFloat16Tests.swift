@@ -25,7 +25,9 @@ import Testing
     }
 
     @Test func everyFormRoundsToNearestEven() {
-        for (level, kernel) in available(martlet_to_bfloat16_portable, martlet_to_bfloat16_avx2, martlet_to_bfloat16_avx512).enumerated() {
+        for (level, kernel) in available(
+            martlet_to_bfloat16_portable, martlet_to_bfloat16_avx2, martlet_to_bfloat16_avx512
+        ).enumerated() {
             for size in kernelSizes {
                 let x = Array(cases.prefix(size))
                 var y = [UInt16](repeating: 0xABCD, count: x.count + 1)
@@ -37,7 +39,9 @@ import Testing
 
     @Test func specialValuesKeepTheirKind() {
         let x: [Float] = [.infinity, -.infinity, .nan, Float(bitPattern: 0x7F80_0001), Float(bitPattern: 0xFFFF_FFFF)]
-        for kernel in available(martlet_round_to_bfloat16_portable, martlet_round_to_bfloat16_avx2, martlet_round_to_bfloat16_avx512) {
+        for kernel in available(
+            martlet_round_to_bfloat16_portable, martlet_round_to_bfloat16_avx2, martlet_round_to_bfloat16_avx512)
+        {
             let y = changed(x) { kernel(Int64(x.count), $0, $0) }
             #expect(y[0] == .infinity && y[1] == -.infinity && y[2].isNaN && y[3].isNaN && y[4].isNaN)
         }
@@ -53,12 +57,15 @@ import Testing
         let x = Array(cases.prefix(size))
         let expected = x.map { Double(Float(bitPattern: UInt32(nearest($0)) << 16)) }
         expectAgreement(
-            available(martlet_round_to_bfloat16_portable, martlet_round_to_bfloat16_avx2, martlet_round_to_bfloat16_avx512),
-            .exact, expected: expected, "round \(size)") { kernel in written(x.count) { kernel(Int64(x.count), x, $0) } }
+            available(
+                martlet_round_to_bfloat16_portable, martlet_round_to_bfloat16_avx2, martlet_round_to_bfloat16_avx512),
+            .exact, expected: expected, "round \(size)"
+        ) { kernel in written(x.count) { kernel(Int64(x.count), x, $0) } }
         let bits = x.map(nearest)
         expectAgreement(
             available(martlet_from_bfloat16_portable, martlet_from_bfloat16_avx2, martlet_from_bfloat16_avx512),
-            .exact, expected: expected, "widen \(size)") { kernel in written(x.count) { kernel(Int64(x.count), bits, $0) } }
+            .exact, expected: expected, "widen \(size)"
+        ) { kernel in written(x.count) { kernel(Int64(x.count), bits, $0) } }
     }
 
     @Test func tensorsConvert() throws {

@@ -41,9 +41,13 @@ func expectAgreement<Kernel>(
     for (level, kernel) in kernels.enumerated() {
         let found = run(kernel)
         let wrong = zip(found, expected).enumerated().first { !tolerance.allows(Double($1.0), $1.1) }
-        #expect(wrong == nil, "\(what), level \(level): element \(String(describing: wrong))", sourceLocation: sourceLocation)
+        #expect(
+            wrong == nil, "\(what), level \(level): element \(String(describing: wrong))",
+            sourceLocation: sourceLocation)
         let differs = zip(found, portable).enumerated().first { !tolerance.allows(Double($1.0), Double($1.1)) }
-        #expect(differs == nil, "\(what), level \(level) against portable: \(String(describing: differs))", sourceLocation: sourceLocation)
+        #expect(
+            differs == nil, "\(what), level \(level) against portable: \(String(describing: differs))",
+            sourceLocation: sourceLocation)
         #expect(found.count == expected.count, "\(what), level \(level)", sourceLocation: sourceLocation)
     }
 }

@@ -56,7 +56,9 @@ import Testing
         round([995, 299])
         let statistics = compute.buffers.statistics
         #expect(statistics.misses == misses)
-        #expect(statistics.liveBytes == 0 && statistics.pooledBytes >= 1310 * 256 && statistics.pooledBytes < 1310 * 256 * 9 / 8)
+        #expect(
+            statistics.liveBytes == 0 && statistics.pooledBytes >= 1310 * 256
+                && statistics.pooledBytes < 1310 * 256 * 9 / 8)
         compute.buffers.trim()
         #expect(compute.buffers.statistics.pooledBytes == 0)
         round([10])
@@ -66,7 +68,9 @@ import Testing
     @Test func livingBuffersAreNotShared() throws {
         let compute = try Compute(threadCount: 2)
         let tensors = (0..<40).map { compute.tensor([Float](repeating: Float($0), count: 100 + $0), shape: [100 + $0]) }
-        for (index, tensor) in tensors.enumerated() { #expect(tensor.toArray() == [Float](repeating: Float(index), count: 100 + index)) }
+        for (index, tensor) in tensors.enumerated() {
+            #expect(tensor.toArray() == [Float](repeating: Float(index), count: 100 + index))
+        }
         #expect(compute.buffers.statistics.liveBytes >= tensors.reduce(0) { $0 + $1.count * 4 })
         for tensor in tensors { #expect(UInt(bitPattern: tensor.floats) % 64 == 0) }
     }

@@ -14,7 +14,8 @@ import Testing
     /// Rounding of a result to bfloat16.
     static let bfloat16Result = 1.0 / 256
 
-    static let shapes = (1...9).map { Shape(rows: $0, outputs: 37, inputs: 29) }
+    static let shapes =
+        (1...9).map { Shape(rows: $0, outputs: 37, inputs: 29) }
         + [64, 257].flatMap { rows in
             [(1, 1), (5, 7), (33, 65), (130, 513), (1030, 31)].map { Shape(rows: rows, outputs: $0.0, inputs: $0.1) }
         }
@@ -48,7 +49,9 @@ import Testing
         #expect(values.count == expected.count, "\(what)")
         let slack = Self.sum * Double(terms).squareRoot() * 2
         let relative = found.elementType == .bfloat16 ? Self.bfloat16Result : 0
-        let wrong = zip(values, expected).enumerated().first { !(abs(Double($1.0) - $1.1) <= slack + relative * abs($1.1)) }
+        let wrong = zip(values, expected).enumerated().first {
+            !(abs(Double($1.0) - $1.1) <= slack + relative * abs($1.1))
+        }
         #expect(wrong == nil, "\(what): \(String(describing: wrong))")
     }
 
@@ -56,18 +59,23 @@ import Testing
         let compute = try Compute(precision: precision, threadCount: 2)
         let (m, n, k) = (shape.rows, shape.outputs, shape.inputs)
         let (x, w, dy) = (noise(m * k, 1), noise(n * k, 2), noise(m * n, 3))
-        let (xt, weight, dyt) = (compute.tensor(x, shape: [m, k]), compute.tensor(w, shape: [n, k]), compute.tensor(dy, shape: [m, n]))
+        let (xt, weight, dyt) = (
+            compute.tensor(x, shape: [m, k]), compute.tensor(w, shape: [n, k]), compute.tensor(dy, shape: [m, n])
+        )
         let (dx, dw, ddy) = (rounded(x, precision), rounded(w, precision), rounded(dy, precision))
         let forward = naive(dx, transposed(dw, n, k), m, n, k)
         let backward = naive(ddy, dw, m, k, n)
         for type in [ElementType.float32, .bfloat16] {
-            expectClose(compute.product(xt, transposed: .dense(weight), type: type), forward, terms: k, "forward \(type)")
+            expectClose(
+                compute.product(xt, transposed: .dense(weight), type: type), forward, terms: k, "forward \(type)")
             expectClose(compute.product(dyt, .dense(weight), type: type), backward, terms: n, "backward \(type)")
         }
         // Activations in bfloat16 hold rounded values already.
         let (xh, dyh) = (compute.converted(xt, to: .bfloat16), compute.converted(dyt, to: .bfloat16))
         let (dxh, ddyh) = (rounded(x, .bfloat16), rounded(dy, .bfloat16))
-        expectClose(compute.product(xh, transposed: .dense(weight)), naive(dxh, transposed(dw, n, k), m, n, k), terms: k, "bfloat16 x")
+        expectClose(
+            compute.product(xh, transposed: .dense(weight)), naive(dxh, transposed(dw, n, k), m, n, k), terms: k,
+            "bfloat16 x")
         expectClose(compute.product(dyh, .dense(weight)), naive(ddyh, dw, m, k, n), terms: n, "bfloat16 dy")
         let outer = naive(transposed(ddyh, m, n), dxh, n, k, m)
         for adding in [false, true] {
@@ -85,7 +93,8 @@ import Testing
         let (n, k) = (4200, 520)
         let bits = noise(n * k, 1).map { UInt16($0.bitPattern >> 16) }
         let stored = try StoredTensor(
-            name: "w", shape: [n, k], format: .bfloat16, bytes: bits.withUnsafeBytes { MappedBytes(copying: Array($0)) })
+            name: "w", shape: [n, k], format: .bfloat16, bytes: bits.withUnsafeBytes { MappedBytes(copying: Array($0)) }
+        )
         let dense = bits.map { Float(bitPattern: UInt32($0) << 16) }
         let (x, dy) = (noise(rows * k, 2), noise(rows * n, 3))
         let weight = doubles(dense)
@@ -117,10 +126,15 @@ import Testing
         func run(_ threads: Int) throws -> [[Float]] {
             let compute = try Compute(threadCount: threads)
             let weight = Weight.dense(compute.tensor(noise(n * k, 1), shape: [n, k]))
-            let (x, dy) = (compute.tensor(noise(rows * k, 2), shape: [rows, k]), compute.tensor(noise(rows * n, 3), shape: [rows, n]))
+            let (x, dy) = (
+                compute.tensor(noise(rows * k, 2), shape: [rows, k]),
+                compute.tensor(noise(rows * n, 3), shape: [rows, n])
+            )
             var sum = compute.zeros([n, k])
             sum.withUniqueFloats { compute.product(transposing: dy, x, adding: true, into: $0.baseAddress!) }
-            return [compute.product(x, transposed: weight).toArray(), compute.product(dy, weight).toArray(), sum.toArray()]
+            return [
+                compute.product(x, transposed: weight).toArray(), compute.product(dy, weight).toArray(), sum.toArray(),
+            ]
         }
         let one = try run(1)
         #expect(try run(2) == one)

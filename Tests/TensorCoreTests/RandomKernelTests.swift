@@ -7,14 +7,16 @@ import Testing
     @Test func zeroCounterAndKey() {
         let words: [UInt32] = [0x6627_E8D5, 0xE169_C58D, 0xBC57_AC4C, 0x9B00_DBD8]
         let expected = words.map { Float($0 >> 8) / 16_777_216 }
-        for kernel in available(martlet_philox_uniform_portable, martlet_philox_uniform_avx2, martlet_philox_uniform_avx512) {
+        for kernel in available(
+            martlet_philox_uniform_portable, martlet_philox_uniform_avx2, martlet_philox_uniform_avx512)
+        {
             #expect(written(4) { kernel(4, 0, 0, 0, $0) } == expected)
             #expect(written(2) { kernel(2, 0, 0, 1, $0) } == Array(expected[1..<3]))
         }
     }
 
-    /// The vector with the digits of π: counter 243f6a88 85a308d3 13198a2e 03707344, key a4093822 299f31d0. Dropout sets
-    /// to zero what lies below rate · 2³², so rates just below and above a word tell it to 24 bits.
+    /// The vector with the digits of π: counter 243f6a88 85a308d3 13198a2e 03707344, key a4093822 299f31d0. Dropout
+    /// sets to zero what lies below rate · 2³², so rates just below and above a word tell it to 24 bits.
     @Test func countersOfDropout() {
         let words: [UInt32] = [0xD16C_FE09, 0x94FD_CCEB, 0x5001_E420, 0x2412_6EA1]
         let (key, stream): (UInt64, UInt64) = (0x299F_31D0_A409_3822, 0x0370_7344_1319_8A2E)

@@ -13,17 +13,23 @@ import Testing
         var (y, inverse, dx) = ([Double](), [Double](), [Double]())
         var dw = [Double](repeating: 0.5, count: columns)
         for r in 0..<rows {
-            let (row, g) = (doubles(Array(x[r * columns..<(r + 1) * columns])), doubles(Array(dy[r * columns..<(r + 1) * columns])))
+            let (row, g) = (
+                doubles(Array(x[r * columns..<(r + 1) * columns])), doubles(Array(dy[r * columns..<(r + 1) * columns]))
+            )
             let factor = 1 / (row.reduce(0) { $0 + $1 * $1 } / Double(columns) + epsilon).squareRoot()
-            let mean = (0..<columns).reduce(0.0) { $0 + Double(w[$1]) * g[$1] * row[$1] } * pow(factor, 3) / Double(columns)
+            let mean =
+                (0..<columns).reduce(0.0) { $0 + Double(w[$1]) * g[$1] * row[$1] } * pow(factor, 3) / Double(columns)
             inverse.append(factor)
             y += (0..<columns).map { row[$0] * factor * Double(w[$0]) }
             dx += (0..<columns).map { Double(w[$0]) * g[$0] * factor - row[$0] * mean }
             for c in 0..<columns { dw[c] += g[c] * row[c] * factor }
         }
         expectAgreement(
-            available(martlet_rms_norm_forward_portable, martlet_rms_norm_forward_avx2, martlet_rms_norm_forward_avx512), .sum,
-            expected: y + inverse, "rms_norm_forward \(columns)") { norm in
+            available(
+                martlet_rms_norm_forward_portable, martlet_rms_norm_forward_avx2, martlet_rms_norm_forward_avx512),
+            .sum,
+            expected: y + inverse, "rms_norm_forward \(columns)"
+        ) { norm in
             var factors: [Float] = []
             let result = written(rows * columns) { y in
                 factors = written(rows) { norm(Int64(rows), Int64(columns), x, w, Float(epsilon), y, $0) }
@@ -57,7 +63,8 @@ import Testing
             for h in 0..<heads {
                 let start = (r * heads + h) * headSize
                 for i in 0..<half {
-                    let (at, other) = interleaved == 1 ? (start + 2 * i, start + 2 * i + 1) : (start + i, start + half + i)
+                    let (at, other) =
+                        interleaved == 1 ? (start + 2 * i, start + 2 * i + 1) : (start + i, start + half + i)
                     let (a, b) = (Double(x[at]), Double(x[other]))
                     let (c, s) = (Double(cosine[r * half + i]), Double(sine[r * half + i]))
                     (expected[at], expected[other]) = (a * c - b * s, b * c + a * s)
@@ -65,9 +72,16 @@ import Testing
             }
         }
         let kernels = available(martlet_rotate_portable, martlet_rotate_avx2, martlet_rotate_avx512)
-        func run(_ kernel: (Int64, Int64, Int64, Int64, Int32, Float, UnsafePointer<Float>?, UnsafePointer<Float>?, UnsafePointer<Float>?, UnsafeMutablePointer<Float>?) -> Void, _ x: [Float], _ direction: Float) -> [Float] {
+        func run(
+            _ kernel: (
+                Int64, Int64, Int64, Int64, Int32, Float, UnsafePointer<Float>?, UnsafePointer<Float>?,
+                UnsafePointer<Float>?, UnsafeMutablePointer<Float>?
+            ) -> Void, _ x: [Float], _ direction: Float
+        ) -> [Float] {
             written(x.count) {
-                kernel(Int64(rows), Int64(heads), Int64(headSize), Int64(half), Int32(interleaved), direction, x, cosine, sine, $0)
+                kernel(
+                    Int64(rows), Int64(heads), Int64(headSize), Int64(half), Int32(interleaved), direction, x, cosine,
+                    sine, $0)
             }
         }
         expectAgreement(kernels, .rounding, expected: expected, "rotate \(half)") { run($0, x, 1) }
@@ -80,10 +94,14 @@ import Testing
         let (rows, stride) = (4, columns + 3)
         let (x, w) = (noise(rows * stride, 1), noise(columns, 2))
         let y = noise(rows * (columns + 1), 3)
-        let expected = (0..<rows).map { r in (0..<columns).reduce(0.0) { $0 + Double(x[r * stride + $1]) * Double(w[$1]) } }
+        let expected = (0..<rows).map { r in
+            (0..<columns).reduce(0.0) { $0 + Double(x[r * stride + $1]) * Double(w[$1]) }
+        }
         expectAgreement(
-            available(martlet_dot_rows_portable, martlet_dot_rows_avx2, martlet_dot_rows_avx512), .sum, expected: expected,
-            "dot_rows \(columns)") { dot in
+            available(martlet_dot_rows_portable, martlet_dot_rows_avx2, martlet_dot_rows_avx512), .sum,
+            expected: expected,
+            "dot_rows \(columns)"
+        ) { dot in
             written(rows) { dot(Int64(rows), Int64(columns), x, Int64(stride), w, $0) }
         }
         let pairs = (0..<rows).map { r in
@@ -91,7 +109,8 @@ import Testing
         }
         expectAgreement(
             available(martlet_row_dots_portable, martlet_row_dots_avx2, martlet_row_dots_avx512), .sum, expected: pairs,
-            "row_dots \(columns)") { dots in
+            "row_dots \(columns)"
+        ) { dots in
             written(rows) { dots(Int64(rows), Int64(columns), x, Int64(stride), y, Int64(columns + 1), $0) }
         }
     }

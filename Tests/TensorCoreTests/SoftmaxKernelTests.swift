@@ -11,12 +11,16 @@ import Testing
         // attention_weights computes exp(scale · x − lse); with 1 and 0 it is the bare exponential.
         let x = (0...200_000).map { Float(-87 + Double($0) * 175 / 200_000) }
         let (first, last, none): ([Int32], [Int32], [Float]) = ([0], [Int32(x.count)], [0])
-        for kernel in available(martlet_attention_weights_portable, martlet_attention_weights_avx2, martlet_attention_weights_avx512) {
+        for kernel in available(
+            martlet_attention_weights_portable, martlet_attention_weights_avx2, martlet_attention_weights_avx512)
+        {
             let y = changed(x) { kernel(1, Int64(x.count), Int64(x.count), 1, first, last, none, $0) }
             let worst = zip(x, y).map { abs(Double($1) / exp(Double($0)) - 1) }.max() ?? .infinity
             #expect(worst < 2e-7, "relative error \(worst)")
             let special = changed([0, -1000, -.infinity, .nan, 1000]) { kernel(1, 5, 5, 1, first, [5], none, $0) }
-            #expect(special[0] == 1 && special[1] < 2e-38 && special[2] == special[1] && special[3].isNaN && special[4] > 1e38)
+            #expect(
+                special[0] == 1 && special[1] < 2e-38 && special[2] == special[1] && special[3].isNaN
+                    && special[4] > 1e38)
         }
     }
 
@@ -37,19 +41,27 @@ import Testing
             }
         }
         expectAgreement(
-            available(martlet_attention_softmax_portable, martlet_attention_softmax_avx2, martlet_attention_softmax_avx512),
-            Self.softmax, expected: weights + lse, "attention_softmax \(columns)") { softmax in
+            available(
+                martlet_attention_softmax_portable, martlet_attention_softmax_avx2, martlet_attention_softmax_avx512),
+            Self.softmax, expected: weights + lse, "attention_softmax \(columns)"
+        ) { softmax in
             var sums: [Float] = []
             let result = changed(scores) { scores in
-                sums = written(rows) { softmax(Int64(rows), Int64(columns), Int64(stride), Float(scale), first, last, scores, $0) }
+                sums = written(rows) {
+                    softmax(Int64(rows), Int64(columns), Int64(stride), Float(scale), first, last, scores, $0)
+                }
             }
             return result + sums
         }
         let known = lse.map { Float($0) }
         expectAgreement(
-            available(martlet_attention_weights_portable, martlet_attention_weights_avx2, martlet_attention_weights_avx512),
-            Self.softmax, expected: weights, "attention_weights \(columns)") { softmax in
-            changed(scores) { softmax(Int64(rows), Int64(columns), Int64(stride), Float(scale), first, last, known, $0) }
+            available(
+                martlet_attention_weights_portable, martlet_attention_weights_avx2, martlet_attention_weights_avx512),
+            Self.softmax, expected: weights, "attention_weights \(columns)"
+        ) { softmax in
+            changed(scores) {
+                softmax(Int64(rows), Int64(columns), Int64(stride), Float(scale), first, last, known, $0)
+            }
         }
     }
 
@@ -57,12 +69,14 @@ import Testing
         let (rows, stride) = (3, columns + 1)
         let (weights, delta, d) = (noise(rows * stride, 1), noise(rows, 2), noise(rows * stride, 3))
         let expected = d.indices.map { at in
-            at % stride < columns ? Double(weights[at]) * (Double(d[at]) - Double(delta[at / stride])) * 0.3 : Double(d[at])
+            at % stride < columns
+                ? Double(weights[at]) * (Double(d[at]) - Double(delta[at / stride])) * 0.3 : Double(d[at])
         }
         expectAgreement(
             available(
                 martlet_attention_softmax_backward_portable, martlet_attention_softmax_backward_avx2,
-                martlet_attention_softmax_backward_avx512), .rounding, expected: expected, "softmax_backward \(columns)") { backward in
+                martlet_attention_softmax_backward_avx512), .rounding, expected: expected, "softmax_backward \(columns)"
+        ) { backward in
             changed(d) { backward(Int64(rows), Int64(columns), Int64(stride), 0.3, weights, delta, $0) }
         }
     }
@@ -81,8 +95,10 @@ import Testing
         }
         let tolerance = KernelTolerance(relative: 3e-6, absolute: 3e-6)
         expectAgreement(
-            available(martlet_cross_entropy_portable, martlet_cross_entropy_avx2, martlet_cross_entropy_avx512), tolerance,
-            expected: losses + (gradient == 1 ? slopes : []), "cross_entropy \(columns)") { kernel in
+            available(martlet_cross_entropy_portable, martlet_cross_entropy_avx2, martlet_cross_entropy_avx512),
+            tolerance,
+            expected: losses + (gradient == 1 ? slopes : []), "cross_entropy \(columns)"
+        ) { kernel in
             var values: [Float] = []
             let changedLogits = changed(logits) { logits in
                 values = written(rows) { kernel(Int64(rows), Int64(columns), targets, Int32(gradient), logits, $0) }
@@ -92,7 +108,9 @@ import Testing
     }
 
     @Test func lossOfNonFiniteLogitsIsNotFinite() {
-        for kernel in available(martlet_cross_entropy_portable, martlet_cross_entropy_avx2, martlet_cross_entropy_avx512) {
+        for kernel in available(
+            martlet_cross_entropy_portable, martlet_cross_entropy_avx2, martlet_cross_entropy_avx512)
+        {
             for (count, value) in [(40, Float.nan), (40, .infinity), (5, .nan), (5, .infinity)] {
                 for at in [0, count / 2, count - 1] {
                     var logits = noise(count, 1)

@@ -21,7 +21,9 @@ import Training
         let parameter = Parameter(name: "p", value: compute.tensor(noise(0), shape: [count]))
         let settings = AdamW.Settings(beta1: 0.8, beta2: 0.95, epsilon: 1e-6, weightDecay: 0.1)
         var optimizer = AdamW([parameter], settings: settings, on: compute)
-        var (p, m, v) = (noise(0).map(Double.init), [Double](repeating: 0, count: count), [Double](repeating: 0, count: count))
+        var (p, m, v) = (
+            noise(0).map(Double.init), [Double](repeating: 0, count: count), [Double](repeating: 0, count: count)
+        )
         for step in 1...5 {
             let (gradient, rate) = (noise(UInt64(step)), 0.01 * Double(step))
             let gradients = Gradients()

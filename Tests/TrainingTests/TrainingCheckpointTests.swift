@@ -34,7 +34,9 @@ import Training
             #expect(checkpoint.state == state)
             let again = try Bench(from: folder, on: compute)
             #expect(again.adapter.configuration.dropout == 0.1)
-            #expect(again.adapter.parameters.map { $0.value.toArray() } == bench.adapter.parameters.map { $0.value.toArray() })
+            #expect(
+                again.adapter.parameters.map { $0.value.toArray() }
+                    == bench.adapter.parameters.map { $0.value.toArray() })
             let moments = try checkpoint.moments(of: again.adapter.parameters, on: compute)
             #expect(moments.first.map { $0.toArray() } == bench.trainer.optimizer.first.map { $0.toArray() })
             #expect(moments.second.map { $0.toArray() } == bench.trainer.optimizer.second.map { $0.toArray() })
@@ -45,7 +47,8 @@ import Training
     @Test(arguments: ["adapter_config.json", "adapter_model.safetensors", "optimizer.safetensors", "state.json"])
     func damageIsNamed(file: String) throws {
         let damages: [(String, (inout Data) -> Void)] = [
-            ("first byte", { $0[0] ^= 1 }), ("middle", { $0[$0.count / 2] ^= 1 }), ("last byte", { $0[$0.count - 1] ^= 0x10 }),
+            ("first byte", { $0[0] ^= 1 }), ("middle", { $0[$0.count / 2] ^= 1 }),
+            ("last byte", { $0[$0.count - 1] ^= 0x10 }),
             ("cut", { $0.removeLast() }), ("half", { $0 = $0.prefix($0.count / 2) }), ("empty", { $0 = Data() }),
             ("longer", { $0.append(7) }),
         ]
@@ -83,7 +86,8 @@ import Training
             let place = folder.appendingPathComponent("state.json")
             let text = try String(contentsOf: place, encoding: .utf8)
             for (old, new) in [
-                ("\"step\" : 2", "\"step\" : 3"), ("\"nextBatch\" : 3", "\"nextBatch\" : 2"), ("\"data\" : \"d\"", "\"data\" : \"e\""),
+                ("\"step\" : 2", "\"step\" : 3"), ("\"nextBatch\" : 3", "\"nextBatch\" : 2"),
+                ("\"data\" : \"d\"", "\"data\" : \"e\""),
                 ("\"tokens\" : 84", "\"tokens\" : 85"), ("\"bestStep\" : 1,", ""), ("0.3333", "0.3332"),
             ] {
                 let changed = text.replacingOccurrences(of: old, with: new)
@@ -101,7 +105,8 @@ import Training
             _ = try write(to: folder)
             let checkpoint = try TrainingCheckpoint(folder)
             let model = try tinyModel(on: compute)
-            let other = try LoRAAdapter(attaching: AdapterConfiguration(rank: 5), to: model.linears, seed: 1, on: compute)
+            let other = try LoRAAdapter(
+                attaching: AdapterConfiguration(rank: 5), to: model.linears, seed: 1, on: compute)
             let error = trainingError { _ = try checkpoint.moments(of: other.parameters, on: compute) }
             #expect("\(String(describing: error))".contains("shape"))
         }

@@ -37,22 +37,30 @@ import Training
         let folder = try RunFolder(opening: place)
         let checkpoint = folder.newestCheckpoint { Issue.record("\($0)") }
         let bench = try Bench(
-            rate: rate, decay: .cosine, steps: Self.steps, dropout: 0.1, maxGradientNorm: 1, from: checkpoint?.folder, on: compute)
+            rate: rate, decay: .cosine, steps: Self.steps, dropout: 0.1, maxGradientNorm: 1, from: checkpoint?.folder,
+            on: compute)
         let stream = try BatchStream(
-            dataset: EncodedDataset(examples(Self.lengths)), options: BatchOptions(size: .tokens(96)), accumulationSteps: 2,
+            dataset: EncodedDataset(examples(Self.lengths)), options: BatchOptions(size: .tokens(96)),
+            accumulationSteps: 2,
             epochs: nil, cursor: checkpoint?.state.cursor ?? DataCursor())
         var settings = TrainingRun.Settings(totalSteps: Self.steps, evaluateEverySteps: 5, baseModel: "tiny")
         change(&settings)
         let run = try TrainingRun(
             trainer: bench.trainer, adapter: bench.adapter, stream: stream,
-            validation: [EncodedDataset(examples([30, 20], seed: 5))], settings: settings, folder: folder, identity: identity,
+            validation: [EncodedDataset(examples([30, 20], seed: 5))], settings: settings, folder: folder,
+            identity: identity,
             resuming: checkpoint, on: compute)
         var left = stop ?? .max
-        let outcome = try run.run(shouldStop: { left -= 1; return left == 0 }, report: report)
+        let outcome = try run.run(
+            shouldStop: {
+                left -= 1
+                return left == 0
+            }, report: report)
         let newest = place.appendingPathComponent("checkpoints/latest")
         return Result(
             outcome: outcome, adapter: try Data(contentsOf: newest.appendingPathComponent("adapter_model.safetensors")),
-            moments: try Data(contentsOf: newest.appendingPathComponent("optimizer.safetensors")), metrics: try metrics(place))
+            moments: try Data(contentsOf: newest.appendingPathComponent("optimizer.safetensors")),
+            metrics: try metrics(place))
     }
 
     /// Lines of the log without the speed, which differs from run to run.
@@ -61,7 +69,8 @@ import Training
         return try text.split(separator: "\n").map { line in
             var object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] ?? [:]
             object["tokens_per_second"] = nil
-            return String(decoding: try JSONSerialization.data(withJSONObject: object, options: [.sortedKeys]), as: UTF8.self)
+            return String(
+                decoding: try JSONSerialization.data(withJSONObject: object, options: [.sortedKeys]), as: UTF8.self)
         }
     }
 
@@ -70,7 +79,8 @@ import Training
     }
 
     private func target(_ link: String, _ place: URL) throws -> String {
-        try FileManager.default.destinationOfSymbolicLink(atPath: place.appendingPathComponent("checkpoints/" + link).path)
+        try FileManager.default.destinationOfSymbolicLink(
+            atPath: place.appendingPathComponent("checkpoints/" + link).path)
     }
 
     @Test func interruptedAfterAnyStepItEndsWithTheSameBits() throws {
@@ -101,7 +111,7 @@ import Training
         }
     }
 
-    /// A process that is killed leaves metrics, and perhaps checkpoints, of steps that its newest whole checkpoint lacks.
+    /// A process that is killed leaves metrics of steps that its newest whole checkpoint lacks.
     @Test func linesAfterTheCheckpointAreCutBack() throws {
         try withFolder { root in
             let whole = try train(try create(root), on: one)
@@ -152,8 +162,12 @@ import Training
         try withFolder { root in
             let place = try create(root)
             var evaluations: [(step: Int, loss: Double, isBest: Bool)] = []
-            try train(place, on: one, rate: 0.2, { ($0.checkpointEverySteps, $0.keep, $0.evaluateEverySteps) = (1, 2, 1) }) {
-                if case .evaluation(let step, let loss, let isBest) = $0, step > 0 { evaluations.append((step, loss, isBest)) }
+            try train(
+                place, on: one, rate: 0.2, { ($0.checkpointEverySteps, $0.keep, $0.evaluateEverySteps) = (1, 2, 1) }
+            ) {
+                if case .evaluation(let step, let loss, let isBest) = $0, step > 0 {
+                    evaluations.append((step, loss, isBest))
+                }
             }
             let best = try #require(evaluations.min { $0.loss < $1.loss })
             #expect(evaluations.count == Self.steps && evaluations.last { $0.isBest }?.step == best.step)
@@ -161,7 +175,9 @@ import Training
             let name = "step-" + String(format: "%06d", best.step)
             #expect(try checkpoints(place) == ["best", "latest", name, "step-000011", "step-000012"])
             #expect(try target("best", place) == name)
-            let state = try TrainingCheckpoint(place.appendingPathComponent("checkpoints/latest").resolvingSymlinksInPath()).state
+            let state = try TrainingCheckpoint(
+                place.appendingPathComponent("checkpoints/latest").resolvingSymlinksInPath()
+            ).state
             #expect(state.bestStep == best.step && state.bestLoss == best.loss && state.isFinished)
         }
     }
@@ -194,7 +210,9 @@ import Training
             }
             let place = try create(root)
             func problem(overwrite: Bool) -> TrainingError? {
-                trainingError { _ = try RunFolder.create(place, recipe: Data(), resolved: Data(), overwrite: overwrite) }
+                trainingError {
+                    _ = try RunFolder.create(place, recipe: Data(), resolved: Data(), overwrite: overwrite)
+                }
             }
             guard case .runExists = problem(overwrite: false) else {
                 Issue.record("a run was replaced without being asked for")

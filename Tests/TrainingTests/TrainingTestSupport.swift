@@ -14,14 +14,17 @@ let tinyFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
 func tinyModel(on compute: Compute) throws -> any CausalLanguageModel {
     let place = tinyFolder.appendingPathComponent("config.json")
     return try Llama.makeModel(
-        configuration: try Data(contentsOf: place), tensors: try ShardedSafetensors(folder: tinyFolder), place: place.path,
+        configuration: try Data(contentsOf: place), tensors: try ShardedSafetensors(folder: tinyFolder),
+        place: place.path,
         on: compute)
 }
 
 /// Sequences of the given lengths with reproducible ids of the tiny vocabulary; every fifth label is not trained.
 func examples(_ lengths: [Int], seed: UInt64 = 1) -> [EncodedExample] {
     lengths.enumerated().map { number, length in
-        let ids = RandomStream(seed: seed, purpose: .sampling, stream: UInt64(number)).uniform(count: length).map { Int32($0 * 288) }
+        let ids = RandomStream(seed: seed, purpose: .sampling, stream: UInt64(number)).uniform(count: length).map {
+            Int32($0 * 288)
+        }
         return EncodedExample(ids: ids, labels: ids.enumerated().map { $0 % 5 == 4 ? TokenBatch.ignoredLabel : $1 })
     }
 }
@@ -51,7 +54,8 @@ struct Bench {
             adapter = try AdapterFolder(checkpoint, on: compute).attach(to: model.linears)
         } else {
             adapter = try LoRAAdapter(
-                attaching: AdapterConfiguration(rank: 4, alpha: 8, dropout: dropout), to: model.linears, seed: 7, on: compute)
+                attaching: AdapterConfiguration(rank: 4, alpha: 8, dropout: dropout), to: model.linears, seed: 7,
+                on: compute)
         }
         trainer = Trainer(
             model: model, optimizer: AdamW(adapter.parameters, settings: settings, on: compute),

@@ -60,7 +60,8 @@ extension Inspection {
 
     private static func text(_ tokenizer: Tokenizer?, _ template: ChatTemplate?) -> JSONObject {
         [
-            "tokenizer": .bool(tokenizer != nil), "tokenizer_vocabulary": tokenizer.map { .integer($0.vocabularySize) } ?? .null,
+            "tokenizer": .bool(tokenizer != nil),
+            "tokenizer_vocabulary": tokenizer.map { .integer($0.vocabularySize) } ?? .null,
             "chat_template": .bool(template != nil),
         ]
     }

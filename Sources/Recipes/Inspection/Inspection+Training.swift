@@ -29,12 +29,14 @@ extension Inspection {
         let (steps, newest, damaged) = checkpoints(of: folder)
         let recipe = try Recipe.read(contentsOf: folder.appendingPathComponent("resolved.yaml").path)
         let adapter = folder.appendingPathComponent("adapter")
-        let isWritten = FileManager.default.fileExists(atPath: adapter.appendingPathComponent("adapter_config.json").path)
+        let isWritten = FileManager.default.fileExists(
+            atPath: adapter.appendingPathComponent("adapter_config.json").path)
         let state = newest.map { progress($0.state) } ?? ["step": .integer(0), "finished": .bool(false)]
         return JSONObject([("base_model", .string(recipe.model.path))])
             .followed(by: state)
             .followed(by: [
-                "checkpoints": .array(steps.map { .integer($0) }), "damaged_checkpoints": .array(damaged.map { .integer($0) }),
+                "checkpoints": .array(steps.map { .integer($0) }),
+                "damaged_checkpoints": .array(damaged.map { .integer($0) }),
                 "adapter": isWritten ? .string(adapter.path) : .null,
             ])
     }

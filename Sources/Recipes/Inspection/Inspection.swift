@@ -29,15 +29,17 @@ public struct Inspection: Sendable {
     public init(_ path: String) throws {
         let place = URL(fileURLWithPath: path)
         kind = try Self.kind(of: place, path)
-        let found: JSONObject = switch kind {
-        case .model: try Self.model(path)
-        case .gguf: try Self.gguf(path)
-        case .adapter: try Self.adapter(place)
-        case .checkpoint: try Self.checkpoint(place)
-        case .run: try Self.run(place)
-        case .safetensors: try Self.safetensors(path)
-        }
-        facts = JSONObject([("kind", .string(kind.rawValue)), ("path", .string(path))] + found.members.map { ($0.key, $0.value) })
+        let found: JSONObject =
+            switch kind {
+            case .model: try Self.model(path)
+            case .gguf: try Self.gguf(path)
+            case .adapter: try Self.adapter(place)
+            case .checkpoint: try Self.checkpoint(place)
+            case .run: try Self.run(place)
+            case .safetensors: try Self.safetensors(path)
+            }
+        facts = JSONObject(
+            [("kind", .string(kind.rawValue)), ("path", .string(path))] + found.members.map { ($0.key, $0.value) })
     }
 
     /// Decided by what lies there, never by the name: a GGUF file is recognised under any.
@@ -89,8 +91,11 @@ public enum InspectionError: Error, CustomStringConvertible, Sendable, Equatable
         case .missing(let path): "\(path): there is no such file or folder"
         case .unreadable(let path): "\(path) cannot be opened for reading; check its permissions"
         case .unknownFolder(let path, let holds):
-            "\(path) holds " + (holds.isEmpty ? "nothing" : holds.prefix(4).joined(separator: ", ") + (holds.count > 4 ? ", …" : ""))
-                + "; expected a model folder (config.json), an adapter (adapter_config.json), a checkpoint (state.json) or a run (resolved.yaml)"
+            "\(path) holds "
+                + (holds.isEmpty ? "nothing" : holds.prefix(4).joined(separator: ", "))
+                + (holds.count > 4 ? ", …; " : "; ")
+                + "expected a model folder (config.json), an adapter (adapter_config.json), "
+                + "a checkpoint (state.json) or a run (resolved.yaml)"
         case .unknownFile(let path): "\(path) is neither a GGUF nor a safetensors file"
         }
     }

@@ -37,11 +37,17 @@ struct TensorCensus {
 
     /// Counts in all and by type, the largest type first.
     var facts: JSONObject {
-        let ordered = types.sorted { $0.value.bytes != $1.value.bytes ? $0.value.bytes > $1.value.bytes : $0.key < $1.key }
+        let ordered = types.sorted {
+            $0.value.bytes != $1.value.bytes ? $0.value.bytes > $1.value.bytes : $0.key < $1.key
+        }
         let byType = ordered.map { type, count in
-            (type, JSONValue.object([
-                "tensors": .integer(count.tensors), "parameters": .integer(count.parameters), "bytes": .integer(count.bytes),
-            ]))
+            (
+                type,
+                JSONValue.object([
+                    "tensors": .integer(count.tensors), "parameters": .integer(count.parameters),
+                    "bytes": .integer(count.bytes),
+                ])
+            )
         }
         return [
             "parameters": .integer(parameters), "tensors": .integer(types.values.reduce(0) { $0 + $1.tensors }),

@@ -32,8 +32,12 @@ struct Inspect: ParsableCommand {
     private func text(_ key: String, _ value: JSONValue) -> String {
         if let flag = value.boolValue { return flag ? "yes" : "no" }
         if value.isNull { return "unknown or none" }
-        if let items = value.arrayValue { return items.isEmpty ? "none" : items.map { text("", $0) }.joined(separator: ", ") }
-        if key == "bytes", let count = value.intValue { return ByteCountFormatter.string(fromByteCount: Int64(count), countStyle: .decimal) }
+        if let items = value.arrayValue {
+            return items.isEmpty ? "none" : items.map { text("", $0) }.joined(separator: ", ")
+        }
+        if key == "bytes", let count = value.intValue {
+            return ByteCountFormatter.string(fromByteCount: Int64(count), countStyle: .decimal)
+        }
         return value.stringValue ?? value.serialized(pretty: false)
     }
 }
