@@ -69,7 +69,12 @@ let package = Package(
         tests("TokenizationTests", ["Tokenization"], fixtures: true),
         tests("DatasetsTests", ["Datasets", "Tokenization"], fixtures: true),
         tests("TrainingTests", ["Training", "Models", "Layers", "Autograd", "TensorCore", "Checkpoints", "Datasets"]),
-        tests("RecipesTests", ["Recipes", "Datasets", "Tokenization"]),
+        tests(
+            "RecipesTests",
+            [
+                "Recipes", "Training", "Models", "Layers", "Autograd", "TensorCore", "Checkpoints", "Datasets",
+                "Tokenization",
+            ]),
         tests(
             "MartletTests",
             ["martlet", "LibraryExample", "Recipes", "Models", "Layers", "Autograd", "TensorCore", "Checkpoints"],

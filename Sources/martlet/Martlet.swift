@@ -21,7 +21,8 @@ struct Martlet: ParsableCommand {
             """,
         version: version,
         subcommands: [
-            Train.self, Eval.self, Generate.self, Merge.self, Tokenize.self, Render.self, Doctor.self, Bench.self,
+            Train.self, Eval.self, Generate.self, Merge.self, Tokenize.self, Render.self, Inspect.self, Doctor.self,
+            Bench.self,
         ])
 
     static func main() {

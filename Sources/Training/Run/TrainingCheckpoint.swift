@@ -6,7 +6,8 @@ import Models
 public import TensorCore
 
 /// One checkpoint: a folder with the adapter (in PEFT's layout, so that it can be used as it is), the optimiser's moments
-/// and `state.json`, which holds a checksum of each other file. It appears by rename, whole or not at all.
+/// and `state.json`, which holds a checksum of each other file and one of itself. It appears by rename, whole or not at
+/// all.
 public struct TrainingCheckpoint {
     /// Everything but tensors.
     public let state: TrainingState
@@ -16,6 +17,21 @@ public struct TrainingCheckpoint {
     private struct Contents: Codable {
         var state: TrainingState
         var sha256: [String: FileDigest]
+        /// Digest of everything above: a changed digit would leave the file well-formed.
+        var checksum: FileDigest?
+
+        func encoded() throws -> Data {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            return try encoder.encode(self)
+        }
+
+        /// The digest as it should be.
+        func ownDigest() throws -> FileDigest {
+            var unsigned = self
+            unsigned.checksum = nil
+            return FileDigest.sha256(of: try unsigned.encoded())
+        }
     }
     private static let files = ["adapter_config.json", "adapter_model.safetensors", "optimizer.safetensors"]
 
@@ -29,10 +45,9 @@ public struct TrainingCheckpoint {
             try write(optimizer, to: temporary.appendingPathComponent("optimizer.safetensors"))
             var digests: [String: FileDigest] = [:]
             for file in files { digests[file] = try FileDigest.sha256(of: temporary.appendingPathComponent(file)) }
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-            let data = try encoder.encode(Contents(state: state, sha256: digests))
-            try AtomicFile.write(data, to: temporary.appendingPathComponent("state.json"))
+            var contents = Contents(state: state, sha256: digests)
+            contents.checksum = try contents.ownDigest()
+            try AtomicFile.write(try contents.encoded(), to: temporary.appendingPathComponent("state.json"))
         }
     }
 
@@ -46,6 +61,7 @@ public struct TrainingCheckpoint {
         guard let contents = try? JSONDecoder().decode(Contents.self, from: data), contents.state.format == 1 else {
             throw damaged("state.json is damaged or of another version of this program")
         }
+        guard let own = try? contents.ownDigest(), own == contents.checksum else { throw damaged("state.json does not match its checksum") }
         for file in Self.files {
             guard let expected = contents.sha256[file] else { throw damaged("state.json holds no checksum of \(file)") }
             guard let found = try? FileDigest.sha256(of: folder.appendingPathComponent(file)) else {

@@ -46,6 +46,15 @@ extension BaseModelError: ExitStatusProviding {
     var exitStatus: ExitStatus { if case .missing = self { .missingInput } else { .unsuitableData } }
 }
 
+extension InspectionError: ExitStatusProviding {
+    var exitStatus: ExitStatus {
+        switch self {
+        case .missing, .unreadable: .missingInput
+        case .unknownFolder, .unknownFile: .unsuitableData
+        }
+    }
+}
+
 extension ModelError: ExitStatusProviding {
     var exitStatus: ExitStatus { if case .checkpoint(let error) = self { error.exitStatus } else { .unsuitableData } }
 }
