@@ -75,6 +75,13 @@ let package = Package(
                 "Recipes", "Training", "Models", "Layers", "Autograd", "TensorCore", "Checkpoints", "Datasets",
                 "Tokenization",
             ]),
+        // The README's program. Without package access it sees what other packages see.
+        .executableTarget(
+            name: "LibraryExample",
+            dependencies: [
+                "Recipes", "Training", "Models", "Layers", "Autograd", "TensorCore", "Datasets", "Tokenization",
+            ],
+            path: "Tests/LibraryExample", packageAccess: false, swiftSettings: settings),
         tests(
             "MartletTests",
             ["martlet", "LibraryExample", "Recipes", "Models", "Layers", "Autograd", "TensorCore", "Checkpoints"],
