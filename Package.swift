@@ -52,7 +52,7 @@ let package = Package(
             "Recipes",
             [
                 "Training", "Models", "Layers", "Autograd", "TensorCore", "Checkpoints", "Datasets", "Tokenization",
-                .product(name: "Yams", package: "Yams"),
+                .product(name: "Yams", package: "Yams"), .product(name: "Crypto", package: "swift-crypto"),
             ]),
         .executableTarget(
             name: "martlet",
@@ -67,10 +67,25 @@ let package = Package(
         tests("CheckpointsTests", ["Checkpoints", "TensorCore"], fixtures: true),
         tests("ModelsTests", ["Models", "Layers", "Autograd", "TensorCore", "Checkpoints"], fixtures: true),
         tests("TokenizationTests", ["Tokenization"], fixtures: true),
-        tests("DatasetsTests", ["Datasets", "Tokenization"]),
+        tests("DatasetsTests", ["Datasets", "Tokenization"], fixtures: true),
         tests("TrainingTests", ["Training", "Models", "Layers", "Autograd", "TensorCore", "Checkpoints", "Datasets"]),
-        tests("RecipesTests", ["Recipes", "Datasets", "Tokenization"]),
-        tests("MartletTests", ["Checkpoints", "TensorCore"]),
+        tests(
+            "RecipesTests",
+            [
+                "Recipes", "Training", "Models", "Layers", "Autograd", "TensorCore", "Checkpoints", "Datasets",
+                "Tokenization",
+            ]),
+        // The README's program. Without package access it sees what other packages see.
+        .executableTarget(
+            name: "LibraryExample",
+            dependencies: [
+                "Recipes", "Training", "Models", "Layers", "Autograd", "TensorCore", "Datasets", "Tokenization",
+            ],
+            path: "Tests/LibraryExample", packageAccess: false, swiftSettings: settings),
+        tests(
+            "MartletTests",
+            ["martlet", "LibraryExample", "Recipes", "Models", "Layers", "Autograd", "TensorCore", "Checkpoints"],
+            fixtures: true),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c17

@@ -1,4 +1,38 @@
+import ArgumentParser
+import Foundation
+
 @main
-enum Martlet {
-    static func main() {}
+struct Martlet: ParsableCommand {
+    static let version = "0.1.0"
+
+    static let configuration = CommandConfiguration(
+        commandName: "martlet",
+        abstract: "Fine-tunes language models on this machine: no GPU, no Python, nothing leaves it.",
+        discussion: """
+            A typical session:
+              martlet train recipes/quickstart.yaml                 train adapters as a recipe says
+              martlet generate --model M --adapter RUN/adapter --prompt "…"
+              martlet merge --model M --adapter RUN/adapter --output DIR
+
+            Results go to standard output, progress and notes to standard error.
+            Exit codes: 0 done; 64 wrong command line or recipe; 65 unsuitable or damaged data, model or checkpoint;
+            66 missing input; 69 the machine cannot do it; 70 our own fault; 73/74 output cannot be written;
+            75 stopped on request with a checkpoint; 76 training stopped by its own guard.
+            """,
+        version: version,
+        subcommands: [
+            Train.self, Eval.self, Generate.self, Merge.self, Tokenize.self, Render.self, Inspect.self, Doctor.self,
+            Bench.self,
+        ])
+
+    static func main() {
+        // A file that hits the size limit is then an error like a full disk, with a sentence, instead of sudden death.
+        signal(SIGXFSZ, SIG_IGN)
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch {
+            Failure.exit(with: error, asJSON: CommandLine.arguments.contains("--json"))
+        }
+    }
 }

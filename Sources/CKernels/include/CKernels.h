@@ -1,1 +1,10 @@
-// placeholder
+// Everything that CKernels offers.
+#ifndef MARTLET_CKERNELS_H
+#define MARTLET_CKERNELS_H
+
+#include "expand.h"
+#include "kernels.h"
+#include "system.h"
+#include "variants.h"
+
+#endif

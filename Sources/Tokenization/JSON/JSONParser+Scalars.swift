@@ -4,12 +4,16 @@ extension JSONParser {
         let opening = position
         var at = position + 1
         let end = bytes.count
+        var seen: UInt8 = 0
         while at < end {
             let byte = bytes[at]
             if byte == UInt8(ascii: "\"") {
                 position = at + 1
-                return try text(of: UnsafeBufferPointer(rebasing: bytes[(opening + 1)..<at]), at: opening + 1)
+                let content = UnsafeBufferPointer(rebasing: bytes[(opening + 1)..<at])
+                // ASCII, by far the most frequent case, needs no validation.
+                return seen < 0x80 ? String(decoding: content, as: UTF8.self) : try text(of: content, at: opening + 1)
             }
+            seen |= byte
             if byte == UInt8(ascii: "\\") { return try stringWithEscapes(from: opening + 1, firstEscape: at) }
             if byte < 0x20 { throw error(.controlCharacter(byte), at: at) }
             at += 1
@@ -131,7 +135,7 @@ extension JSONParser {
         if position < bytes.count, bytes[position] | 0x20 == UInt8(ascii: "e") {
             isInteger = false
             position += 1
-            if position < bytes.count, [UInt8(ascii: "+"), UInt8(ascii: "-")].contains(bytes[position]) {
+            if position < bytes.count, bytes[position] == UInt8(ascii: "+") || bytes[position] == UInt8(ascii: "-") {
                 position += 1
             }
             try digits()

@@ -1,0 +1,122 @@
+public import TensorCore
+
+/// A value in a ``Graph``. It takes part in differentiation if something trainable went into it.
+public struct Variable {
+    /// The value; never written to again.
+    public let value: Tensor
+    let node: Node?
+
+    /// Whether a gradient is wanted for this value.
+    public var needsGradient: Bool { node != nil }
+
+    /// A value that nothing trainable went into.
+    public init(constant value: Tensor) {
+        self.value = value
+        node = nil
+    }
+
+    init(_ value: Tensor, _ node: Node?) {
+        self.value = value
+        self.node = node
+    }
+}
+
+/// One recorded operation: where its inputs came from and how to go back.
+final class Node {
+    let name: String
+    let inputs: [Node?]
+    var gradient: Tensor?
+    var backward: ((Tensor) -> [Tensor?])?
+
+    init(name: String, inputs: [Node?], backward: ((Tensor) -> [Tensor?])?) {
+        self.name = name
+        self.inputs = inputs
+        self.backward = backward
+    }
+}
+
+/// Records operations as they run and runs them backwards.
+///
+/// Operations are coarse (a whole linear layer, a whole attention); each has a hand-written derivative beside its
+/// forward code. ``backward(from:gradient:)`` consumes the tape: what an operation saved is dropped as soon as its
+/// gradients exist.
+public final class Graph {
+    /// What operations run on.
+    public let compute: Compute
+    /// Where gradients of parameters are summed; `nil` records nothing (evaluation, generation).
+    public let gradients: Gradients?
+    /// Random numbers of dropout; `nil` leaves dropout out.
+    public var dropout: DropoutContext?
+    /// Measures operations, if set.
+    public var timer: OperationTimer?
+    private var tape: [Node] = []
+
+    /// A graph that sums parameter gradients into `gradients`, or that only evaluates if that is `nil`.
+    public init(compute: Compute, gradients: Gradients? = nil) {
+        self.compute = compute
+        self.gradients = gradients
+    }
+
+    /// Whether operations are recorded.
+    public var isRecording: Bool { gradients != nil }
+
+    /// Makes a leaf whose gradient ``backward(from:gradient:)`` leaves in the result of ``gradient(of:)``.
+    public func leaf(_ value: Tensor) -> Variable {
+        guard isRecording else { return Variable(constant: value) }
+        return Variable(value, Node(name: "leaf", inputs: [], backward: nil))
+    }
+
+    /// The gradient that reached a leaf.
+    public func gradient(of leaf: Variable) -> Tensor? { leaf.node?.gradient }
+
+    /// Records the result of an operation. This is all that a user's own operation needs.
+    /// - Parameters:
+    ///   - name: what the operation is called in measurements.
+    ///   - value: the result, just computed.
+    ///   - inputs: what it was computed from.
+    ///   - trainsParameters: whether `backward` adds to ``gradients`` of parameters, so that it must run even if no input
+    ///     needs a gradient.
+    ///   - backward: given the gradient of the result (same shape), returns one gradient per input, `nil` where the
+    ///     input does not need one.
+    public func record(
+        _ name: String = "operation", _ value: Tensor, inputs: [Variable], trainsParameters: Bool = false,
+        backward: @escaping (Tensor) -> [Tensor?]
+    ) -> Variable {
+        timer?.lap(name)
+        guard isRecording, trainsParameters || inputs.contains(where: \.needsGradient) else {
+            return Variable(constant: value)
+        }
+        let node = Node(name: name, inputs: inputs.map(\.node), backward: backward)
+        tape.append(node)
+        return Variable(value, node)
+    }
+
+    /// Runs the tape backwards from `variable` and empties it.
+    /// - Parameter gradient: gradient of the final scalar with respect to `variable`; ones if `nil`.
+    public func backward(from variable: Variable, gradient: Tensor? = nil) {
+        guard let last = variable.node else { return tape.removeAll() }
+        last.gradient = gradient ?? ones(like: variable.value)
+        while let node = tape.popLast() {
+            guard let backward = node.backward, let arrived = node.gradient else { continue }
+            node.backward = nil
+            node.gradient = nil
+            let gradients = backward(arrived)
+            precondition(gradients.count == node.inputs.count, "a backward returned \(gradients.count) gradients for \(node.inputs.count) inputs")
+            for (input, gradient) in zip(node.inputs, gradients) {
+                if let input, let gradient { add(gradient, to: input) }
+            }
+            timer?.lap(node.name + " backward")
+        }
+    }
+
+    private func ones(like tensor: Tensor) -> Tensor {
+        compute.tensor([Float](repeating: 1, count: tensor.count), shape: tensor.shape)
+    }
+
+    /// Sums gradients that reach one node on several ways, in place when nobody else holds the sum.
+    private func add(_ gradient: Tensor, to node: Node) {
+        guard var sum = node.gradient else { return node.gradient = gradient }
+        node.gradient = nil
+        node.gradient = compute.sum(&sum, gradient)
+    }
+}

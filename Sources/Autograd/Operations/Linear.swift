@@ -1,0 +1,162 @@
+import CKernels
+public import TensorCore
+
+/// Random numbers of dropout: counted by token, never by call, so that threads, micro-batches, recomputation and
+/// resuming all draw the same.
+public struct DropoutContext: Sendable {
+    /// The run's seed and the optimiser step.
+    public let seed, step: UInt64
+    /// Index of the graph's first token among the tokens of the step.
+    public let firstToken: Int
+
+    /// Names the tokens of one micro-batch.
+    public init(seed: UInt64, step: UInt64, firstToken: Int) {
+        (self.seed, self.step, self.firstToken) = (seed, step, firstToken)
+    }
+}
+
+/// A trainable low-rank update of a linear layer (Hu et al., 2021): `y += scale · dropout(x) · Aᵀ · Bᵀ`.
+public struct LowRankUpdate {
+    /// `A [rank, inputs]` and `B [outputs, rank]`.
+    public let a, b: Parameter
+    /// Usually alpha / rank.
+    public let scale: Float
+    /// Share of the update's inputs that training sets to zero.
+    public let dropoutRate: Float
+    /// Number of this update in the model: its own stream of random numbers.
+    public let site: UInt64
+
+    /// Combines the two factors.
+    public init(a: Parameter, b: Parameter, scale: Float, dropoutRate: Float, site: UInt64) {
+        precondition(a.value.rows == b.value.columns, "A \(a.value.shape) and B \(b.value.shape) differ in rank")
+        (self.a, self.b, self.scale, self.dropoutRate, self.site) = (a, b, scale, dropoutRate, site)
+    }
+}
+
+extension Graph {
+    /// A linear layer over a frozen weight in any storage, with an optional trainable low-rank update:
+    /// `y = x·Wᵀ + bias + s·(x̃·Aᵀ)·Bᵀ`, x̃ being x after dropout.
+    ///
+    /// Derivative: with `g = s·dy·B`: `dx = dy·W + mask(g·A)`, `dA = gᵀ·x̃`, `dB = s·dyᵀ·(x̃·Aᵀ)`.
+    /// - Parameters:
+    ///   - x: `[tokens, inputs]`.
+    ///   - weight: `[outputs, inputs]`.
+    ///   - bias: `[outputs]`.
+    public func linear(_ x: Variable, weight: Weight, bias: Tensor? = nil, update: LowRankUpdate? = nil) -> Variable {
+        let (compute, type) = (compute, compute.precision.activationType)
+        let path = update.map { AdapterPath($0, x.value, dropout: dropout, on: compute) }
+        let y = compute.product(x.value, transposed: weight, adding: path?.folded, type: type) { rows, columns, tile, stride in
+            if let bias {
+                martlet_add_bias(
+                    Int64(rows.count), Int64(columns.count), bias.floats + columns.lowerBound, tile, Int64(stride))
+            }
+            path?.addForward(rows, columns, tile, stride)
+        }
+        let (wantsInput, inputType, gradients) = (x.needsGradient, x.value.elementType, gradients)
+        return record("linear", y, inputs: [x], trainsParameters: path != nil) { dy in
+            let g = path?.backward(dy, into: gradients)
+            guard wantsInput else { return [nil] }
+            return [
+                compute.product(dy, weight, adding: path?.folded, type: inputType) { rows, columns, tile, stride in
+                    if let path, let g { path.addBackward(g, rows, columns, tile, stride) }
+                }
+            ]
+        }
+    }
+}
+
+/// The low-rank way through a linear layer, forward beside backward.
+///
+/// In float32 without dropout, and with enough tokens to be worth it, the update is folded into each panel of the
+/// weight while it is in cache: `x·(W + s·B·A)ᵀ`. Else it is a way of its own beside the product.
+private struct AdapterPath {
+    let update: LowRankUpdate
+    let compute: Compute
+    /// A and B as products see them.
+    let a, b: Tensor
+    let dropout: DropoutContext?
+    /// The update as part of the weight, if it is folded.
+    let folded: WeightUpdate?
+    /// Input after dropout, `[tokens, inputs]`.
+    let input: Tensor
+    /// `x̃·Aᵀ`, `[tokens, rank]`, if the forward pass needed it.
+    let hidden: Tensor?
+
+    init(_ update: LowRankUpdate, _ x: Tensor, dropout: DropoutContext?, on compute: Compute) {
+        self.update = update
+        self.compute = compute
+        self.dropout = update.dropoutRate > 0 ? dropout : nil
+        (a, b) = (compute.rounded(update.a.value), compute.rounded(update.b.value))
+        let (inputs, outputs) = (a.columns, b.rows)
+        let folds = self.dropout == nil && compute.precision == .float32 && x.rows * (inputs + outputs) > inputs * outputs
+        folded = folds ? WeightUpdate(a: a, b: b, scale: update.scale) : nil
+        input = self.dropout.map { compute.dropout(x, update, $0) } ?? x
+        hidden = folds ? nil : compute.lowRankProduct(input, a)
+    }
+
+    func addForward(_ rows: Range<Int>, _ columns: Range<Int>, _ tile: UnsafeMutablePointer<Float>, _ stride: Int) {
+        guard let hidden else { return }
+        let rank = b.columns
+        sgemm(
+            rows.count, columns.count, rank, alpha: update.scale,
+            MatrixPointer(hidden.floats + rows.lowerBound * rank, stride: rank),
+            MatrixPointer(b.floats + columns.lowerBound * rank, stride: rank).transposed, beta: 1, into: tile, stride: stride)
+    }
+
+    /// Sums the gradients of A and B and returns `g = s·dy·B`, `[tokens, rank]`.
+    func backward(_ dy: Tensor, into gradients: Gradients?) -> Tensor {
+        let g = compute.lowRankProduct(dy, compute.transposed(b), scale: update.scale)
+        let hidden = hidden ?? compute.lowRankProduct(input, a)
+        gradients?.accumulate(update.b, on: compute) { sum, adding in
+            compute.lowRankGradient(hidden, dy, scale: update.scale, transposed: true, adding: adding, into: sum)
+        }
+        gradients?.accumulate(update.a, on: compute) { sum, adding in
+            compute.lowRankGradient(g, input, adding: adding, into: sum)
+        }
+        return g
+    }
+
+    func addBackward(
+        _ g: Tensor, _ rows: Range<Int>, _ columns: Range<Int>, _ tile: UnsafeMutablePointer<Float>, _ stride: Int
+    ) {
+        if folded != nil { return }
+        let (rank, inputs) = (a.rows, a.columns)
+        let left = MatrixPointer(g.floats + rows.lowerBound * rank, stride: rank)
+        let right = MatrixPointer(a.floats + columns.lowerBound, stride: inputs)
+        guard let dropout else {
+            return sgemm(rows.count, columns.count, rank, left, right, beta: 1, into: tile, stride: stride)
+        }
+        compute.withScratch(rows.count * columns.count) { scratch in
+            sgemm(rows.count, columns.count, rank, left, right, into: scratch, stride: columns.count)
+            compute.applyDropout(update, dropout, rows, columns, scratch)
+            for row in 0..<rows.count {
+                martlet_add_scaled(Int64(columns.count), 1, scratch + row * columns.count, tile + row * stride)
+            }
+        }
+    }
+}
+
+extension Compute {
+    fileprivate func dropout(_ x: Tensor, _ update: LowRankUpdate, _ context: DropoutContext) -> Tensor {
+        let y = empty(x.shape, x.elementType)
+        forEachRowBlock(of: x.rows, rowElements: x.columns) { rows in
+            readRows(x, rows) { input in
+                writeRows(y, rows) { output in
+                    output.update(from: input, count: rows.count * x.columns)
+                    applyDropout(update, context, rows, 0..<x.columns, output)
+                }
+            }
+        }
+        return y
+    }
+
+    /// Applies the mask of the given rows and columns to `values`, `[rows.count, columns.count]`.
+    fileprivate func applyDropout(
+        _ update: LowRankUpdate, _ context: DropoutContext, _ rows: Range<Int>, _ columns: Range<Int>,
+        _ values: UnsafeMutablePointer<Float>
+    ) {
+        martlet_dropout(
+            Int64(rows.count), Int64(columns.lowerBound), Int64(columns.count), context.seed,
+            context.step << 24 ^ update.site, Int64(context.firstToken + rows.lowerBound), update.dropoutRate, values)
+    }
+}

@@ -1,0 +1,72 @@
+import CKernels
+public import TensorCore
+
+extension Graph {
+    /// The language-model head and its loss in one operation: summed cross-entropy of `softmax(hidden · headᵀ)`.
+    ///
+    /// Works through the supervised tokens in chunks; logits exist for one chunk at a time, and the gradient of the
+    /// hidden states is formed while they do: `dh = (softmax(logits) − onehot(target)) · head`. The head is frozen.
+    /// - Parameters:
+    ///   - hidden: `[tokens, hidden]`, after the final norm.
+    ///   - head: `[vocabulary, hidden]`.
+    ///   - targets: one token id per token, negative where the token is not trained.
+    /// - Returns: the loss variable `[1]` and its value summed in double precision, natural logarithm.
+    public func linearCrossEntropy(
+        _ hidden: Variable, head: Weight, targets: [Int32]
+    ) -> (loss: Variable, sum: Double) {
+        precondition(targets.count == hidden.value.rows, "\(targets.count) targets for \(hidden.value.rows) tokens")
+        let supervised = targets.indices.filter { targets[$0] >= 0 }
+        let type = hidden.value.elementType
+        let dHidden = hidden.needsGradient ? compute.empty(hidden.value.shape) : nil
+        if let dHidden { dHidden.output.update(repeating: 0, count: dHidden.count) }
+        var sum = 0.0
+        // 64 MB of logits at a time.
+        let chunk = max(64, (1 << 24) / head.rows / 64 * 64)
+        for start in stride(from: 0, to: supervised.count, by: chunk) {
+            let rows = Array(supervised[start..<min(supervised.count, start + chunk)])
+            sum += compute.crossEntropyChunk(hidden.value, head, rows, rows.map { targets[$0] }, dHidden)
+        }
+        let compute = compute
+        let loss = record("loss", compute.tensor([Float(sum)], shape: [1]), inputs: [hidden]) { gradient in
+            guard let dHidden else { return [nil] }
+            let factor = gradient.floats[0]
+            if factor != 1 { martlet_scale(Int64(dHidden.count), factor, dHidden.floats, dHidden.output) }
+            return [compute.converted(dHidden, to: type)]
+        }
+        return (loss, sum)
+    }
+}
+
+extension Compute {
+    /// Loss of the given rows; their gradients are written into `dHidden`.
+    fileprivate func crossEntropyChunk(
+        _ hidden: Tensor, _ head: Weight, _ rows: [Int], _ targets: [Int32], _ dHidden: Tensor?
+    ) -> Double {
+        let width = hidden.columns
+        let gathered = empty([rows.count, width])
+        forEachRowBlock(of: rows.count, rowElements: width) { block in
+            for row in block {
+                readRows(hidden, rows[row]..<rows[row] + 1) { values in
+                    (gathered.output + row * width).update(from: values, count: width)
+                }
+            }
+        }
+        let logits = product(gathered, transposed: head)
+        let losses = empty([rows.count])
+        forEachRowBlock(of: rows.count, rowElements: logits.columns) { block in
+            targets.withUnsafeBufferPointer { targets in
+                martlet_cross_entropy(
+                    Int64(block.count), Int64(logits.columns), targets.baseAddress! + block.lowerBound,
+                    dHidden == nil ? 0 : 1, logits.output + block.lowerBound * logits.columns,
+                    losses.output + block.lowerBound)
+            }
+        }
+        if let dHidden {
+            let gradient = product(logits, head)
+            for (index, row) in rows.enumerated() {
+                (dHidden.output + row * width).update(from: gradient.floats + index * width, count: width)
+            }
+        }
+        return (0..<rows.count).reduce(0.0) { $0 + Double(losses.floats[$1]) }
+    }
+}

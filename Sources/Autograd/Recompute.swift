@@ -1,0 +1,23 @@
+import TensorCore
+
+extension Graph {
+    /// Runs a segment without saving anything inside it; the backward pass runs it again. Trades time for memory and
+    /// changes no bit: dropout counts tokens, not calls.
+    /// - Parameter segment: builds the same operations each time from the graph and inputs it is given.
+    public func recomputed(_ inputs: [Variable], _ segment: @escaping (Graph, [Variable]) -> Variable) -> Variable {
+        guard isRecording else { return segment(self, inputs) }
+        let silent = Graph(compute: compute)
+        silent.dropout = dropout
+        silent.timer = timer
+        let value = segment(silent, inputs.map { Variable(constant: $0.value) }).value
+        let (compute, gradients, dropout, timer) = (compute, gradients, dropout, timer)
+        return record("block", value, inputs: inputs, trainsParameters: true) { gradient in
+            let inner = Graph(compute: compute, gradients: gradients)
+            inner.dropout = dropout
+            inner.timer = timer
+            let leaves = inputs.map { $0.needsGradient ? inner.leaf($0.value) : Variable(constant: $0.value) }
+            inner.backward(from: segment(inner, leaves), gradient: gradient)
+            return leaves.map { inner.gradient(of: $0) }
+        }
+    }
+}

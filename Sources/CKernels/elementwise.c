@@ -1,0 +1,84 @@
+#include "kernels.h"
+#include "exponential.h"
+
+#include <string.h>
+
+KERNEL(add, (int64_t count, const float *a, const float *b, float *out), (count, a, b, out)) {
+    for (int64_t i = 0; i < count; i++) out[i] = a[i] + b[i];
+}
+
+KERNEL(add_scaled, (int64_t count, float alpha, const float *x, float *y), (count, alpha, x, y)) {
+    for (int64_t i = 0; i < count; i++) y[i] += alpha * x[i];
+}
+
+KERNEL(scale, (int64_t count, float alpha, const float *x, float *y), (count, alpha, x, y)) {
+    for (int64_t i = 0; i < count; i++) y[i] = alpha * x[i];
+}
+
+KERNEL(add_bias, (int64_t rows, int64_t columns, const float *bias, float *y, int64_t stride),
+       (rows, columns, bias, y, stride)) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < columns; c++) y[r * stride + c] += bias[c];
+}
+
+KERNEL(silu_gate_forward, (int64_t count, const float *gate, const float *up, float *y), (count, gate, up, y)) {
+    for (int64_t i = 0; i < count; i++) y[i] = gate[i] / (1.0f + exponential(-gate[i])) * up[i];
+}
+
+// silu'(g) = s + g s (1 - s) with s = sigmoid(g)
+KERNEL(silu_gate_backward,
+       (int64_t count, const float *gate, const float *up, const float *dy, float *d_gate, float *d_up),
+       (count, gate, up, dy, d_gate, d_up)) {
+    for (int64_t i = 0; i < count; i++) {
+        float g = gate[i], u = up[i], s = 1.0f / (1.0f + exponential(-g));
+        d_gate[i] = dy[i] * u * (s + g * s * (1.0f - s));
+        d_up[i] = dy[i] * g * s;
+    }
+}
+
+MARTLET_INLINE uint32_t bfloat16_bits(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, 4);
+    uint32_t rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
+    // The carry of rounding could turn a NaN into infinity: keep it a quiet NaN.
+    return (bits & 0x7FFFFFFFu) > 0x7F800000u ? ((bits >> 16) | 0x40u) : rounded;
+}
+
+MARTLET_INLINE float widened(uint32_t bits) {
+    float value;
+    bits <<= 16;
+    memcpy(&value, &bits, 4);
+    return value;
+}
+
+KERNEL(from_bfloat16, (int64_t count, const uint16_t *x, float *y), (count, x, y)) {
+    for (int64_t i = 0; i < count; i++) y[i] = widened(x[i]);
+}
+
+KERNEL(to_bfloat16, (int64_t count, const float *x, uint16_t *y), (count, x, y)) {
+    for (int64_t i = 0; i < count; i++) y[i] = (uint16_t)bfloat16_bits(x[i]);
+}
+
+KERNEL(round_to_bfloat16, (int64_t count, const float *x, float *y), (count, x, y)) {
+    for (int64_t i = 0; i < count; i++) y[i] = widened(bfloat16_bits(x[i]));
+}
+
+KERNEL(sum_of_squares, (int64_t count, const float *x, double *result), (count, x, result)) {
+    double lanes[16] = {0}, total = 0;
+    int64_t i = 0;
+    for (; i + 16 <= count; i += 16)
+        for (int j = 0; j < 16; j++) lanes[j] += (double)x[i + j] * x[i + j];
+    for (int j = 0; i + j < count; j++) lanes[j] += (double)x[i + j] * x[i + j];
+    for (int j = 0; j < 16; j++) total += lanes[j];
+    *result = total;
+}
+
+KERNEL(has_non_finite, (int64_t count, const float *x, int *result), (count, x, result)) {
+    uint32_t found = 0;
+    for (int64_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, 4);
+        found |= (bits & 0x7F800000u) == 0x7F800000u;
+    }
+    *result = (int)found;
+}

@@ -1,0 +1,107 @@
+// Inner loops over float32 rows. Legend: all matrices are row-major; `rows` × `columns` are contiguous unless a row
+// stride (in elements) is given. The caller owns all memory; outputs never overlap inputs unless said so.
+#ifndef MARTLET_KERNELS_H
+#define MARTLET_KERNELS_H
+
+#include "variants.h"
+
+#include <stddef.h>
+
+// --- elementwise.c ---------------------------------------------------------------------------------------------
+
+// out[i] = a[i] + b[i]; out may be a or b.
+DECLARE_KERNEL(add, (int64_t count, const float *a, const float *b, float *out));
+// y[i] += alpha * x[i]
+DECLARE_KERNEL(add_scaled, (int64_t count, float alpha, const float *x, float *y));
+// y[i] = alpha * x[i]; y may be x.
+DECLARE_KERNEL(scale, (int64_t count, float alpha, const float *x, float *y));
+// y[r, c] += bias[c]; rows have the given stride.
+DECLARE_KERNEL(add_bias, (int64_t rows, int64_t columns, const float *bias, float *y, int64_t stride));
+// y[i] = gate[i] * sigmoid(gate[i]) * up[i]
+DECLARE_KERNEL(silu_gate_forward, (int64_t count, const float *gate, const float *up, float *y));
+// d_gate and d_up of the line above; they may overwrite gate and up.
+DECLARE_KERNEL(silu_gate_backward, (int64_t count, const float *gate, const float *up, const float *dy, float *d_gate,
+                                    float *d_up));
+// bfloat16 <-> float32; rounding is to nearest even, NaN stays NaN.
+DECLARE_KERNEL(from_bfloat16, (int64_t count, const uint16_t *x, float *y));
+DECLARE_KERNEL(to_bfloat16, (int64_t count, const float *x, uint16_t *y));
+// y[i] = x[i] rounded to bfloat16 and widened again; y may be x.
+DECLARE_KERNEL(round_to_bfloat16, (int64_t count, const float *x, float *y));
+// *result = sum of x[i]^2, accumulated in double in an order that depends on `count` only.
+DECLARE_KERNEL(sum_of_squares, (int64_t count, const float *x, double *result));
+// *result = 1 if some x[i] is NaN or infinite, else 0.
+DECLARE_KERNEL(has_non_finite, (int64_t count, const float *x, int *result));
+
+// --- norm.c ------------------------------------------------------------------------------------------------------
+
+// RMSNorm (Zhang & Sennrich, 2019): inverse[r] = 1 / sqrt(mean(x[r]^2) + epsilon), y[r] = x[r] * inverse[r] * weight.
+DECLARE_KERNEL(rms_norm_forward, (int64_t rows, int64_t columns, const float *x, const float *weight, float epsilon,
+                                  float *y, float *inverse));
+// dx = inverse * (w*dy - x_hat * mean(w*dy*x_hat)), x_hat = x * inverse. d_weight [columns] is added to, or null.
+DECLARE_KERNEL(rms_norm_backward, (int64_t rows, int64_t columns, const float *x, const float *weight,
+                                   const float *inverse, const float *dy, float *dx, float *d_weight));
+
+// --- rotary.c ----------------------------------------------------------------------------------------------------
+
+// Rotates the first 2 * half elements of every head by the row's angles: (a, b) -> (a cos - b sin, b cos + a sin), where
+// b lies `half` after a (interleaved = 0) or right after a (interleaved = 1). cosine, sine: [rows, half].
+// direction = 1 rotates, -1 rotates back (the derivative). Elements beyond 2 * half are copied.
+DECLARE_KERNEL(rotate, (int64_t rows, int64_t heads, int64_t head_size, int64_t half, int interleaved, float direction,
+                        const float *x, const float *cosine, const float *sine, float *y));
+
+// --- softmax.c ---------------------------------------------------------------------------------------------------
+
+// Attention weights of a block of queries. scores [rows, columns] with stride; row r sees columns [first[r], last[r]).
+// scores <- exp(scale*scores - lse[r]) inside the range, 0 outside; lse[r] = log-sum-exp of the range, is written.
+DECLARE_KERNEL(attention_softmax, (int64_t rows, int64_t columns, int64_t stride, float scale, const int32_t *first,
+                                   const int32_t *last, float *scores, float *lse));
+// The same weights again from the lse of the forward pass.
+DECLARE_KERNEL(attention_weights, (int64_t rows, int64_t columns, int64_t stride, float scale, const int32_t *first,
+                                   const int32_t *last, const float *lse, float *scores));
+// d_scores <- weights * (d_weights - delta[r]) * scale, in place of d_weights.
+DECLARE_KERNEL(attention_softmax_backward, (int64_t rows, int64_t columns, int64_t stride, float scale,
+                                            const float *weights, const float *delta, float *d_weights));
+// result[r] = sum over columns of a[r] * b[r], rows with strides.
+DECLARE_KERNEL(row_dots, (int64_t rows, int64_t columns, const float *a, int64_t a_stride, const float *b,
+                          int64_t b_stride, float *result));
+// Cross-entropy of logits [rows, columns] against targets: loss[r] = lse - logit[target].
+// With `gradient` != 0 the logits are replaced by softmax - one_hot(target).
+DECLARE_KERNEL(cross_entropy, (int64_t rows, int64_t columns, const int32_t *targets, int gradient, float *logits,
+                               float *loss));
+
+// --- dot.c -------------------------------------------------------------------------------------------------------
+
+// result[i] = dot(x + i * stride, w) for i < count: a few activations against one row of weights.
+DECLARE_KERNEL(dot_rows, (int64_t count, int64_t columns, const float *x, int64_t stride, const float *w,
+                          float *result));
+
+// --- low_rank.c --------------------------------------------------------------------------------------------------
+
+// h[rows, rank] = x[rows, columns] * a[rank, columns]^T, for ranks far smaller than rows and columns.
+DECLARE_KERNEL(low_rank_project, (int64_t rows, int64_t columns, int64_t rank, const float *x, const float *a,
+                                  float *h));
+// out[rank, columns] += g[rows, rank]^T * x[rows, columns]; x and out with row strides. Rows are summed in order.
+DECLARE_KERNEL(low_rank_gradient, (int64_t rows, int64_t columns, int64_t rank, const float *g, const float *x,
+                                   int64_t stride, float *out, int64_t out_stride));
+
+// --- adamw.c -----------------------------------------------------------------------------------------------------
+
+// One AdamW step (Loshchilov & Hutter, 2019) over `count` values, gradient scaled by gradient_scale first:
+// m = b1*m + (1-b1)*g; v = b2*v + (1-b2)*g*g; p -= lr*decay*p + lr * (m/correction1) / (sqrt(v/correction2) + epsilon)
+struct martlet_adamw {
+    float learning_rate, beta1, beta2, epsilon, weight_decay, correction1, correction2, gradient_scale;
+};
+DECLARE_KERNEL(adamw, (int64_t count, const struct martlet_adamw *settings, const float *gradient, float *parameter,
+                       float *m, float *v));
+
+// --- dropout.c ---------------------------------------------------------------------------------------------------
+
+// Columns [first_column, first_column + columns) of rows [first_row, …) of a mask, applied in place:
+// x <- x / (1 - rate) or 0, with Philox4x32-10 (Salmon et al., 2011) counting (row, column / 4). The decision of an
+// element depends on key, stream, row and column only. x: [rows, columns].
+DECLARE_KERNEL(dropout, (int64_t rows, int64_t first_column, int64_t columns, uint64_t key, uint64_t stream,
+                         int64_t first_row, float rate, float *x));
+// out[i] = uniform in [0, 1) number `first + i` of the stream, 24 bits each.
+DECLARE_KERNEL(philox_uniform, (int64_t count, uint64_t key, uint64_t stream, int64_t first, float *out));
+
+#endif

@@ -1,0 +1,56 @@
+// One portable C body, compiled for several instruction sets and chosen at run time.
+//
+//   KERNEL(name, (parameters), (arguments)) { body }
+//
+// defines martlet_<name>, which calls the _portable, _avx2 or _avx512 copy of the body by martlet_isa().
+// The body is plain C that the compiler vectorises for each copy; the portable copy is the reference of the others.
+//
+//   DECLARE_KERNEL(name, (parameters));
+//
+// declares all four in a header.
+#ifndef MARTLET_VARIANTS_H
+#define MARTLET_VARIANTS_H
+
+#include <stdint.h>
+
+// Levels of martlet_isa(), in rising order.
+enum { MARTLET_ISA_PORTABLE = 0, MARTLET_ISA_AVX2 = 1, MARTLET_ISA_AVX512 = 2 };
+
+// The instruction set in use: the best one of this CPU unless martlet_select_isa() chose another.
+int martlet_isa(void);
+// The best level that this CPU and its operating system support.
+int martlet_best_isa(void);
+// Uses `level` from now on, clipped to what the CPU supports. Call it before other threads run kernels.
+void martlet_select_isa(int level);
+
+#define DECLARE_KERNEL(name, parameters)                                                                              \
+    void martlet_##name parameters;                                                                                   \
+    void martlet_##name##_portable parameters;                                                                        \
+    void martlet_##name##_avx2 parameters;                                                                            \
+    void martlet_##name##_avx512 parameters
+
+#if defined(__x86_64__)
+#define MARTLET_TARGET_AVX2 __attribute__((target("avx2,fma,f16c")))
+#define MARTLET_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")))
+#else
+#define MARTLET_TARGET_AVX2
+#define MARTLET_TARGET_AVX512
+#endif
+
+#define MARTLET_INLINE static inline __attribute__((always_inline))
+
+#define KERNEL(name, parameters, arguments)                                                                           \
+    MARTLET_INLINE void name##_body parameters;                                                                       \
+    void martlet_##name##_portable parameters { name##_body arguments; }                                              \
+    MARTLET_TARGET_AVX2 void martlet_##name##_avx2 parameters { name##_body arguments; }                              \
+    MARTLET_TARGET_AVX512 void martlet_##name##_avx512 parameters { name##_body arguments; }                          \
+    void martlet_##name parameters {                                                                                  \
+        switch (martlet_isa()) {                                                                                      \
+        case MARTLET_ISA_AVX512: martlet_##name##_avx512 arguments; break;                                            \
+        case MARTLET_ISA_AVX2: martlet_##name##_avx2 arguments; break;                                                \
+        default: martlet_##name##_portable arguments;                                                                 \
+        }                                                                                                             \
+    }                                                                                                                 \
+    MARTLET_INLINE void name##_body parameters
+
+#endif

@@ -1,0 +1,103 @@
+#include "kernels.h"
+#include "exponential.h"
+
+#include <math.h>
+
+MARTLET_INLINE float row_maximum(const float *x, int64_t count) {
+    float lanes[16], result = -INFINITY;
+    for (int j = 0; j < 16; j++) lanes[j] = -INFINITY;
+    int64_t c = 0;
+    for (; c + 16 <= count; c += 16)
+        for (int j = 0; j < 16; j++) lanes[j] = x[c + j] > lanes[j] ? x[c + j] : lanes[j];
+    for (; c < count; c++) result = x[c] > result ? x[c] : result;
+    for (int j = 0; j < 16; j++) result = lanes[j] > result ? lanes[j] : result;
+    return result;
+}
+
+// x[c] <- exp(factor * x[c] - shift); returns the sum over sixteen lanes.
+MARTLET_INLINE float exponentials(float *x, int64_t count, float factor, float shift) {
+    float lanes[16] = {0}, total = 0;
+    int64_t c = 0;
+    for (; c + 16 <= count; c += 16)
+        for (int j = 0; j < 16; j++) {
+            float e = exponential(factor * x[c + j] - shift);
+            x[c + j] = e;
+            lanes[j] += e;
+        }
+    for (int j = 0; c + j < count; j++) {
+        float e = exponential(factor * x[c + j] - shift);
+        x[c + j] = e;
+        lanes[j] += e;
+    }
+    for (int j = 0; j < 16; j++) total += lanes[j];
+    return total;
+}
+
+MARTLET_INLINE void zero(float *x, int64_t from, int64_t to) {
+    for (int64_t c = from; c < to; c++) x[c] = 0;
+}
+
+KERNEL(attention_softmax,
+       (int64_t rows, int64_t columns, int64_t stride, float scale, const int32_t *first, const int32_t *last,
+        float *scores, float *lse),
+       (rows, columns, stride, scale, first, last, scores, lse)) {
+    for (int64_t r = 0; r < rows; r++, scores += stride) {
+        float *visible = scores + first[r];
+        int64_t count = last[r] - first[r];
+        float shift = scale * row_maximum(visible, count);
+        float total = exponentials(visible, count, scale, shift);
+        float normaliser = 1.0f / total;
+        for (int64_t c = 0; c < count; c++) visible[c] *= normaliser;
+        lse[r] = shift + logf(total);
+        zero(scores, 0, first[r]);
+        zero(scores, last[r], columns);
+    }
+}
+
+KERNEL(attention_weights,
+       (int64_t rows, int64_t columns, int64_t stride, float scale, const int32_t *first, const int32_t *last,
+        const float *lse, float *scores),
+       (rows, columns, stride, scale, first, last, lse, scores)) {
+    for (int64_t r = 0; r < rows; r++, scores += stride) {
+        exponentials(scores + first[r], last[r] - first[r], scale, lse[r]);
+        zero(scores, 0, first[r]);
+        zero(scores, last[r], columns);
+    }
+}
+
+KERNEL(attention_softmax_backward,
+       (int64_t rows, int64_t columns, int64_t stride, float scale, const float *weights, const float *delta,
+        float *d_weights),
+       (rows, columns, stride, scale, weights, delta, d_weights)) {
+    for (int64_t r = 0; r < rows; r++, weights += stride, d_weights += stride)
+        for (int64_t c = 0; c < columns; c++) d_weights[c] = weights[c] * (d_weights[c] - delta[r]) * scale;
+}
+
+KERNEL(row_dots,
+       (int64_t rows, int64_t columns, const float *a, int64_t a_stride, const float *b, int64_t b_stride,
+        float *result),
+       (rows, columns, a, a_stride, b, b_stride, result)) {
+    for (int64_t r = 0; r < rows; r++, a += a_stride, b += b_stride) {
+        float lanes[16] = {0}, total = 0;
+        int64_t c = 0;
+        for (; c + 16 <= columns; c += 16)
+            for (int j = 0; j < 16; j++) lanes[j] += a[c + j] * b[c + j];
+        for (int j = 0; c + j < columns; j++) lanes[j] += a[c + j] * b[c + j];
+        for (int j = 0; j < 16; j++) total += lanes[j];
+        result[r] = total;
+    }
+}
+
+KERNEL(cross_entropy,
+       (int64_t rows, int64_t columns, const int32_t *targets, int gradient, float *logits, float *loss),
+       (rows, columns, targets, gradient, logits, loss)) {
+    for (int64_t r = 0; r < rows; r++, logits += columns) {
+        float shift = row_maximum(logits, columns), picked = logits[targets[r]];
+        float total = exponentials(logits, columns, 1.0f, shift);
+        loss[r] = shift + logf(total) - picked;
+        if (!gradient) continue;
+        float normaliser = 1.0f / total;
+        for (int64_t c = 0; c < columns; c++) logits[c] *= normaliser;
+        logits[targets[r]] -= 1.0f;
+    }
+}

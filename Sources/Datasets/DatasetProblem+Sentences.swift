@@ -1,0 +1,102 @@
+extension DatasetProblemKind {
+    /// What was found, and what was expected where that is not plain.
+    public var found: String {
+        switch self {
+        case .missing: "the file does not exist"
+        case .unreadable(let reason): "the file cannot be read (\(reason))"
+        case .notText(let looksLike): "this looks like \(looksLike), not like JSON in UTF-8"
+        case .empty: "the data set holds no record"
+        case .unknownFormat(let keys): "no known format has the keys \(Self.list(keys))"
+        case .ambiguousFormat(let formats):
+            "the keys of the first record fit more than one format: \(Self.list(formats.map(\.rawValue)))"
+        case .malformedJSON(let column, let reason): "malformed JSON at column \(column): \(reason)"
+        case .missingComma: "a comma is missing before this record"
+        case .unclosedArray: "the file ends before the array of records is closed"
+        case .textAfterArray: "something stands after the ] that ends the array of records"
+        case .notAnObject(let found): "the record is \(found), an object is expected"
+        case .missingKey(let key, let format, let keys):
+            "the key \"\(key)\" of the format \(format.rawValue) is missing; the record has \(Self.list(keys))"
+        case .wrongType(let key, let expected, let found): "\"\(key)\" is \(found), \(expected) is expected"
+        case .emptyConversation: "\"messages\" is empty"
+        case .unknownRole(let role, let message): "message \(message) has the unknown role \"\(role)\""
+        case .emptyField(let key): "\"\(key)\" is empty, so there is nothing to learn"
+        case .tokenIDOutside(let id, let position, let size?):
+            "the token id \(id) at position \(position) is outside the vocabulary of \(size) tokens"
+        case .tokenIDOutside(let id, let position, nil): "\(id) at position \(position) cannot be a token id"
+        case .labelCount(let ids, let labels): "there are \(ids) input_ids but \(labels) labels"
+        case .invalidLabel(let label, let position): "the label \(label) at position \(position) is no token id"
+        case .shiftedLabels: "every label is the id of the next token, so the labels are shifted already"
+        default: foundWhenEncoding
+        }
+    }
+
+    private var foundWhenEncoding: String {
+        switch self {
+        case .noTokenizer: "this record is text, but the base model has no tokenizer"
+        case .noTemplate: "this record is a conversation, but the base model has no chat template"
+        case .noEndToken: "the tokenizer names no end-of-text token, so the model could not learn to stop"
+        case .templateRefused(let reason): "the conversation cannot be rendered: \(reason)"
+        case .doubledBOS(let token): "the encoded record starts with \(token) twice"
+        case .missingEndToken(let message):
+            "the trained turn of message \(message) does not end with a special token, so the model would not learn"
+                + " to stop"
+        case .noSupervisedToken(let reason): "no token of the record is trained: \(reason)"
+        case .tooLong(let tokens, let limit): "the record has \(tokens) tokens, max_length is \(limit)"
+        case .nothingLeft(let skipped, let dropped, let first):
+            "no record is left: \(skipped) skipped, \(dropped) dropped as too long"
+                + (first.map { " (the first: \($0))" } ?? "")
+        case .everythingSupervised: "every token of the conversations is trained, though only answers should be"
+        case .cursorOutside(let cursor, let batches):
+            "the saved position (epoch \(cursor.epoch), micro-batch \(cursor.nextBatch)) is outside the"
+                + " \(batches) micro-batches of this data"
+        default: ""
+        }
+    }
+
+    /// What to do.
+    public var remedy: String {
+        switch self {
+        case .missing: "check the path"
+        case .unreadable: "check that it is a file that you may read"
+        case .notText: "unpack or convert it first"
+        case .empty: "give it at least one"
+        case .unknownFormat: "known are \(DatasetFormat.overview)"
+        case .ambiguousFormat: "name the one you mean with format:"
+        case .malformedJSON: "repair it; every record is one JSON object, on a line of its own or in one array"
+        case .missingComma: "put one between the records"
+        case .unclosedArray: "check that the file is complete"
+        case .textAfterArray: "remove it, or write one record per line without the brackets"
+        case .notAnObject: "write every record as { \"key\": value, … }"
+        case .missingKey: "add it, or name the right format: \(DatasetFormat.overview)"
+        case .wrongType, .emptyField: "repair the record or use on_error: skip"
+        case .emptyConversation: "give it at least a question and an answer"
+        case .unknownRole: "roles are \(Self.list(ChatFormat.roles))"
+        case .tokenIDOutside: "encode the record with the tokenizer of the base model"
+        case .labelCount: "give one label for each id, or leave labels away to train everything"
+        case .invalidLabel: "labels are token ids, or -100 where nothing is trained"
+        case .shiftedLabels: "align them with input_ids; the shift by one is made when training"
+        default: remedyWhenEncoding
+        }
+    }
+
+    private var remedyWhenEncoding: String {
+        switch self {
+        case .noTokenizer: "add tokenizer.json to the model's folder or give the data as input_ids"
+        case .noTemplate: "use an instruct model, add chat_template.jinja, or give the data as prompt and completion"
+        case .noEndToken: "set eos_token in the model's tokenizer_config.json"
+        case .templateRefused: "change the conversation so that the template accepts it"
+        case .doubledBOS: "remove it from the record's text, the template or the tokenizer adds it"
+        case .missingEndToken: "use a template whose assistant turns end with the model's end-of-turn token"
+        case .noSupervisedToken: "repair the record, remove it or use on_error: skip"
+        case .tooLong: "raise max_length, or choose truncation: truncate or drop"
+        case .nothingLeft: "repair the records or raise max_length"
+        case .everythingSupervised: "check the chat template's generation blocks, or say train_on: all"
+        case .cursorOutside: "resume with the data and batch settings that the run was started with"
+        default: ""
+        }
+    }
+
+    private static func list(_ words: [String]) -> String {
+        words.isEmpty ? "(none)" : words.prefix(12).joined(separator: ", ") + (words.count > 12 ? ", …" : "")
+    }
+}

@@ -1,0 +1,113 @@
+/// What is wrong with a data set, where, and what to do about it.
+public struct DatasetProblem: Error, Sendable, Equatable, CustomStringConvertible {
+    /// What is wrong.
+    public let kind: DatasetProblemKind
+    /// The file, as the user named it.
+    public let file: String
+    /// The line where the record starts (for malformed JSON the line of the error), from 1; `nil` if it concerns the
+    /// whole file.
+    public let line: Int?
+
+    /// A problem at a place.
+    public init(_ kind: DatasetProblemKind, file: String, line: Int? = nil) {
+        self.kind = kind
+        self.file = file
+        self.line = line
+    }
+
+    /// Place, what was found and what to do, in one sentence.
+    public var description: String { "\(place): \(kind.found); \(kind.remedy)" }
+
+    /// `file` or `file:line`.
+    public var place: String { line.map { "\(file):\($0)" } ?? file }
+
+    /// Whether the file is not there, as opposed to being unsuitable.
+    public var isMissingInput: Bool { if case .missing = kind { true } else { false } }
+
+    /// Whether leaving out the record answers the problem, so that `on_error: skip` applies.
+    public var isSkippable: Bool {
+        switch kind {
+        case .missing, .unreadable, .notText, .empty, .unknownFormat, .ambiguousFormat, .tooLong, .noTokenizer,
+            .noTemplate, .noEndToken, .cursorOutside, .nothingLeft, .everythingSupervised:
+            false
+        default: true
+        }
+    }
+}
+
+/// One case for each way in which data can be unsuitable. Positions count from 0, messages and columns from 1.
+public enum DatasetProblemKind: Error, Sendable, Equatable {
+    // MARK: The file
+
+    /// There is no such file.
+    case missing
+    /// The file cannot be opened.
+    case unreadable(reason: String)
+    /// The first bytes are those of another kind of file.
+    case notText(looksLike: String)
+    /// There is no record in it.
+    case empty
+    /// The first record has the keys of no format.
+    case unknownFormat(keys: [String])
+    /// The first record has the keys of several formats.
+    case ambiguousFormat([DatasetFormat])
+
+    // MARK: One record of it
+
+    /// The record is no JSON.
+    case malformedJSON(column: Int, reason: String)
+    /// Two records of an array stand side by side.
+    case missingComma
+    /// An array of records does not end.
+    case unclosedArray
+    /// An array of records ends before the file does.
+    case textAfterArray
+    /// The record is some other JSON value.
+    case notAnObject(found: String)
+    /// A key that the format needs is not there, or null.
+    case missingKey(String, format: DatasetFormat, keys: [String])
+    /// The value of a key is of the wrong type.
+    case wrongType(key: String, expected: String, found: String)
+    /// There are no messages.
+    case emptyConversation
+    /// No template knows the role of a message.
+    case unknownRole(String, message: Int)
+    /// What should be learnt is empty.
+    case emptyField(String)
+    /// An id is negative, too large for an id at all, or outside the vocabulary.
+    case tokenIDOutside(id: Int, position: Int, vocabularySize: Int?)
+    /// Ids and labels differ in number.
+    case labelCount(ids: Int, labels: Int)
+    /// A label is neither −100 nor a token id.
+    case invalidLabel(Int, position: Int)
+    /// The labels were shifted by one already.
+    case shiftedLabels
+
+    // MARK: What became of a record when it was encoded
+
+    /// Text needs a tokenizer.
+    case noTokenizer
+    /// A conversation needs a chat template.
+    case noTemplate
+    /// The tokenizer names no token that could end a response.
+    case noEndToken
+    /// The template did not render the conversation.
+    case templateRefused(reason: String)
+    /// The beginning token stands there twice.
+    case doubledBOS(token: String)
+    /// The text of a trained turn does not end with a special token.
+    case missingEndToken(message: Int)
+    /// The record has nothing to learn.
+    case noSupervisedToken(reason: String)
+    /// The record exceeds `max_length`.
+    case tooLong(tokens: Int, limit: Int)
+
+    // MARK: All records together
+
+    /// Every record was skipped or dropped.
+    case nothingLeft(skipped: Int, dropped: Int, first: String?)
+    /// Conversations are trained in full although only answers should be.
+    case everythingSupervised
+    /// A saved position is not one of this data.
+    case cursorOutside(DataCursor, batches: Int)
+}

@@ -1,0 +1,105 @@
+public import Tokenization
+
+/// What became of one record.
+public enum EncodingOutcome: Sendable, Equatable {
+    /// Encoded as a whole.
+    case encoded(EncodedExample)
+    /// Cut at `max_length`; `endWasCut` says that trained tokens are gone, so that the answer has no end.
+    case truncated(EncodedExample, endWasCut: Bool)
+    /// Longer than `max_length` and left out.
+    case dropped(tokens: Int)
+}
+
+/// Turns records into token ids and labels: the one place where it is decided what is trained.
+public struct ExampleEncoder: Sendable {
+    /// The base model's tokenizer; `nil` is enough for records of token ids.
+    public let tokenizer: Tokenizer?
+    /// The base model's chat template; `nil` is enough for everything but conversations.
+    public let template: ChatTemplate?
+    /// Ids must be below it; `nil` leaves them unchecked.
+    public let vocabularySize: Int?
+    /// Mask and length.
+    public let options: EncodingOptions
+
+    /// An encoder for one base model.
+    /// - Parameters:
+    ///   - tokenizer: The base model's tokenizer, if it has one.
+    ///   - template: Its chat template, if it has one.
+    ///   - vocabularySize: The number of rows of its embedding; ids of every record must be below it.
+    ///   - options: Mask and length.
+    public init(
+        tokenizer: Tokenizer?, template: ChatTemplate?, vocabularySize: Int? = nil,
+        options: EncodingOptions = EncodingOptions()
+    ) {
+        self.tokenizer = tokenizer
+        self.template = template
+        self.vocabularySize = vocabularySize
+        self.options = options
+    }
+
+    /// Encodes one record.
+    /// - Throws: `DatasetProblem` with the record's place: when nothing of it is trained, a trained turn has no end
+    ///   token, its beginning is doubled, an id is unknown, or it is too long and `truncation` is `error`.
+    public func encode(_ record: DatasetRecord) throws(DatasetProblem) -> EncodingOutcome {
+        do throws(DatasetProblemKind) {
+            let (ids, labels) = try idsAndLabels(of: record.example)
+            try checkIDs(ids, labels)
+            let example = EncodedExample(ids: ids, labels: labels, line: record.line)
+            guard example.supervisedCount > 0 else {
+                throw .noSupervisedToken(reason: reasonForNoTarget(record.example))
+            }
+            return try fitted(example)
+        } catch {
+            throw DatasetProblem(error, file: record.file, line: record.line)
+        }
+    }
+
+    private func idsAndLabels(of example: Example) throws(DatasetProblemKind) -> (ids: [Int32], labels: [Int32]) {
+        switch example {
+        case .conversation(let conversation): return try encode(conversation)
+        case .completion(let prompt, let response): return try encode(prompt: prompt, response: response)
+        case .text(let text): return try encode(text: text)
+        case .tokens(let ids, let labels):
+            if let labels, labels.count != ids.count { throw .labelCount(ids: ids.count, labels: labels.count) }
+            return (ids, labels ?? ids)
+        }
+    }
+
+    private func checkIDs(_ ids: [Int32], _ labels: [Int32]) throws(DatasetProblemKind) {
+        guard let size = vocabularySize else { return }
+        for (position, id) in ids.enumerated() where id < 0 || Int(id) >= size {
+            throw .tokenIDOutside(id: Int(id), position: position, vocabularySize: size)
+        }
+        for (position, label) in labels.enumerated() where label != TokenBatch.ignoredLabel {
+            if label < 0 || Int(label) >= size { throw .invalidLabel(Int(label), position: position) }
+        }
+    }
+
+    /// Applies `max_length`.
+    private func fitted(_ example: EncodedExample) throws(DatasetProblemKind) -> EncodingOutcome {
+        let length = example.ids.count
+        guard let limit = options.maxLength, length > limit else { return .encoded(example) }
+        switch options.truncation {
+        case .error: throw .tooLong(tokens: length, limit: limit)
+        case .drop: return .dropped(tokens: length)
+        case .truncate:
+            let kept = EncodedExample(
+                ids: Array(example.ids.prefix(limit)), labels: Array(example.labels.prefix(limit)), line: example.line)
+            guard kept.supervisedCount > 0 else {
+                throw .noSupervisedToken(reason: "truncation at max_length \(limit) leaves only the prompt")
+            }
+            return .truncated(kept, endWasCut: kept.supervisedCount < example.supervisedCount)
+        }
+    }
+
+    private func reasonForNoTarget(_ example: Example) -> String {
+        guard case .conversation(let conversation) = example else {
+            return "its labels mask everything, or it has a single token"
+        }
+        guard let last = conversation.messages.lastIndex(where: { $0.role == "assistant" }) else {
+            return "it has no assistant message"
+        }
+        return conversation.untrained.contains(last)
+            ? "its assistant messages are marked train: false" : "the template renders its assistant messages empty"
+    }
+}

@@ -1,0 +1,10 @@
+/// `{"prompt": …, "completion": …}`: the prompt is read, the completion is learnt. Nothing is put between the two.
+enum CompletionFormat {
+    static let requiredKeys = ["prompt", "completion"]
+
+    static func example(from fields: RecordFields) throws(DatasetProblemKind) -> Example {
+        let response = try fields.string("completion")
+        if response.isEmpty { throw .emptyField("completion") }
+        return .completion(prompt: try fields.string("prompt"), response: response)
+    }
+}

@@ -1,0 +1,37 @@
+import Tokenization
+
+/// A record's members with checked access: what is missing or of the wrong type is thrown with its name.
+struct RecordFields {
+    let object: JSONObject
+    let format: DatasetFormat
+
+    /// A member that must be there and not null.
+    func required(_ key: String) throws(DatasetProblemKind) -> JSONValue {
+        guard let value = optional(key) else {
+            throw .missingKey(key, format: format, keys: object.members.map(\.key))
+        }
+        return value
+    }
+
+    /// A member; `nil` if it is absent or null.
+    func optional(_ key: String) -> JSONValue? {
+        guard let value = object[key], !value.isNull else { return nil }
+        return value
+    }
+
+    func string(_ key: String) throws(DatasetProblemKind) -> String {
+        let value = try required(key)
+        guard let text = value.stringValue else {
+            throw .wrongType(key: key, expected: "a string", found: value.kindDescription)
+        }
+        return text
+    }
+
+    func array(_ key: String) throws(DatasetProblemKind) -> [JSONValue] {
+        let value = try required(key)
+        guard let elements = value.arrayValue else {
+            throw .wrongType(key: key, expected: "an array", found: value.kindDescription)
+        }
+        return elements
+    }
+}

@@ -1,0 +1,111 @@
+import Foundation
+
+/// A choice of linear layers, with the meanings of PEFT's `target_modules`.
+public enum ModuleSelection: Sendable, Equatable {
+    /// Layers by what they are for.
+    public enum Group: String, Sendable, CaseIterable {
+        /// Every linear layer of the blocks; never router, head or embedding.
+        case allLinear = "all-linear"
+        /// Query, key, value and output projections.
+        case attention
+        /// Gate, up and down projections.
+        case mlp
+
+        func contains(_ role: ModuleRole) -> Bool {
+            switch self {
+            case .allLinear: true
+            case .attention: role == .attention
+            case .mlp: role == .mlp
+            }
+        }
+    }
+
+    /// A named group.
+    case group(Group)
+    /// Module names (the whole path or its end after a dot); an entry with characters of a regular expression is one
+    /// that must match the whole path.
+    case names([String])
+    /// One regular expression that must match the whole path.
+    case pattern(String)
+
+    /// The layers selected, in order.
+    /// - Throws: ``AdapterError/badPattern(_:reason:)`` and ``AdapterError/noSuchModule(_:available:)`` for an entry that
+    ///   selects nothing.
+    public func select(from layers: [Linear]) throws(AdapterError) -> [Linear] {
+        switch self {
+        case .group(let group): return layers.filter { group.contains($0.role) }
+        case .pattern(let pattern): return try Self.matching([pattern], in: layers, plainNames: false)
+        case .names(let names): return try Self.matching(names, in: layers, plainNames: true)
+        }
+    }
+
+    private static func matching(
+        _ entries: [String], in layers: [Linear], plainNames: Bool
+    ) throws(AdapterError) -> [Linear] {
+        var chosen = Set<String>()
+        for entry in entries {
+            let matches: (String) -> Bool
+            if plainNames && entry.allSatisfy({ $0.isLetter || $0.isNumber || "._-".contains($0) }) {
+                matches = { $0 == entry || $0.hasSuffix("." + entry) }
+            } else {
+                matches = try wholeMatch(entry)
+            }
+            let found = layers.map(\.name).filter(matches)
+            if found.isEmpty { throw .noSuchModule(entry, available: Self.endings(of: layers)) }
+            chosen.formUnion(found)
+        }
+        return layers.filter { chosen.contains($0.name) }
+    }
+
+    private static func wholeMatch(_ pattern: String) throws(AdapterError) -> (String) -> Bool {
+        do {
+            let expression = try NSRegularExpression(pattern: "^(?:\(pattern))$")
+            return { name in
+                expression.firstMatch(in: name, range: NSRange(location: 0, length: name.utf16.count)) != nil
+            }
+        } catch {
+            throw .badPattern(pattern, reason: error.localizedDescription)
+        }
+    }
+
+    private static func endings(of layers: [Linear]) -> [String] {
+        var seen: [String] = []
+        for layer in layers {
+            let ending = String(layer.name.split(separator: ".").last ?? "")
+            if !seen.contains(ending) { seen.append(ending) }
+        }
+        return seen
+    }
+}
+
+/// What can be wrong with the settings or files of an adapter.
+public enum AdapterError: Error, CustomStringConvertible, Equatable {
+    /// A target names no layer of the model.
+    case noSuchModule(String, available: [String])
+    /// A target is not a valid regular expression.
+    case badPattern(String, reason: String)
+    /// Nothing is left to train.
+    case nothingSelected
+    /// A tensor of an adapter file does not fit the model.
+    case shape(tensor: String, found: [Int], expected: [Int])
+    /// A tensor of an adapter belongs to no layer of the model, or is of a kind that is not supported.
+    case unknownTensor(String, reason: String)
+    /// One of the two factors of an update is missing.
+    case missingTensor(String)
+
+    /// One sentence: what was found, what was expected, what to do.
+    public var description: String {
+        switch self {
+        case .noSuchModule(let name, let available):
+            "target module \(name) matches no linear layer of this model; it has \(available.joined(separator: ", "))"
+        case .badPattern(let pattern, let reason):
+            "target module pattern \(pattern) is not a regular expression: \(reason)"
+        case .nothingSelected:
+            "the target modules, less the excluded ones, select no layer: there is nothing to train"
+        case .shape(let tensor, let found, let expected):
+            "adapter tensor \(tensor) has shape \(found), but this model needs \(expected); was the adapter made for another base model?"
+        case .unknownTensor(let name, let reason): "adapter tensor \(name) cannot be used: \(reason)"
+        case .missingTensor(let name): "the adapter lacks the tensor \(name); the file is incomplete"
+        }
+    }
+}

@@ -1,0 +1,105 @@
+import Autograd
+import Checkpoints
+public import Foundation
+public import Layers
+public import TensorCore
+
+/// An adapter on disk in PEFT's layout: `adapter_config.json` and `adapter_model.safetensors`, tensors named
+/// `base_model.model.<module>.lora_A.weight` and `.lora_B.weight`.
+public struct AdapterFolder {
+    /// Rank, alpha and dropout of the adapter; its targets are the modules that it holds.
+    public let configuration: AdapterConfiguration
+    /// The base model it was made for, as its configuration names it.
+    public let baseModel: String?
+    /// Module name → A `[rank, inputs]` and B `[outputs, rank]`.
+    public let factors: [String: (a: Tensor, b: Tensor)]
+    /// The folder.
+    public let path: String
+
+    private static let prefix = "base_model.model."
+
+    /// Reads an adapter.
+    /// - Throws: ``ModelError`` naming the file and what is wrong with it.
+    public init(_ folder: URL, on compute: Compute) throws(ModelError) {
+        path = folder.path
+        let place = folder.appendingPathComponent("adapter_config.json")
+        let data: Data
+        do { data = try Data(contentsOf: place) } catch {
+            if !FileManager.default.fileExists(atPath: folder.path) {
+                throw .checkpoint(.file(FileError(action: "open the adapter folder", path: folder.path, code: ENOENT)))
+            }
+            throw .configuration(place: place.path, reason: "cannot be read; an adapter folder holds adapter_config.json and adapter_model.safetensors")
+        }
+        let file = try ConfigurationFile.decode(PEFTConfiguration.self, from: data, place: place.path)
+        if let reason = file.problem { throw .adapterConfiguration(place: place.path, reason: reason) }
+        factors = try Self.readFactors(folder.appendingPathComponent("adapter_model.safetensors"), on: compute)
+        baseModel = file.baseModel
+        configuration = AdapterConfiguration(
+            rank: file.rank, alpha: Float(file.alpha), dropout: Float(file.dropout ?? 0),
+            targets: .names(factors.keys.sorted()))
+    }
+
+    /// Attaches the adapter to a model's layers.
+    /// - Throws: ``ModelError/adapter(place:_:)`` if it does not fit.
+    public func attach(to layers: [Linear]) throws(ModelError) -> LoRAAdapter {
+        do { return try LoRAAdapter(configuration, factors: factors, layers: layers) } catch {
+            throw .adapter(place: path, error)
+        }
+    }
+
+    /// Writes an adapter into a folder that exists; each file is complete or absent.
+    /// - Parameter baseModel: what the configuration calls the base model; give a name, not a private path.
+    public static func write(_ adapter: LoRAAdapter, baseModel: String, to folder: URL) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        let configuration = try encoder.encode(PEFTConfiguration(adapter, baseModel: baseModel))
+        try AtomicFile.write(configuration, to: folder.appendingPathComponent("adapter_config.json"))
+        let tensors = adapter.parameters.map {
+            TensorDeclaration(name: prefix + $0.name + ".weight", shape: $0.value.shape, type: .float32)
+        }
+        try SafetensorsWriter.write(to: folder.appendingPathComponent("adapter_model.safetensors"), tensors: tensors) { writer in
+            for parameter in adapter.parameters {
+                try writer.append(parameter.value.toArray(), to: prefix + parameter.name + ".weight")
+            }
+        }
+    }
+
+    private static func readFactors(
+        _ url: URL, on compute: Compute
+    ) throws(ModelError) -> [String: (a: Tensor, b: Tensor)] {
+        do {
+            let file = try SafetensorsFile(url)
+            var halves: [String: (a: Tensor?, b: Tensor?)] = [:]
+            for name in file.names {
+                guard let (module, isA) = parse(name) else {
+                    throw ModelError.adapter(place: url.path, .unknownTensor(name, reason: "expected a name that starts with \(prefix) and ends in .lora_A.weight or .lora_B.weight"))
+                }
+                let stored = try file.tensor(name)
+                let tensor = compute.tensor(stored.expandAll(), shape: stored.shape)
+                if isA { halves[module, default: (nil, nil)].a = tensor } else { halves[module, default: (nil, nil)].b = tensor }
+            }
+            var factors: [String: (a: Tensor, b: Tensor)] = [:]
+            for (module, half) in halves {
+                guard let a = half.a else { throw ModelError.adapter(place: url.path, .missingTensor(prefix + module + ".lora_A.weight")) }
+                guard let b = half.b else { throw ModelError.adapter(place: url.path, .missingTensor(prefix + module + ".lora_B.weight")) }
+                factors[module] = (a, b)
+            }
+            return factors
+        } catch let error as CheckpointError {
+            throw .checkpoint(error)
+        } catch let error as ModelError {
+            throw error
+        } catch {
+            throw .configuration(place: url.path, reason: error.localizedDescription)
+        }
+    }
+
+    /// Module name and whether the tensor is A.
+    private static func parse(_ name: String) -> (module: String, isA: Bool)? {
+        guard name.hasPrefix(prefix) else { return nil }
+        for (ending, isA) in [(".lora_A.weight", true), (".lora_B.weight", false)] where name.hasSuffix(ending) {
+            return (String(name.dropFirst(prefix.count).dropLast(ending.count)), isA)
+        }
+        return nil
+    }
+}

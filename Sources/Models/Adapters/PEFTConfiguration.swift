@@ -1,0 +1,102 @@
+import Foundation
+import Layers
+
+/// `adapter_config.json` of PEFT: the fields that matter here. Unknown fields are ignored when reading; writing keeps to
+/// the smallest set that every PEFT release reads.
+struct PEFTConfiguration: Codable {
+    var peftType: String
+    var baseModel: String?
+    var rank: Int
+    var alpha: Double
+    var dropout: Double?
+    var targetModules: Targets?
+    var bias: String?
+    var fanInFanOut, useDora, useRSLoRA, loraBias: Bool?
+    var modulesToSave: [String]?
+    var rankPattern, alphaPattern: [String: Double]?
+    var targetParameters: [String]?
+    var taskType: String?
+    var inferenceMode: Bool?
+
+    enum CodingKeys: String, CodingKey {
+        case peftType = "peft_type"
+        case baseModel = "base_model_name_or_path"
+        case rank = "r"
+        case alpha = "lora_alpha"
+        case dropout = "lora_dropout"
+        case targetModules = "target_modules"
+        case bias
+        case fanInFanOut = "fan_in_fan_out"
+        case useDora = "use_dora"
+        case useRSLoRA = "use_rslora"
+        case loraBias = "lora_bias"
+        case modulesToSave = "modules_to_save"
+        case rankPattern = "rank_pattern"
+        case alphaPattern = "alpha_pattern"
+        case targetParameters = "target_parameters"
+        case taskType = "task_type"
+        case inferenceMode = "inference_mode"
+    }
+
+    /// `target_modules` is a list of names or one regular expression.
+    enum Targets: Codable {
+        case names([String])
+        case pattern(String)
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.singleValueContainer()
+            if let names = try? container.decode([String].self) { self = .names(names) } else {
+                self = .pattern(try container.decode(String.self))
+            }
+        }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.singleValueContainer()
+            switch self {
+            case .names(let names): try container.encode(names)
+            case .pattern(let pattern): try container.encode(pattern)
+            }
+        }
+    }
+
+    /// The configuration written for an adapter of ours. Targets are listed by name, as consumers expect.
+    init(_ adapter: LoRAAdapter, baseModel: String) {
+        peftType = "LORA"
+        taskType = "CAUSAL_LM"
+        self.baseModel = baseModel
+        (rank, alpha) = (adapter.configuration.rank, Double(adapter.configuration.alpha))
+        dropout = Double(String(adapter.configuration.dropout))
+        targetModules = .names(Self.shortNames(of: adapter))
+        (bias, fanInFanOut, inferenceMode) = ("none", false, true)
+    }
+
+    /// The last components of the adapted layers, or whole paths if a last component also names a layer that is not adapted.
+    private static func shortNames(of adapter: LoRAAdapter) -> [String] {
+        if case .group = adapter.configuration.targets, adapter.configuration.excluded == nil {
+            return Set(adapter.layers.map { String($0.name.split(separator: ".").last ?? "") }).sorted()
+        }
+        return adapter.layers.map(\.name).sorted()
+    }
+
+    /// Why an adapter with this configuration cannot be used, if it cannot.
+    var problem: String? {
+        if peftType.uppercased() != "LORA" { return "peft_type is \(peftType), expected LORA" }
+        if rank < 1 || rank > 1 << 16 { return "r is \(rank), expected a number from 1 to 65536" }
+        if !alpha.isFinite { return "lora_alpha is \(alpha), expected a finite number" }
+        if let dropout, !(0..<1).contains(dropout) { return "lora_dropout is \(dropout), expected a number from 0 to below 1" }
+        if useDora == true { return "it is a DoRA adapter (use_dora), which this version cannot read" }
+        if useRSLoRA == true { return "use_rslora is set, which this version cannot read" }
+        if fanInFanOut == true { return "fan_in_fan_out is set, which this version cannot read" }
+        if loraBias == true || (bias ?? "none") != "none" { return "it trains biases, which this version cannot read" }
+        if let modules = modulesToSave, !modules.isEmpty {
+            return "it holds whole modules (\(modules.joined(separator: ", "))), which this version cannot read"
+        }
+        if let parameters = targetParameters, !parameters.isEmpty {
+            return "it adapts fused parameters (\(parameters.joined(separator: ", "))), which this version cannot read"
+        }
+        if !(rankPattern ?? [:]).isEmpty || !(alphaPattern ?? [:]).isEmpty {
+            return "it has a rank or alpha per module, which this version cannot read"
+        }
+        return nil
+    }
+}

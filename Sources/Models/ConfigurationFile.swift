@@ -1,0 +1,39 @@
+import Foundation
+
+/// Reads `config.json` with errors that name the key.
+enum ConfigurationFile {
+    static func decode<T: Decodable>(_ type: T.Type, from data: Data, place: String) throws(ModelError) -> T {
+        do {
+            return try JSONDecoder().decode(type, from: data)
+        } catch let error as DecodingError {
+            throw .configuration(place: place, reason: sentence(for: error))
+        } catch {
+            throw .configuration(place: place, reason: "not valid JSON: \(error.localizedDescription)")
+        }
+    }
+
+    private static func sentence(for error: DecodingError) -> String {
+        func path(_ context: DecodingError.Context, _ last: (any CodingKey)? = nil) -> String {
+            (context.codingPath + (last.map { [$0] } ?? [])).map(\.stringValue).joined(separator: ".")
+        }
+        switch error {
+        case .keyNotFound(let key, let context): return "the key \(path(context, key)) is missing"
+        case .typeMismatch(let type, let context): return "the key \(path(context)) is no \(name(of: type))"
+        case .valueNotFound(let type, let context): return "the key \(path(context)) is null, expected a \(name(of: type))"
+        case .dataCorrupted(let context):
+            return context.codingPath.isEmpty
+                ? "not valid JSON; is the file complete?" : "the key \(path(context)) has a value that does not fit"
+        @unknown default: return "cannot be read: \(error.localizedDescription)"
+        }
+    }
+
+    private static func name(of type: any Any.Type) -> String {
+        switch type {
+        case is Int.Type: "whole number"
+        case is Double.Type: "number"
+        case is Bool.Type: "true or false"
+        case is String.Type: "text"
+        default: "object"
+        }
+    }
+}

@@ -1,0 +1,55 @@
+public import Checkpoints
+public import Foundation
+public import TensorCore
+
+/// A family of models: how its configuration is read and its network built. One file in `Architectures/` each.
+public protocol ModelArchitecture: SendableMetatype {
+    /// Values of `model_type` in `config.json` that this family reads.
+    static var modelTypes: [String] { get }
+    /// Values of `general.architecture` in GGUF files that this family reads.
+    static var ggufArchitectures: [String] { get }
+
+    /// Builds the model over a checkpoint; weights stay where they lie.
+    /// - Parameters:
+    ///   - configuration: contents of `config.json`.
+    ///   - tensors: the weights under their Hugging Face names.
+    ///   - place: the model's path, for errors.
+    static func makeModel(
+        configuration: Data, tensors: any TensorSource, place: String, on compute: Compute
+    ) throws(ModelError) -> any CausalLanguageModel
+
+    /// Describes a GGUF file as a Hugging Face checkpoint: `config.json` as an object, and its tensors' names.
+    static func translate(_ file: GGUFFile) throws(ModelError) -> GGUFTranslation
+}
+
+/// What a GGUF file is in Hugging Face terms.
+public struct GGUFTranslation: Sendable {
+    /// Contents of `config.json`.
+    public var configuration: Data
+    /// Hugging Face name → name in the file and order of rows there.
+    public var tensors: [String: (name: String, rowOrder: RowOrder)]
+}
+
+/// The families that this program knows.
+public enum ModelRegistry {
+    /// All of them. A test compares this list with the files in `Architectures/`.
+    public static let architectures: [any ModelArchitecture.Type] = [Llama.self]
+
+    /// The family that reads a `model_type`.
+    public static func architecture(modelType: String, place: String) throws(ModelError) -> any ModelArchitecture.Type {
+        guard let found = architectures.first(where: { $0.modelTypes.contains(modelType) }) else {
+            throw .unknownArchitecture(
+                place: place, found: modelType, known: architectures.flatMap { $0.modelTypes })
+        }
+        return found
+    }
+
+    /// The family that reads a GGUF `general.architecture`.
+    public static func architecture(gguf name: String, place: String) throws(ModelError) -> any ModelArchitecture.Type {
+        guard let found = architectures.first(where: { $0.ggufArchitectures.contains(name) }) else {
+            throw .unknownArchitecture(
+                place: place, found: name, known: architectures.flatMap { $0.ggufArchitectures })
+        }
+        return found
+    }
+}

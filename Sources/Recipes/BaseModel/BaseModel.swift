@@ -1,0 +1,90 @@
+public import Checkpoints
+public import Foundation
+public import Models
+public import TensorCore
+public import Tokenization
+
+/// A base model opened from a Hugging Face folder or a GGUF file: configuration, tensors, tokenizer and template
+/// together, whichever it was.
+public struct BaseModel: Sendable {
+    /// The folder or file.
+    public let path: String
+    /// Contents of `config.json`, or what it would be for a GGUF file.
+    public let configuration: Data
+    /// The weights under their Hugging Face names.
+    public let tensors: any TensorSource
+    /// Text ↔ ids; `nil` where the model has no tokenizer.
+    public let tokenizer: Tokenizer?
+    /// The chat template, if the model has one.
+    public let template: ChatTemplate?
+    /// Ids that end an answer.
+    public let stopTokens: Set<TokenID>
+    /// Files that belong to the tokenizer and to generation, by name: what a merged model or adapter carries along.
+    public let companions: [String: Data]
+    /// The architecture, by `model_type`.
+    public let modelType: String
+    /// The files that hold the weights.
+    public let weightFiles: [URL]
+
+    /// Opens a model; weights are mapped, not read.
+    /// - Throws: ``BaseModelError``, `ModelError`, `CheckpointError`.
+    public static func open(_ path: String) throws -> BaseModel {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+            throw BaseModelError.missing(path: path)
+        }
+        return isFolder.boolValue ? try openFolder(path) : try openGGUF(path)
+    }
+
+    /// The model's name for files that leave the machine: the last component of the path, without its ending.
+    public var name: String {
+        URL(fileURLWithPath: path).resolvingSymlinksInPath().deletingPathExtension().lastPathComponent
+    }
+
+    /// Builds the network; weights stay where they lie.
+    public func makeModel(on compute: Compute) throws -> any CausalLanguageModel {
+        let architecture = try ModelRegistry.architecture(modelType: modelType, place: path)
+        let model = try architecture.makeModel(configuration: configuration, tensors: tensors, place: path, on: compute)
+        if let tokenizer, tokenizer.vocabularySize > model.vocabularySize {
+            throw BaseModelError.vocabularyMismatch(
+                path: path, tokenizer: tokenizer.vocabularySize, model: model.vocabularySize)
+        }
+        return model
+    }
+
+    /// The tokenizer, where text cannot be done without.
+    public func requireTokenizer() throws -> Tokenizer {
+        guard let tokenizer else { throw BaseModelError.noTokenizer(path: path) }
+        return tokenizer
+    }
+
+    /// The template, where a chat cannot be done without.
+    public func requireTemplate() throws -> ChatTemplate {
+        guard let template else { throw BaseModelError.noTemplate(path: path) }
+        return template
+    }
+
+    /// What templates may read besides the messages: the texts of the special tokens.
+    public var templateVariables: JSONObject {
+        var variables = JSONObject()
+        guard let special = tokenizer?.specialTokens else { return variables }
+        for (name, token) in [
+            ("bos_token", special.bos), ("eos_token", special.eos), ("pad_token", special.pad), ("unk_token", special.unk),
+        ] {
+            if let token { variables[name] = .string(token.text) }
+        }
+        return variables
+    }
+
+    /// Digest of configuration and weights; large files are sampled (see `FileDigest.fingerprint`).
+    public func fingerprint() throws -> String {
+        let parts = try weightFiles.map { try FileDigest.fingerprint(of: $0).hex }
+        return FileDigest.sha256(of: configuration + Data(parts.joined().utf8)).hex
+    }
+
+    /// Digest of everything that turns text into ids.
+    public func tokenizerFingerprint() -> String {
+        let parts = companions.sorted { $0.key < $1.key }.map { $0.key + FileDigest.sha256(of: $0.value).hex }
+        return FileDigest.sha256(of: Data(parts.joined().utf8)).hex
+    }
+}

@@ -1,0 +1,75 @@
+import Checkpoints
+public import Foundation
+import Models
+public import Tokenization
+
+extension BaseModel {
+    /// Names of files that go with the weights wherever they go.
+    private static let companionNames = [
+        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
+        "generation_config.json", "vocab.json", "merges.txt", "tokenizer.model",
+    ]
+
+    static func openFolder(_ path: String) throws -> BaseModel {
+        let folder = URL(fileURLWithPath: path, isDirectory: true)
+        let configurationFile = folder.appendingPathComponent("config.json")
+        guard let configuration = try? Data(contentsOf: configurationFile) else {
+            throw BaseModelError.notAModel(path: path, reason: "there is no readable config.json")
+        }
+        let object = try parse(configuration, configurationFile.path)
+        guard let modelType = object["model_type"]?.stringValue else {
+            throw BaseModelError.notAModel(path: configurationFile.path, reason: "the key model_type is missing or no text")
+        }
+        // Before the weights: an architecture that cannot be read is the more useful message.
+        _ = try ModelRegistry.architecture(modelType: modelType, place: configurationFile.path)
+        let tensors = try ShardedSafetensors(folder: folder)
+        let (tokenizer, template, companions) = try readTokenizer(folder)
+        return BaseModel(
+            path: path, configuration: configuration, tensors: tensors, tokenizer: tokenizer, template: template,
+            stopTokens: stopTokens(object, companions["generation_config.json"], tokenizer), companions: companions,
+            modelType: modelType, weightFiles: tensors.files.map { URL(fileURLWithPath: $0.path) })
+    }
+
+    /// The tokenizer files of a folder, which may lack everything else.
+    /// - Returns: `nil` for tokenizer and template where there is none.
+    public static func readTokenizer(
+        _ folder: URL
+    ) throws -> (tokenizer: Tokenizer?, template: ChatTemplate?, companions: [String: Data]) {
+        var files: [String: Data] = [:]
+        for name in companionNames { files[name] = try? Data(contentsOf: folder.appendingPathComponent(name)) }
+        guard let tokenizerFile = files["tokenizer.json"] else { return (nil, nil, files) }
+        let place = folder.appendingPathComponent("tokenizer.json").path
+        let configuration = try files["tokenizer_config.json"].map {
+            try parse($0, folder.appendingPathComponent("tokenizer_config.json").path)
+        }
+        let tokenizer: Tokenizer
+        do {
+            tokenizer = try Tokenizer(tokenizerJSON: try parse(tokenizerFile, place), configuration: configuration)
+        } catch let error as TokenizationError {
+            throw BaseModelError.tokenizer(place: place, reason: "\(error)")
+        }
+        let source = files["chat_template.jinja"].map { String(decoding: $0, as: UTF8.self) } ?? tokenizer.chatTemplate
+        return (tokenizer, try template(source, folder.path), files)
+    }
+
+    static func template(_ source: String?, _ place: String) throws -> ChatTemplate? {
+        do { return try source.map { try ChatTemplate($0) } } catch {
+            throw BaseModelError.template(place: place, reason: "\(error)")
+        }
+    }
+
+    static func parse(_ data: Data, _ place: String) throws -> JSONValue {
+        do { return try JSONValue(parsing: data) } catch {
+            throw BaseModelError.tokenizer(place: place, reason: "not valid JSON: \(error); is the file complete?")
+        }
+    }
+
+    /// `eos_token_id` of generation_config.json and config.json (a number or a list) and the tokenizer's own.
+    private static func stopTokens(_ configuration: JSONValue, _ generation: Data?, _ tokenizer: Tokenizer?) -> Set<TokenID> {
+        func ids(_ value: JSONValue?) -> [TokenID] {
+            (value?.arrayValue ?? [value].compactMap { $0 }).compactMap { $0.intValue.flatMap(TokenID.init(exactly:)) }
+        }
+        let fromGeneration = generation.flatMap { try? JSONValue(parsing: $0) }?["eos_token_id"]
+        return Set(ids(configuration["eos_token_id"]) + ids(fromGeneration)).union(tokenizer?.specialTokens.stop ?? [])
+    }
+}

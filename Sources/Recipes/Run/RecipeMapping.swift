@@ -1,0 +1,72 @@
+import Datasets
+import Layers
+public import TensorCore
+import Tokenization
+import Training
+
+/// Recipe values in the terms of the libraries.
+extension Recipe {
+    /// Settings of new adapters.
+    var adapterConfiguration: AdapterConfiguration {
+        AdapterConfiguration(
+            rank: adapter.rank, alpha: Float(adapter.alpha), dropout: Float(adapter.dropout),
+            targets: adapter.targetModules.selection,
+            excluded: adapter.excludeModules.isEmpty ? nil : .names(adapter.excludeModules))
+    }
+
+    /// Settings of the encoder. The time that templates are told is fixed, so that data do not change from day to day.
+    var encodingOptions: EncodingOptions {
+        EncodingOptions(
+            trainOn: TrainOn(rawValue: data.trainOn.rawValue) ?? .assistant, maxLength: data.maxLength,
+            truncation: Truncation(rawValue: data.truncation.rawValue) ?? .error, now: Self.dataClock)
+    }
+
+    static let dataClock = (try? TemplateClock("2024-07-26")) ?? .current
+
+    var errorPolicy: ErrorPolicy { data.onError == .skip ? .skip : .stop }
+
+    /// Size, packing and order of micro-batches.
+    var batchOptions: BatchOptions {
+        let size: BatchOptions.Size = switch training.microBatch {
+        case .tokens(let count): .tokens(count)
+        case .sequences(let count): .sequences(count)
+        }
+        return BatchOptions(size: size, packing: data.packing, shuffle: data.shuffle, seed: UInt64(training.seed))
+    }
+
+    /// Settings of the optimiser.
+    var optimizerSettings: AdamW.Settings {
+        AdamW.Settings(
+            beta1: training.betas.first, beta2: training.betas.second, epsilon: training.epsilon,
+            weightDecay: training.weightDecay)
+    }
+
+    /// The learning rate of every step of a run of `totalSteps`.
+    func schedule(totalSteps: Int) -> LearningRateSchedule {
+        let warmup = switch training.warmup {
+        case .steps(let steps): steps
+        case .ratio(let ratio): Int((ratio * Double(totalSteps)).rounded(.up))
+        }
+        return LearningRateSchedule(
+            peak: training.learningRate, decay: .init(rawValue: training.schedule.rawValue) ?? .cosine,
+            warmupSteps: warmup, totalSteps: totalSteps)
+    }
+
+    /// Threads to use; `nil` = as many as there are processors.
+    public var threadCount: Int? {
+        if case .count(let count) = training.threads { count } else { nil }
+    }
+
+    /// The precision that `auto` stands for on this machine: `float32` while there are no kernels that make `bfloat16` faster.
+    public var precision: Precision { training.precision == .bfloat16 ? .bfloat16 : .float32 }
+}
+
+extension Recipe.TargetModules {
+    var selection: ModuleSelection {
+        switch self {
+        case .group(let group): .group(ModuleSelection.Group(rawValue: group.rawValue) ?? .allLinear)
+        case .pattern(let pattern): .pattern(pattern)
+        case .names(let names): .names(names)
+        }
+    }
+}

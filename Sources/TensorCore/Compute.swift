@@ -1,0 +1,94 @@
+import CKernels
+
+/// Precision of a run: what products round their operands to and how activations are kept between operations.
+public enum Precision: String, Sendable, Codable, CaseIterable {
+    /// Everything in float32, products by OpenBLAS: the reference.
+    case float32
+    /// Product operands rounded to bfloat16 (nearest even), sums in float32; activations inside a block kept as bfloat16.
+    case bfloat16
+
+    /// Element type of the activations between the operations of a block.
+    public var activationType: ElementType { self == .float32 ? .float32 : .bfloat16 }
+}
+
+/// What operations run on: the thread pool, the buffer pool and the precision. Make one for the process.
+public final class Compute: Sendable {
+    /// The threads.
+    public let threads: ThreadPool
+    /// Where tensors get their memory.
+    public let buffers: BufferPool
+    /// The policy of this run.
+    public let precision: Precision
+
+    /// Opens OpenBLAS and starts the threads.
+    /// - Parameter threadCount: threads to use; `nil` takes ``availableProcessors()``.
+    /// - Throws: ``TensorError/openBLASMissing(reason:)``.
+    public init(precision: Precision = .float32, threadCount: Int? = nil) throws(TensorError) {
+        try BLAS.open()
+        threads = ThreadPool(threadCount: threadCount ?? Self.availableProcessors())
+        buffers = BufferPool()
+        self.precision = precision
+    }
+
+    /// The same threads and buffers under another precision.
+    public init(sharing other: Compute, precision: Precision) {
+        threads = other.threads
+        buffers = other.buffers
+        self.precision = precision
+    }
+
+    /// A tensor whose elements are not set yet.
+    public func empty(_ shape: [Int], _ type: ElementType = .float32) -> Tensor {
+        Tensor(shape: shape, elementType: type, pool: buffers)
+    }
+
+    /// A float32 tensor of zeros.
+    public func zeros(_ shape: [Int]) -> Tensor {
+        let tensor = empty(shape)
+        tensor.output.update(repeating: 0, count: tensor.count)
+        return tensor
+    }
+
+    /// A float32 tensor holding `values` in row-major order.
+    public func tensor(_ values: [Float], shape: [Int]) -> Tensor {
+        precondition(values.count == shape.reduce(1, *), "\(values.count) values for shape \(shape)")
+        let tensor = empty(shape)
+        values.withUnsafeBufferPointer { tensor.output.update(from: $0.baseAddress!, count: values.count) }
+        return tensor
+    }
+
+    /// A float32 copy with storage of its own.
+    public func copy(_ tensor: Tensor) -> Tensor { converted(tensor, to: .float32, always: true) }
+
+    /// The tensor with elements of the given type; the same tensor if it has them already.
+    public func converted(_ tensor: Tensor, to type: ElementType, always: Bool = false) -> Tensor {
+        if tensor.elementType == type && !always { return tensor }
+        let result = empty(tensor.shape, type)
+        forEachRowBlock(of: tensor.rows, rowElements: tensor.columns) { rows in
+            readRows(tensor, rows) { values in
+                writeRows(result, rows) { $0.update(from: values, count: rows.count * tensor.columns) }
+            }
+        }
+        return result
+    }
+
+    /// Number of processors this process may use: its affinity mask, cut to the CPU quota of its cgroup (rounded up).
+    public static func availableProcessors() -> Int {
+        let processors = Int(martlet_allowed_processors())
+        return ControlGroup.cpuQuota().map { max(1, min(processors, Int($0.rounded(.up)))) } ?? processors
+    }
+}
+
+/// Errors of the tensor library that are not programmer mistakes.
+public enum TensorError: Error, CustomStringConvertible, Equatable {
+    /// OpenBLAS could not be loaded.
+    case openBLASMissing(reason: String)
+
+    /// One sentence with the remedy.
+    public var description: String {
+        switch self {
+        case .openBLASMissing(let reason):
+            "OpenBLAS could not be loaded (\(reason)); install it, on Debian and Ubuntu with `apt-get install libopenblas0-pthread`"
+        }
+    }
+}

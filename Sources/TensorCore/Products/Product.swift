@@ -1,0 +1,173 @@
+import CKernels
+
+/// Products of activations with weights: the one seam behind which weights are expanded and kernels chosen.
+///
+/// Weights are walked in panels of rows. A panel is expanded once, by all threads, and then all rows of the
+/// activations run over it, tile by tile. A weight that lies as float32 is used where it lies.
+extension Compute {
+    /// Called for a finished tile of a result: rows and columns of the result, its memory and row stride.
+    package typealias Epilogue = (_ rows: Range<Int>, _ columns: Range<Int>, UnsafeMutablePointer<Float>, Int) -> Void
+
+    /// Fewer rows than this go through dot products, which expand a row of the weight at a time.
+    static let fewRows = 8
+
+    /// `y[rows, outputs] = x[rows, inputs] · weightᵀ`.
+    /// - Parameters:
+    ///   - update: is added to the weight panel by panel.
+    ///   - type: element type of the result.
+    ///   - epilogue: adds what belongs to the same result (bias, adapter) while a tile is in cache.
+    package func product(
+        _ x: Tensor, transposed weight: Weight, adding update: WeightUpdate? = nil, type: ElementType = .float32,
+        epilogue: Epilogue? = nil
+    ) -> Tensor {
+        precondition(x.columns == weight.columns, "product of \(x.shape) with transposed [\(weight.rows), \(weight.columns)]")
+        let y = empty(x.shape.dropLast() + [weight.rows], type)
+        if x.rows < Self.fewRows && update == nil {
+            fewRowsProduct(x, weight, into: y, epilogue)
+            return y
+        }
+        forEachPanel(of: weight, adding: update) { panel, values in
+            forEachTile(TileGrid.tiles(rows: x.rows, columns: panel.count)) { rows, within in
+                let columns = panel.lowerBound + within.lowerBound..<panel.lowerBound + within.upperBound
+                let part = MatrixPointer(values + within.lowerBound * weight.columns, stride: weight.columns)
+                withOperand(x, rows) { operand in
+                    withResult(y, rows, columns) { target, stride in
+                        sgemm(rows.count, columns.count, x.columns, operand, part.transposed, into: target, stride: stride)
+                        epilogue?(rows, columns, target, stride)
+                    }
+                }
+            }
+        }
+        return y
+    }
+
+    /// `dx[rows, inputs] = dy[rows, outputs] · weight`: the gradient of the line above with respect to `x`.
+    package func product(
+        _ dy: Tensor, _ weight: Weight, adding update: WeightUpdate? = nil, type: ElementType = .float32,
+        epilogue: Epilogue? = nil
+    ) -> Tensor {
+        precondition(dy.columns == weight.rows, "product of \(dy.shape) with [\(weight.rows), \(weight.columns)]")
+        let result = empty(dy.shape.dropLast() + [weight.columns])
+        let grid = TileGrid.tiles(rows: dy.rows, columns: weight.columns)
+        forEachPanel(of: weight, adding: update) { panel, values in
+            forEachTile(grid) { rows, columns in
+                withOperand(dy, rows) { operand in
+                    let target = result.output + rows.lowerBound * weight.columns + columns.lowerBound
+                    sgemm(
+                        rows.count, columns.count, panel.count,
+                        MatrixPointer(operand.start + panel.lowerBound, stride: operand.stride),
+                        MatrixPointer(values + columns.lowerBound, stride: weight.columns),
+                        beta: panel.lowerBound > 0 ? 1 : 0, into: target, stride: weight.columns)
+                    if panel.upperBound == weight.rows { epilogue?(rows, columns, target, weight.columns) }
+                }
+            }
+        }
+        return converted(result, to: type)
+    }
+
+    /// `target[m, n] (+)= scale · aᵀ[m, rows] · b[rows, n]`: the gradient of a weight, summed over rows in a fixed order.
+    package func product(
+        transposing a: Tensor, _ b: Tensor, scale: Float = 1, adding: Bool, into target: UnsafeMutablePointer<Float>
+    ) {
+        precondition(a.rows == b.rows, "product of transposed \(a.shape) with \(b.shape)")
+        let (a, b) = (rounded(a), rounded(b))
+        let (m, n, rows) = (a.columns, b.columns, a.rows)
+        forEachTile(TileGrid.tiles(rows: m, columns: n)) { mRange, nRange in
+            sgemm(
+                mRange.count, nRange.count, rows, alpha: scale,
+                MatrixPointer(a.floats + mRange.lowerBound, stride: m).transposed,
+                MatrixPointer(b.floats + nRange.lowerBound, stride: n), beta: adding ? 1 : 0,
+                into: target + mRange.lowerBound * n + nRange.lowerBound, stride: n)
+        }
+    }
+
+    /// A tensor as a product sees it: float32 elements, rounded to bfloat16 if the precision says so.
+    package func rounded(_ tensor: Tensor) -> Tensor {
+        if tensor.elementType == .float32 && precision == .float32 { return tensor }
+        return converted(converted(tensor, to: .bfloat16), to: .float32)
+    }
+}
+
+extension Compute {
+    private func forEachTile(
+        _ grid: (rows: [Range<Int>], columns: [Range<Int>]), _ body: (Range<Int>, Range<Int>) -> Void
+    ) {
+        let (rows, columns) = grid
+        threads.run(tiles: rows.count * columns.count) { tile in
+            body(rows[tile / columns.count], columns[tile % columns.count])
+        }
+    }
+
+    /// Calls `body` with panel after panel of the weight as float32 `[panel.count, columns]`.
+    private func forEachPanel(
+        of weight: Weight, adding update: WeightUpdate?, _ body: (Range<Int>, UnsafePointer<Float>) -> Void
+    ) {
+        if precision == .float32, update == nil, let pointer = weight.float32Pointer {
+            return body(0..<weight.rows, pointer)
+        }
+        let panels = TileGrid.panels(rows: weight.rows, columns: weight.columns)
+        let most = panels.map(\.count).max() ?? 0
+        withScratch(most * weight.columns) { scratch in
+            for panel in panels {
+                let parts = TileGrid.pieces(panel.count, target: 64)
+                threads.run(tiles: parts.count) { part in
+                    let rows = panel.lowerBound + parts[part].lowerBound..<panel.lowerBound + parts[part].upperBound
+                    let start = scratch + parts[part].lowerBound * weight.columns
+                    weight.expand(rows: rows, precision: precision, into: start)
+                    update?.add(to: start, rows: rows)
+                }
+                body(panel, scratch)
+            }
+        }
+    }
+
+    /// Rows of the activations as a product sees them.
+    private func withOperand(_ x: Tensor, _ rows: Range<Int>, _ body: (MatrixPointer) -> Void) {
+        readRows(x, rows) { values in
+            if precision == .float32 || x.elementType == .bfloat16 {
+                return body(MatrixPointer(values, stride: x.columns))
+            }
+            withScratch(rows.count * x.columns) { scratch in
+                martlet_round_to_bfloat16(Int64(rows.count * x.columns), values, scratch)
+                body(MatrixPointer(scratch, stride: x.columns))
+            }
+        }
+    }
+
+    /// Memory for a tile of the result: in place for float32, else scratch that is rounded into place afterwards.
+    private func withResult(
+        _ y: Tensor, _ rows: Range<Int>, _ columns: Range<Int>, _ body: (UnsafeMutablePointer<Float>, Int) -> Void
+    ) {
+        let start = rows.lowerBound * y.columns + columns.lowerBound
+        if y.elementType == .float32 { return body(y.output + start, y.columns) }
+        withScratch(rows.count * columns.count) { scratch in
+            body(scratch, columns.count)
+            for row in 0..<rows.count {
+                martlet_to_bfloat16(
+                    Int64(columns.count), scratch + row * columns.count, y.bfloatOutput + start + row * y.columns)
+            }
+        }
+    }
+
+    /// A few rows against every row of the weight, which is expanded row by row into a small scratch: decoding reads
+    /// the weight once and writes nothing of it back to memory.
+    private func fewRowsProduct(_ x: Tensor, _ weight: Weight, into y: Tensor, _ epilogue: Epilogue?) {
+        let (x, n, k) = (rounded(x), weight.rows, weight.columns)
+        let direct = precision == .float32 ? weight.float32Pointer : nil
+        let parts = TileGrid.pieces(n, target: 64)
+        threads.run(tiles: parts.count) { part in
+            let columns = parts[part]
+            withScratch(k + x.rows) { scratch in
+                withResult(y, 0..<x.rows, columns) { target, stride in
+                    for column in columns {
+                        if direct == nil { weight.expand(rows: column..<column + 1, precision: precision, into: scratch) }
+                        let row = direct.map { $0 + column * k } ?? UnsafePointer(scratch)
+                        martlet_dot_rows(Int64(x.rows), Int64(k), x.floats, Int64(k), row, scratch + k)
+                        for r in 0..<x.rows { target[r * stride + column - columns.lowerBound] = scratch[k + r] }
+                    }
+                    epilogue?(0..<x.rows, columns, target, stride)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+/// How a product is cut into tiles: a function of shapes only, so that every thread count gives the same bits.
+enum TileGrid {
+    /// Elements of a weight that are expanded at a time: 8 MB as float32.
+    static let panelElements = 1 << 21
+
+    /// Cuts a result of `rows` × `columns` into tiles of at most about 256 × 512, and into about eight where that leaves
+    /// tiles large enough to be worth it, so that threads stay busy to the end.
+    static func tiles(rows: Int, columns: Int) -> (rows: [Range<Int>], columns: [Range<Int>]) {
+        var (height, width) = (256, 512)
+        func count(_ size: Int, _ target: Int) -> Int { max(1, (size + target / 2) / target) }
+        while count(rows, height) * count(columns, width) < 8, max(height, width) > 128 {
+            if width > height { width /= 2 } else { height /= 2 }
+        }
+        return (pieces(rows, target: height), pieces(columns, target: width))
+    }
+
+    /// Cuts `0..<count` into pieces of about `target`, on multiples of 64 where there is room.
+    static func pieces(_ count: Int, target: Int) -> [Range<Int>] {
+        let number = max(1, (count + target / 2) / target)
+        let even = (count + number - 1) / number
+        let size = max(1, even > 64 ? (even + 63) / 64 * 64 : even)
+        return stride(from: 0, to: count, by: size).map { $0..<min(count, $0 + size) }
+    }
+
+    /// Cuts the rows of a weight with `columns` columns into panels.
+    static func panels(rows: Int, columns: Int) -> [Range<Int>] {
+        let most = max(64, panelElements / max(1, columns) / 64 * 64)
+        return rows <= most ? [0..<rows] : pieces(rows, target: most)
+    }
+}

@@ -1,0 +1,43 @@
+import CKernels
+
+/// The matrix that a linear layer multiplies with, `[outputs, inputs]`, in whatever form it is held.
+public enum Weight: Sendable {
+    /// As it lies in a file; expanded panel by panel when it is used.
+    case stored(StoredTensor)
+    /// In memory as float32.
+    case dense(Tensor)
+
+    /// Number of outputs.
+    public var rows: Int {
+        switch self {
+        case .stored(let tensor): tensor.rows
+        case .dense(let tensor): tensor.rows
+        }
+    }
+
+    /// Number of inputs.
+    public var columns: Int {
+        switch self {
+        case .stored(let tensor): tensor.columns
+        case .dense(let tensor): tensor.columns
+        }
+    }
+
+    /// The elements where they lie, if they lie as float32 `[rows, columns]`.
+    var float32Pointer: UnsafePointer<Float>? {
+        switch self {
+        case .stored(let tensor): tensor.float32Pointer
+        case .dense(let tensor): tensor.floats
+        }
+    }
+
+    /// Writes rows as float32 `[rows.count, columns]`, rounded to bfloat16 if the precision says so.
+    package func expand(rows: Range<Int>, precision: Precision, into target: UnsafeMutablePointer<Float>) {
+        switch self {
+        case .stored(let tensor): tensor.expand(rows: rows, into: target)
+        case .dense(let tensor):
+            target.update(from: tensor.floats + rows.lowerBound * columns, count: rows.count * columns)
+        }
+        if precision == .bfloat16 { martlet_round_to_bfloat16(Int64(rows.count * columns), target, target) }
+    }
+}

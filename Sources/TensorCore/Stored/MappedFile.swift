@@ -1,0 +1,79 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// A regular file mapped read-only into memory for as long as the object lives.
+///
+/// Its pages are read when they are first touched. A file that is truncated by someone else while it is mapped ends
+/// the process with SIGBUS on the next touch of a lost page; replacing it by rename is harmless.
+///
+/// Unchecked Sendable: the mapping is read-only, all properties are constants, and it is unmapped in `deinit` only.
+public final class MappedFile: @unchecked Sendable {
+    /// The path as given.
+    public let path: String
+    /// The whole file; valid as long as the object lives. An empty file has an empty buffer.
+    public let bytes: UnsafeRawBufferPointer
+
+    /// The file's size in bytes at the time it was opened.
+    public var size: Int { bytes.count }
+
+    /// Opens and maps the file at `path`; refuses folders, pipes and devices.
+    public init(path: String) throws(FileError) {
+        self.path = path
+        // Without O_NONBLOCK, opening a pipe that nobody writes to would wait forever.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { throw FileError(action: "open", path: path, code: errno) }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw FileError(action: "inspect", path: path, code: errno) }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw FileError(action: "map", path: path, code: status.st_mode & S_IFMT == S_IFDIR ? EISDIR : EINVAL)
+        }
+        let size = Int(status.st_size)
+        guard size > 0 else {
+            bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+            return
+        }
+        guard let start = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
+            throw FileError(action: "map", path: path, code: errno)
+        }
+        bytes = UnsafeRawBufferPointer(start: start, count: size)
+    }
+
+    deinit {
+        if let start = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: start), bytes.count) }
+    }
+
+    /// What the system may assume about the reads to come.
+    public enum Advice: Sendable {
+        /// No pattern is known.
+        case normal
+        /// The file is read from front to back: read ahead generously.
+        case sequential
+        /// The whole file is needed soon: start reading it now.
+        case needed
+        /// The pages are not needed for now and may leave memory; they are read again when touched.
+        case done
+    }
+
+    /// Tells the system how `range` (the whole file when nil) will be read. A hint only: it never changes what is read.
+    public func advise(_ advice: Advice, range: Range<Int>? = nil) {
+        guard let start = bytes.baseAddress else { return }
+        let range = (range ?? 0..<size).clamped(to: 0..<size)
+        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        let from = range.lowerBound / page * page
+        guard range.upperBound > from else { return }
+        let hint: Int32 =
+            switch advice {
+            case .normal: MADV_NORMAL
+            case .sequential: MADV_SEQUENTIAL
+            case .needed: MADV_WILLNEED
+            case .done: MADV_DONTNEED
+            }
+        madvise(UnsafeMutableRawPointer(mutating: start + from), range.upperBound - from, hint)
+    }
+}

@@ -1,0 +1,61 @@
+public import Autograd
+public import TensorCore
+
+/// Adam with decoupled weight decay and bias correction (Loshchilov & Hutter, 2019), state in float32.
+public struct AdamW {
+    /// The settings that do not change during a run.
+    public struct Settings: Sendable, Equatable {
+        /// Decay of the first and second moment.
+        public var beta1, beta2: Double
+        /// Added to the root of the second moment.
+        public var epsilon: Double
+        /// Share of a weight that is taken off per unit of learning rate.
+        public var weightDecay: Double
+
+        /// The field's usual settings.
+        public init(beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8, weightDecay: Double = 0.01) {
+            (self.beta1, self.beta2, self.epsilon, self.weightDecay) = (beta1, beta2, epsilon, weightDecay)
+        }
+    }
+
+    /// The settings.
+    public let settings: Settings
+    /// Steps taken.
+    public private(set) var step = 0
+    /// What is trained, in a fixed order.
+    public let parameters: [Parameter]
+    /// First and second moments, in the order of the parameters.
+    public private(set) var first, second: [Tensor]
+    private let compute: Compute
+
+    /// A fresh optimiser: moments are zero.
+    public init(_ parameters: [Parameter], settings: Settings = Settings(), on compute: Compute) {
+        (self.parameters, self.settings, self.compute) = (parameters, settings, compute)
+        first = parameters.map { compute.zeros($0.value.shape) }
+        second = parameters.map { compute.zeros($0.value.shape) }
+    }
+
+    /// Takes one step.
+    /// - Parameters:
+    ///   - gradients: summed gradients; a parameter that none has reached only decays.
+    ///   - scale: factor of the gradients: 1 / supervised tokens, times the clipping factor.
+    public mutating func update(with gradients: Gradients, scale: Float, learningRate: Double) {
+        step += 1
+        let update = AdamWUpdate(
+            learningRate: learningRate, beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon,
+            weightDecay: settings.weightDecay, step: step, gradientScale: scale)
+        for (index, parameter) in parameters.enumerated() {
+            let gradient = gradients[parameter] ?? compute.zeros(parameter.value.shape)
+            parameter.update { values in
+                compute.adamW(update, gradient: gradient, parameter: values, first: &first[index], second: &second[index])
+            }
+        }
+    }
+
+    /// Takes up where a saved optimiser stopped.
+    /// - Precondition: shapes are those of the parameters.
+    public mutating func restore(step: Int, first: [Tensor], second: [Tensor]) {
+        precondition(first.map(\.shape) == parameters.map(\.value.shape) && second.map(\.shape) == first.map(\.shape))
+        (self.step, self.first, self.second) = (step, first, second)
+    }
+}

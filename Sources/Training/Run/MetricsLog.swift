@@ -1,0 +1,32 @@
+import Checkpoints
+import Foundation
+
+/// `metrics.jsonl`: one JSON object a line, appended as the run goes.
+final class MetricsLog {
+    private let handle: FileHandle
+    private let path: String
+
+    /// Opens the log and cuts off what was written after `step`, so that a resumed run reads as if it had never stopped.
+    init(_ url: URL, resumingAt step: Int) throws {
+        path = url.path
+        let old = (try? Data(contentsOf: url)) ?? Data()
+        let kept = old.split(separator: UInt8(ascii: "\n")).filter { line in
+            guard step > 0, let object = try? JSONSerialization.jsonObject(with: line) as? [String: Any],
+                let logged = object["step"] as? Int
+            else { return false }
+            return logged <= step
+        }
+        try AtomicFile.write(Data(kept.flatMap { $0 + [UInt8(ascii: "\n")] }), to: url)
+        handle = try FileHandle(forWritingTo: url)
+        try handle.seekToEnd()
+    }
+
+    /// Appends a line. Numbers that are not finite are left out.
+    func append(_ values: [String: Double], integers: [String: Int]) throws {
+        var object: [String: Any] = integers
+        for (key, value) in values where value.isFinite { object[key] = value }
+        var line = try JSONSerialization.data(withJSONObject: object, options: [.sortedKeys])
+        line.append(UInt8(ascii: "\n"))
+        try handle.write(contentsOf: line)
+    }
+}

@@ -1,0 +1,106 @@
+import Checkpoints
+public import Foundation
+import Glibc
+
+/// The folder of a run: recipe, metrics, checkpoints, adapter. It appears by rename with the recipes inside.
+public struct RunFolder {
+    /// The folder.
+    public let url: URL
+    private let lock: FileLock
+
+    /// The recipe with every default, from which the run resumes.
+    public var resolvedRecipe: URL { url.appendingPathComponent("resolved.yaml") }
+    /// Where the trained adapter goes.
+    public var adapter: URL { url.appendingPathComponent("adapter") }
+    var metrics: URL { url.appendingPathComponent("metrics.jsonl") }
+    private var checkpoints: URL { url.appendingPathComponent("checkpoints") }
+
+    /// Makes the folder of a new run.
+    /// - Parameter overwrite: replace a run that is there.
+    /// - Throws: ``TrainingError/runExists(path:)``, `CheckpointError`.
+    public static func create(_ url: URL, recipe: Data, resolved: Data, overwrite: Bool) throws -> RunFolder {
+        AtomicDirectory.recover(beside: url)
+        if FileManager.default.fileExists(atPath: url.path) {
+            let isRun = FileManager.default.fileExists(atPath: url.appendingPathComponent("resolved.yaml").path)
+            let isEmpty = (try? FileManager.default.contentsOfDirectory(atPath: url.path))?.isEmpty ?? false
+            if !isEmpty && !isRun { throw TrainingError.outputTaken(path: url.relativePath) }
+            if isRun && !overwrite { throw TrainingError.runExists(path: url.relativePath) }
+            if isRun { _ = try FileLock(url) }
+        }
+        try AtomicDirectory.write(to: url, replacing: true) { folder in
+            try AtomicFile.write(recipe, to: folder.appendingPathComponent("recipe.yaml"))
+            try AtomicFile.write(resolved, to: folder.appendingPathComponent("resolved.yaml"))
+            try FileManager.default.createDirectory(
+                at: folder.appendingPathComponent("checkpoints"), withIntermediateDirectories: false)
+        }
+        return try RunFolder(opening: url)
+    }
+
+    /// Opens the folder of an existing run and locks it against other processes.
+    /// - Throws: ``TrainingError/notARun(path:reason:)``, ``TrainingError/runInUse(path:)``.
+    public init(opening url: URL) throws {
+        guard FileManager.default.fileExists(atPath: url.appendingPathComponent("resolved.yaml").path) else {
+            throw TrainingError.notARun(path: url.path, reason: "there is no resolved.yaml")
+        }
+        self.url = url
+        lock = try FileLock(url)
+        try? FileManager.default.createDirectory(at: checkpoints, withIntermediateDirectories: true)
+    }
+
+    // MARK: Checkpoints
+
+    /// The place of a step's checkpoint.
+    func checkpoint(step: Int) -> URL {
+        checkpoints.appendingPathComponent("step-" + String(repeating: "0", count: max(0, 6 - "\(step)".count)) + "\(step)")
+    }
+
+    /// Steps that have a checkpoint folder, newest first.
+    func checkpointSteps() -> [Int] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: checkpoints.path)) ?? []
+        return names.compactMap { $0.hasPrefix("step-") ? Int($0.dropFirst(5)) : nil }.sorted(by: >)
+    }
+
+    /// The newest checkpoint that is whole; damaged newer ones are handed to `note`.
+    public func newestCheckpoint(note: (String) -> Void) -> TrainingCheckpoint? {
+        for step in checkpointSteps() {
+            do { return try TrainingCheckpoint(checkpoint(step: step)) } catch {
+                note("skipping a damaged checkpoint: \(error)")
+            }
+        }
+        return nil
+    }
+
+    /// Points `latest`, and `best` if there is one, at their checkpoints and deletes all but the newest `keep` and the best.
+    func rotate(latest: Int, best: Int?, keep: Int) throws {
+        try AtomicFile.replaceLink(
+            at: checkpoints.appendingPathComponent("latest"), to: checkpoint(step: latest).lastPathComponent)
+        if let best, FileManager.default.fileExists(atPath: checkpoint(step: best).path) {
+            try AtomicFile.replaceLink(
+                at: checkpoints.appendingPathComponent("best"), to: checkpoint(step: best).lastPathComponent)
+        }
+        for step in checkpointSteps().filter({ $0 <= latest }).dropFirst(max(1, keep)) where step != best {
+            try? FileManager.default.removeItem(at: checkpoint(step: step))
+        }
+    }
+
+    /// Deletes checkpoints after a step: they belong to a future that resuming replaces.
+    func removeCheckpoints(after step: Int) {
+        for later in checkpointSteps() where later > step { try? FileManager.default.removeItem(at: checkpoint(step: later)) }
+    }
+}
+
+/// An advisory lock on a folder, held as long as the value lives and given up when the process ends however it ends.
+final class FileLock {
+    private let descriptor: Int32
+
+    init(_ folder: URL) throws {
+        descriptor = open(folder.path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        if flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK {
+            close(descriptor)
+            throw TrainingError.runInUse(path: folder.path)
+        }
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+}

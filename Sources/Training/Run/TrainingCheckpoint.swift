@@ -1,0 +1,110 @@
+public import Autograd
+import Checkpoints
+public import Foundation
+public import Layers
+import Models
+public import TensorCore
+
+/// One checkpoint: a folder with the adapter (in PEFT's layout, so that it can be used as it is), the optimiser's moments
+/// and `state.json`, which holds a checksum of each other file and one of itself. It appears by rename, whole or not at
+/// all.
+public struct TrainingCheckpoint {
+    /// Everything but tensors.
+    public let state: TrainingState
+    /// Its folder.
+    public let folder: URL
+
+    private struct Contents: Codable {
+        var state: TrainingState
+        var sha256: [String: FileDigest]
+        /// Digest of everything above: a changed digit would leave the file well-formed.
+        var checksum: FileDigest?
+
+        func encoded() throws -> Data {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            return try encoder.encode(self)
+        }
+
+        /// The digest as it should be.
+        func ownDigest() throws -> FileDigest {
+            var unsigned = self
+            unsigned.checksum = nil
+            return FileDigest.sha256(of: try unsigned.encoded())
+        }
+    }
+    private static let files = ["adapter_config.json", "adapter_model.safetensors", "optimizer.safetensors"]
+
+    /// Writes a checkpoint.
+    /// - Parameter baseModel: what the adapter's configuration calls the base model.
+    public static func write(
+        _ state: TrainingState, adapter: LoRAAdapter, optimizer: AdamW, baseModel: String, to folder: URL
+    ) throws {
+        try AtomicDirectory.write(to: folder, replacing: true) { temporary in
+            try AdapterFolder.write(adapter, baseModel: baseModel, to: temporary)
+            try write(optimizer, to: temporary.appendingPathComponent("optimizer.safetensors"))
+            var digests: [String: FileDigest] = [:]
+            for file in files { digests[file] = try FileDigest.sha256(of: temporary.appendingPathComponent(file)) }
+            var contents = Contents(state: state, sha256: digests)
+            contents.checksum = try contents.ownDigest()
+            try AtomicFile.write(try contents.encoded(), to: temporary.appendingPathComponent("state.json"))
+        }
+    }
+
+    /// Opens a checkpoint and verifies every checksum.
+    /// - Throws: ``TrainingError/damagedCheckpoint(path:reason:)``.
+    public init(_ folder: URL) throws(TrainingError) {
+        func damaged(_ reason: String) -> TrainingError { .damagedCheckpoint(path: folder.path, reason: reason) }
+        guard let data = try? Data(contentsOf: folder.appendingPathComponent("state.json")) else {
+            throw damaged("state.json is missing or cannot be read")
+        }
+        guard let contents = try? JSONDecoder().decode(Contents.self, from: data), contents.state.format == 1 else {
+            throw damaged("state.json is damaged or of another version of this program")
+        }
+        guard let own = try? contents.ownDigest(), own == contents.checksum else { throw damaged("state.json does not match its checksum") }
+        for file in Self.files {
+            guard let expected = contents.sha256[file] else { throw damaged("state.json holds no checksum of \(file)") }
+            guard let found = try? FileDigest.sha256(of: folder.appendingPathComponent(file)) else {
+                throw damaged("\(file) is missing or cannot be read")
+            }
+            if found != expected { throw damaged("\(file) does not match its checksum") }
+        }
+        (state, self.folder) = (contents.state, folder)
+    }
+
+    /// The optimiser's moments, in the order of `parameters`.
+    public func moments(
+        of parameters: [Parameter], on compute: Compute
+    ) throws(TrainingError) -> (first: [Tensor], second: [Tensor]) {
+        func damaged(_ reason: String) -> TrainingError { .damagedCheckpoint(path: folder.path, reason: reason) }
+        do {
+            let file = try SafetensorsFile(folder.appendingPathComponent("optimizer.safetensors"))
+            func read(_ prefix: String) throws -> [Tensor] {
+                try parameters.map { parameter in
+                    let stored = try file.tensor(prefix + parameter.name)
+                    guard stored.shape == parameter.value.shape else {
+                        throw damaged("the moments of \(parameter.name) have shape \(stored.shape), expected \(parameter.value.shape)")
+                    }
+                    return compute.tensor(stored.expandAll(), shape: stored.shape)
+                }
+            }
+            return (try read("exp_avg."), try read("exp_avg_sq."))
+        } catch let error as TrainingError {
+            throw error
+        } catch {
+            throw damaged("\(error)")
+        }
+    }
+
+    private static func write(_ optimizer: AdamW, to url: URL) throws {
+        let names = optimizer.parameters.map(\.name)
+        let tensors = ["exp_avg.", "exp_avg_sq."].flatMap { prefix in
+            zip(names, optimizer.first).map { TensorDeclaration(name: prefix + $0, shape: $1.shape, type: .float32) }
+        }
+        try SafetensorsWriter.write(to: url, tensors: tensors) { writer in
+            for (prefix, moments) in [("exp_avg.", optimizer.first), ("exp_avg_sq.", optimizer.second)] {
+                for (name, tensor) in zip(names, moments) { try writer.append(tensor.toArray(), to: prefix + name) }
+            }
+        }
+    }
+}

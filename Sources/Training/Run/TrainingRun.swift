@@ -1,0 +1,146 @@
+import Autograd
+import Checkpoints
+public import Datasets
+import Foundation
+public import Layers
+import Models
+public import TensorCore
+
+/// A whole run: the loop around ``Trainer`` that evaluates, checkpoints and logs.
+public final class TrainingRun {
+    /// How often things happen.
+    public struct Settings: Sendable, Equatable {
+        /// Optimiser steps of the whole run.
+        public var totalSteps: Int
+        /// Steps between checkpoints, and how many to keep beside the best.
+        public var checkpointEverySteps: Int, keep: Int
+        /// Steps between evaluations; 0 = at the end of each epoch.
+        public var evaluateEverySteps: Int
+        /// Whether to evaluate before the first step.
+        public var evaluateAtStart: Bool
+        /// Evaluations without improvement that end the run; 0 = never.
+        public var earlyStopping: Int
+        /// Steps between lines of the log.
+        public var logEverySteps: Int
+        /// What the adapter's configuration calls the base model.
+        public var baseModel: String
+
+        /// Lists the settings.
+        public init(
+            totalSteps: Int, checkpointEverySteps: Int = 100, keep: Int = 3, evaluateEverySteps: Int = 0,
+            evaluateAtStart: Bool = true, earlyStopping: Int = 0, logEverySteps: Int = 1, baseModel: String = ""
+        ) {
+            (self.totalSteps, self.checkpointEverySteps, self.keep) = (totalSteps, checkpointEverySteps, keep)
+            (self.evaluateEverySteps, self.evaluateAtStart) = (evaluateEverySteps, evaluateAtStart)
+            (self.earlyStopping, self.logEverySteps, self.baseModel) = (earlyStopping, logEverySteps, baseModel)
+        }
+    }
+
+    /// Step, tokens, losses and so on, as far as the run has come.
+    public private(set) var state: TrainingState
+    private let trainer: Trainer
+    private let adapter: LoRAAdapter
+    private var stream: BatchStream
+    private let validation: [EncodedDataset]
+    private let settings: Settings
+    private let folder: RunFolder
+    private let compute: Compute
+
+    /// Puts a run together; `resuming` takes up where a checkpoint stopped.
+    /// - Parameters:
+    ///   - adapter: attached to the trainer's model; with `resuming`, it holds the checkpoint's factors already.
+    ///   - stream: at the beginning, or at the checkpoint's cursor.
+    public init(
+        trainer: Trainer, adapter: LoRAAdapter, stream: BatchStream, validation: [EncodedDataset], settings: Settings,
+        folder: RunFolder, identity: RunIdentity, resuming checkpoint: TrainingCheckpoint? = nil, on compute: Compute
+    ) throws(TrainingError) {
+        (self.trainer, self.adapter, self.stream, self.validation) = (trainer, adapter, stream, validation)
+        (self.settings, self.folder, self.compute) = (settings, folder, compute)
+        state = TrainingState(identity: identity)
+        if let checkpoint {
+            state = checkpoint.state
+            state.identity = identity
+            let (first, second) = try checkpoint.moments(of: trainer.optimizer.parameters, on: compute)
+            trainer.optimizer.restore(step: state.step, first: first, second: second)
+        }
+    }
+
+    /// Trains to the end.
+    /// - Parameters:
+    ///   - shouldStop: asked after every step; `true` ends the run with a checkpoint.
+    ///   - report: is told what happens.
+    public func run(shouldStop: () -> Bool, report: (TrainingEvent) throws -> Void) throws -> TrainingOutcome {
+        folder.removeCheckpoints(after: state.step)
+        let log = try MetricsLog(folder.metrics, resumingAt: state.step)
+        if state.step == 0 && settings.evaluateAtStart { _ = try evaluate(log, report) }
+        while state.step < settings.totalSteps, !isStoppedEarly, let window = stream.nextWindow() {
+            let epoch = state.cursor.epoch
+            try takeStep(window, log, report)
+            let isLast = state.step >= settings.totalSteps
+            let isDue = settings.evaluateEverySteps > 0
+                ? state.step % settings.evaluateEverySteps == 0 : stream.cursor.epoch > epoch
+            let isBest = isDue || isLast ? try evaluate(log, report) : false
+            let stops = shouldStop() && !isLast
+            let saves = settings.checkpointEverySteps > 0 && state.step % settings.checkpointEverySteps == 0
+            if saves || isBest || stops { try save(report) }
+            if stops { return .stopped }
+        }
+        state.isFinished = true
+        try save(report)
+        return .finished
+    }
+
+    private var isStoppedEarly: Bool {
+        settings.earlyStopping > 0 && state.evaluationsSinceBest >= settings.earlyStopping
+    }
+
+    private func takeStep(_ window: [TokenBatch], _ log: MetricsLog, _ report: (TrainingEvent) throws -> Void) throws {
+        let start = ContinuousClock.now
+        let result = try trainer.step(window)
+        let seconds = (ContinuousClock.now - start) / .seconds(1)
+        state.step = result.step
+        state.tokens += result.tokens
+        state.supervisedTokens += result.supervisedTokens
+        state.cursor = stream.cursor
+        state.loss = result.loss
+        let speed = Double(result.tokens) / seconds
+        if state.step % settings.logEverySteps == 0 || state.step == settings.totalSteps {
+            try log.append(
+                [
+                    "loss": result.loss, "learning_rate": result.learningRate, "grad_norm": result.gradientNorm,
+                    "tokens_per_second": speed,
+                ],
+                integers: [
+                    "step": result.step, "tokens": state.tokens, "supervised_tokens": result.supervisedTokens,
+                    "epoch": state.cursor.epoch,
+                ])
+        }
+        try report(.step(result, tokensPerSecond: speed, totalSteps: settings.totalSteps))
+    }
+
+    /// Evaluates, if there are validation data, and says whether the loss is the lowest so far.
+    private func evaluate(_ log: MetricsLog, _ report: (TrainingEvent) throws -> Void) throws -> Bool {
+        if validation.isEmpty { return false }
+        let parts = try validation.map { try Evaluation(of: trainer.model, on: $0, compute: compute) }
+        let loss = Evaluation(combining: parts).loss
+        let isBest = state.step > 0 && loss < state.bestLoss ?? .infinity
+        state.validationLoss = loss
+        if isBest {
+            (state.bestLoss, state.bestStep, state.evaluationsSinceBest) = (loss, state.step, 0)
+        } else if state.step > 0 {
+            state.evaluationsSinceBest += 1
+        }
+        try log.append(["validation_loss": loss], integers: ["step": state.step])
+        try report(.evaluation(step: state.step, loss: loss, isBest: isBest))
+        return isBest
+    }
+
+    private func save(_ report: (TrainingEvent) throws -> Void) throws {
+        let place = folder.checkpoint(step: state.step)
+        AtomicDirectory.recover(beside: place)
+        try TrainingCheckpoint.write(
+            state, adapter: adapter, optimizer: trainer.optimizer, baseModel: settings.baseModel, to: place)
+        try folder.rotate(latest: state.step, best: state.bestStep, keep: settings.keep)
+        try report(.checkpoint(step: state.step, path: place.path))
+    }
+}

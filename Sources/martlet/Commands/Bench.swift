@@ -1,0 +1,122 @@
+import ArgumentParser
+import Autograd
+import Datasets
+import Foundation
+import Layers
+import Models
+import Recipes
+import TensorCore
+import Tokenization
+import Training
+
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Measures training steps on a model: tokens per second, memory, share of the machine's matrix rate.",
+        discussion: """
+            Tokens are pseudo-random and the same everywhere: x = (1664525·x + 1013904223) mod 2³², from x = seed;
+            token = (x >> 8) mod vocabulary. The share of peak is the floating-point operations of base products (forward and
+            input gradient), adapters and head, over the median step time, over the rate of a 2048³ product in this process.
+            """)
+
+    @Option(help: "The base model: a Hugging Face folder or a .gguf file.")
+    var model: String
+
+    @Option(help: "Tokens in a sequence.")
+    var seq = 512
+
+    @Option(help: "Sequences in a step.")
+    var batch = 4
+
+    @Option(help: "What is trained: lora.")
+    var method = "lora"
+
+    @Option(help: "Rank of the adapters on all linear layers.")
+    var rank = 16
+
+    @Option(help: "Measured steps.")
+    var steps = 6
+
+    @Option(help: "Steps before the measurement.")
+    var warmup = 2
+
+    @Option(help: "Seed of the tokens.")
+    var seed: UInt32 = 1
+
+    @Flag(help: "Compute blocks again in the backward pass instead of keeping their activations.")
+    var recompute = false
+
+    @OptionGroup var compute: ComputeOptions
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    func validate() throws {
+        if method != "lora" { throw ValidationError("--method is \(method), expected lora") }
+        for (name, value) in [("seq", seq), ("batch", batch), ("rank", rank), ("steps", steps)] where value < 1 {
+            throw ValidationError("--\(name) is \(value), expected a number above 0")
+        }
+        if warmup < 0 { throw ValidationError("--warmup is \(warmup), expected 0 or more") }
+    }
+
+    func run() throws {
+        let compute = try compute.makeCompute()
+        let base = try BaseModel.open(model)
+        let network = try base.makeModel(on: compute)
+        let adapter = try LoRAAdapter(
+            attaching: AdapterConfiguration(rank: rank, alpha: Float(2 * rank)), to: network.linears, seed: 1, on: compute)
+        let schedule = LearningRateSchedule(peak: 2e-4, decay: .constant, warmupSteps: 0, totalSteps: warmup + steps)
+        let trainer = Trainer(
+            model: network, optimizer: AdamW(adapter.parameters, on: compute), schedule: schedule, recompute: recompute, on: compute)
+        var tokens = TokenGenerator(state: seed, vocabulary: network.vocabularySize)
+        for _ in 0..<warmup { _ = try trainer.step([tokens.batch(sequences: batch, length: seq)]) }
+        let rate = MatrixRate.measure(on: compute)
+        let timer = OperationTimer()
+        trainer.timer = timer
+        var seconds: [Double] = []
+        for _ in 0..<steps {
+            let batch = tokens.batch(sequences: batch, length: seq)
+            let start = ContinuousClock.now
+            _ = try trainer.step([batch])
+            seconds.append((ContinuousClock.now - start) / .seconds(1))
+        }
+        let secondRate = MatrixRate.measure(on: compute)
+        report(BenchResult(
+            stepSeconds: seconds, tokensPerStep: seq * batch, matrixRate: max(rate, secondRate),
+            usefulOperations: UsefulOperations.perToken(of: network, adapter: adapter) * Double(seq * batch),
+            operations: timer.seconds, precision: compute.precision))
+    }
+
+    private func report(_ result: BenchResult) {
+        if json { return Terminal.output(result.json(settings: settings(result.precision))) }
+        Terminal.output(String(format: "%.1f tokens/s, %.3f s a step (median of %d)", result.tokensPerSecond, result.median, result.stepSeconds.count))
+        Terminal.output(String(format: "%.1f GFLOP/s of useful products, %.0f %% of the %.0f GFLOP/s of a 2048³ product", result.usefulRate, result.share * 100, result.matrixRate))
+        if let peak = ProcessMemory.peak { Terminal.output(String(format: "peak memory %.2f GB", Double(peak) / 1e9)) }
+        for (name, seconds) in result.sortedOperations {
+            Terminal.output(String(format: "%5.1f %%  %7.3f s  %@", seconds / result.measuredSeconds * 100, seconds / Double(steps), name as NSString))
+        }
+    }
+
+    private func settings(_ precision: Precision) -> JSONObject {
+        [
+            "model": .string(model), "seq": .integer(seq), "batch": .integer(batch), "method": .string(method),
+            "rank": .integer(rank), "precision": .string(precision.rawValue), "recompute": .bool(recompute),
+            "steps": .integer(steps), "warmup": .integer(warmup), "kernels": .string(InstructionSet.current.rawValue),
+            "openblas_core": .string(BLAS.core),
+        ]
+    }
+}
+
+/// The token stream of the benchmark.
+private struct TokenGenerator {
+    var state: UInt32
+    let vocabulary: Int
+
+    mutating func batch(sequences: Int, length: Int) -> TokenBatch {
+        TokenBatch((0..<sequences).map { _ in
+            EncodedExample(ids: (0..<length).map { _ in
+                state = 1_664_525 &* state &+ 1_013_904_223
+                return Int32(Int(state >> 8) % vocabulary)
+            })
+        })
+    }
+}

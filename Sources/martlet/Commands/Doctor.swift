@@ -1,0 +1,80 @@
+import ArgumentParser
+import Foundation
+import TensorCore
+import Tokenization
+
+struct Doctor: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Says what this machine can do: CPU, OpenBLAS and its core, measured speed, memory.",
+        discussion: "Speed is that of a 2048³ product in float32 on all threads, the best of five.")
+
+    @OptionGroup var compute: ComputeOptions
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    @Flag(help: ArgumentHelp("Measure OpenBLAS only and print the rate.", visibility: .hidden))
+    var rateOnly = false
+
+    func run() throws {
+        let compute = try compute.makeCompute()
+        let rate = MatrixRate.measure(on: compute)
+        if rateOnly { return Terminal.output("\(rate)") }
+        let fallback = InstructionSet.best == .portable ? nil : MatrixRate.ofFallback(threads: compute.threads.threadCount)
+        var warnings: [String] = []
+        if let fallback, InstructionSet.best == .avx512, rate < 4 * fallback {
+            warnings.append("OpenBLAS reaches only \(Int(rate / fallback * 10)) tenths of its oldest kernel; its core is \(BLAS.core)")
+        }
+        let report = JSONObject([
+            ("cpu", .object([
+                "model": .string(CPUInformation.model), "cores": .integer(Compute.availableProcessors()),
+                "features": .array(CPUInformation.features.map { .string($0) }),
+            ])),
+            ("openblas", .object([
+                "version": .string(BLAS.version), "core": .string(BLAS.core), "threads": .integer(compute.threads.threadCount),
+                "gflops": .finite(rate), "fallback_gflops": .finite(fallback),
+            ])),
+            ("paths", .array([
+                .object(["name": .string("openblas-float32"), "available": .bool(true), "gflops": .finite(rate)])
+            ])),
+            ("kernels", .string(InstructionSet.current.rawValue)),
+            ("memory", .object([
+                "total_bytes": ProcessMemory.total.map { .integer($0) } ?? .null,
+                "limit_bytes": ControlGroup.memoryLimit().map { .integer($0) } ?? .null,
+            ])),
+            ("warnings", .array(warnings.map { .string($0) })),
+        ])
+        json ? Terminal.output(report) : printText(rate, fallback, warnings, compute)
+    }
+
+    private func printText(_ rate: Double, _ fallback: Double?, _ warnings: [String], _ compute: Compute) {
+        Terminal.output("CPU        \(CPUInformation.model), \(Compute.availableProcessors()) usable processors")
+        Terminal.output("kernels    \(InstructionSet.current.rawValue)")
+        Terminal.output("OpenBLAS   \(BLAS.version), core \(BLAS.core)")
+        Terminal.output(String(format: "speed      %.0f GFLOP/s in float32 on %d threads", rate, compute.threads.threadCount))
+        if let fallback { Terminal.output(String(format: "           %.0f GFLOP/s with OpenBLAS's oldest kernel, %.1f times less", fallback, rate / fallback)) }
+        let memory = ProcessMemory.total.map { String(format: "%.1f GB", Double($0) / 1e9) } ?? "unknown"
+        let limit = ControlGroup.memoryLimit().map { String(format: ", limited to %.1f GB", Double($0) / 1e9) } ?? ""
+        Terminal.output("memory     \(memory)\(limit)")
+        for warning in warnings { Terminal.output("warning    \(warning)") }
+    }
+}
+
+/// What /proc/cpuinfo says.
+enum CPUInformation {
+    static var model: String { field("model name") ?? "unknown" }
+
+    /// The features that matter for speed here.
+    static var features: [String] {
+        let known: Set = ["avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_bf16", "avx512_vnni", "amx_tile", "amx_bf16"]
+        return (field("flags") ?? "").split(separator: " ").map(String.init).filter(known.contains)
+    }
+
+    private static func field(_ name: String) -> String? {
+        guard let text = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8),
+            let line = text.split(separator: "\n").first(where: { $0.hasPrefix(name) }),
+            let colon = line.firstIndex(of: ":")
+        else { return nil }
+        return line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
+    }
+}

@@ -1,0 +1,112 @@
+import ArgumentParser
+import Checkpoints
+import Foundation
+import Recipes
+import Tokenization
+
+struct Tokenize: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Shows the token ids of text, or the text of ids.",
+        discussion: """
+            Text comes from --text, from a .jsonl file (objects with a key "text") or from a file of lines; one result per
+            record, in order. Only tokenizer files are needed, no weights.
+            """)
+
+    @Option(help: "A model folder, a folder with tokenizer.json, or a .gguf file.")
+    var model: String
+
+    @Option(help: "The text.")
+    var text: String?
+
+    @Argument(help: "A .jsonl file of objects with \"text\", or a file of lines.")
+    var file: String?
+
+    @Option(name: .customLong("decode-ids"), help: "Ids to turn into text, separated by commas.")
+    var decodeIDs: String?
+
+    @Flag(name: .customLong("no-special"), help: "Leave out the tokens that the tokenizer puts around a text (BOS, EOS).")
+    var noSpecial = false
+
+    @Flag(help: "Print one JSON object per record: ids and pieces.")
+    var json = false
+
+    func validate() throws {
+        if [text, file, decodeIDs].compactMap({ $0 }).count != 1 {
+            throw ValidationError("give exactly one of --text, a file, or --decode-ids")
+        }
+    }
+
+    func run() throws {
+        let tokenizer = try openTokenizer()
+        if let decodeIDs { return try decode(decodeIDs, tokenizer) }
+        if let text { return print(text, tokenizer) }
+        for record in try records(file ?? "") { print(record, tokenizer) }
+    }
+
+    private func openTokenizer() throws -> Tokenizer {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: model, isDirectory: &isFolder) else {
+            throw BaseModelError.missing(path: model)
+        }
+        let tokenizer = isFolder.boolValue
+            ? try BaseModel.readTokenizer(URL(fileURLWithPath: model)).tokenizer
+            : try BaseModel.readTokenizer(GGUFFile(path: model)).tokenizer
+        guard let tokenizer else { throw BaseModelError.noTokenizer(path: model) }
+        return tokenizer
+    }
+
+    private func print(_ text: String, _ tokenizer: Tokenizer) {
+        let ids = tokenizer.encode(text, addSpecialTokens: !noSpecial)
+        let pieces = ids.map { tokenizer.piece(for: $0) ?? "" }
+        if json {
+            return Terminal.output([
+                "ids": .array(ids.map { .integer(Int($0)) }), "pieces": .array(pieces.map { .string($0) }),
+            ])
+        }
+        Terminal.output(zip(ids, pieces).map { "\($0) \($1)" }.joined(separator: "\n"))
+    }
+
+    private func decode(_ list: String, _ tokenizer: Tokenizer) throws {
+        let text = tokenizer.decode(try TokenIDList.parse(list, option: "--decode-ids"), skipSpecialTokens: noSpecial)
+        json ? Terminal.output(["text": .string(text)]) : Terminal.output(text)
+    }
+
+    /// Lines without their ends, "\n" or "\r\n"; the end of the last line begins no further one.
+    private static func lines(of text: String) -> [String] {
+        var lines = text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false)
+        if lines.last?.isEmpty == true { lines.removeLast() }
+        return lines.map { String($0.last == "\r" ? $0.dropLast() : $0) }
+    }
+
+    private func records(_ path: String) throws -> [String] {
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw CommandError(.missingInput, "\(path): there is no such file, or it cannot be read")
+        }
+        guard let contents = String(validating: data, as: UTF8.self) else {
+            throw CommandError(.unsuitableData, "\(path): not valid UTF-8")
+        }
+        let lines = Self.lines(of: contents)
+        guard path.hasSuffix(".jsonl") else { return lines }
+        return try lines.enumerated().compactMap { index, line in
+            if line.allSatisfy(\.isWhitespace) { return nil }
+            do {
+                if let text = try JSONValue(parsing: line)["text"]?.stringValue { return text }
+            } catch {
+                throw CommandError(.unsuitableData, "\(path):\(index + 1): not valid JSON: \(error)")
+            }
+            throw CommandError(.unsuitableData, "\(path):\(index + 1): expected an object with the key \"text\"")
+        }
+    }
+}
+
+/// Token ids on a command line.
+enum TokenIDList {
+    static func parse(_ list: String, option: String) throws -> [TokenID] {
+        try list.split(whereSeparator: { $0 == "," || $0 == " " }).map { part in
+            guard let id = TokenID(part), id >= 0 else {
+                throw CommandError(.usage, "\(option) holds \(part), expected token ids separated by commas")
+            }
+            return id
+        }
+    }
+}

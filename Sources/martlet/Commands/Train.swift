@@ -1,0 +1,114 @@
+import ArgumentParser
+import Autograd
+import Checkpoints
+import Datasets
+import Foundation
+import Layers
+import Models
+import Recipes
+import TensorCore
+import Tokenization
+import Training
+
+struct Train: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Trains adapters as a recipe says, or resumes a run.",
+        discussion: """
+            martlet train recipes/quickstart.yaml
+            martlet train recipes/quickstart.yaml training.epochs=1 output.directory=runs/short
+            martlet train --resume runs/quickstart
+
+            SIGINT (Ctrl-C) and SIGTERM finish the step, write a checkpoint and exit with 75; a second one stops at once.
+            A resumed run ends with the same bits as one that was never interrupted.
+            """)
+
+    @Argument(help: "The recipe, a YAML file. Its keys: see the README and recipes/.")
+    var recipe: String?
+
+    @Argument(help: "Settings that go over the recipe's: key.path=value.")
+    var overrides: [String] = []
+
+    @Option(help: "Resume the run in this folder from its newest whole checkpoint.")
+    var resume: String?
+
+    @Flag(help: "Replace the run that is in output.directory.")
+    var overwrite = false
+
+    @OptionGroup var compute: ComputeOptions
+
+    @Flag(help: "Stop rather than resume on another kernel path, which changes the last bits.")
+    var requireSameBits = false
+
+    @Flag(help: "Print errors as JSON. The summary on standard output is always one JSON object.")
+    var json = false
+
+    func validate() throws {
+        if (recipe == nil) == (resume == nil) { throw ValidationError("give either a recipe or --resume RUN") }
+        if resume != nil && overwrite { throw ValidationError("--overwrite and --resume contradict each other") }
+    }
+
+    func run() throws {
+        StopSignals.install()
+        if let resume { return try self.resume(URL(fileURLWithPath: resume, isDirectory: true)) }
+        let path = recipe ?? ""
+        let recipe = try Recipe.read(contentsOf: path, overrides: overrides)
+        let place = URL(fileURLWithPath: recipe.output.directory, isDirectory: true)
+        try refuseExistingRun(place)
+        let prepared = try PreparedRun(recipe, on: try makeCompute(recipe))
+        let folder = try RunFolder.create(
+            place, recipe: FileManager.default.contents(atPath: path) ?? Data(),
+            resolved: Data(prepared.recipe.resolvedYAML().utf8), overwrite: overwrite)
+        try train(prepared, in: folder, from: nil)
+    }
+
+    private func resume(_ place: URL) throws {
+        let folder = try RunFolder(opening: place)
+        let recipe = try Recipe.read(contentsOf: folder.resolvedRecipe.path)
+        let checkpoint = folder.newestCheckpoint(note: Terminal.note)
+        // A run that ended before its adapter was written takes no further step, but writes it.
+        if let state = checkpoint?.state, state.isFinished, FileManager.default.fileExists(atPath: folder.adapter.path) {
+            Terminal.note("the run \(place.path) is finished; there is nothing to resume")
+            return RunSummary(state, run: place.relativePath, adapter: folder.adapter.relativePath).print()
+        }
+        let prepared = try PreparedRun(recipe, resuming: checkpoint, on: try makeCompute(recipe))
+        Terminal.note("resuming \(place.path) " + (checkpoint.map { "after step \($0.state.step)" } ?? "from the start: it has no checkpoint"))
+        try checkArithmetic(prepared, checkpoint)
+        try train(prepared, in: folder, from: checkpoint)
+    }
+
+    private func train(_ prepared: PreparedRun, in folder: RunFolder, from checkpoint: TrainingCheckpoint?) throws {
+        let run = try prepared.makeRun(in: folder, resuming: checkpoint)
+        let progress = TrainingProgress(prepared, startStep: run.state.step)
+        progress.announce()
+        let outcome = try run.run(shouldStop: { StopSignals.received }, report: progress.report)
+        if outcome == .stopped {
+            throw CommandError(
+                .stopped, "stopped after step \(run.state.step) with a checkpoint; continue with `martlet train --resume \(folder.url.relativePath)`")
+        }
+        try prepared.writeAdapter(to: folder)
+        progress.finish(run.state)
+        RunSummary(run.state, run: folder.url.relativePath, adapter: folder.adapter.relativePath, speed: progress.tokensPerSecond).print()
+    }
+
+
+    /// The command line's precision and threads go over the recipe's.
+    private func makeCompute(_ recipe: Recipe) throws -> Compute {
+        try ComputeOptions.select(compute.isa)
+        let precision = compute.precision == .auto ? recipe.precision : (compute.precision == .bfloat16 ? .bfloat16 : .float32)
+        return try Compute(precision: precision, threadCount: compute.threads ?? recipe.threadCount)
+    }
+
+    /// Before anything is loaded: an existing run is the commonest reason to stop.
+    private func refuseExistingRun(_ place: URL) throws {
+        let exists = FileManager.default.fileExists(atPath: place.appendingPathComponent("resolved.yaml").path)
+        if exists && !overwrite { throw TrainingError.runExists(path: place.relativePath) }
+    }
+
+    private func checkArithmetic(_ prepared: PreparedRun, _ checkpoint: TrainingCheckpoint?) throws {
+        guard let earlier = checkpoint?.state.identity, !prepared.identity.hasSameArithmetic(as: earlier) else { return }
+        let (now, then) = (prepared.identity, earlier)
+        let sentence = "the run was computed with \(then.precision), \(then.instructionSet), OpenBLAS \(then.openBLASCore); now it is \(now.precision), \(now.instructionSet), OpenBLAS \(now.openBLASCore)"
+        if requireSameBits { throw CommandError(.unavailable, sentence + "; resume on the same kind of CPU, or without --require-same-bits") }
+        Terminal.note(sentence + ": the result will differ in its last bits from an uninterrupted run's")
+    }
+}

@@ -1,0 +1,58 @@
+import Autograd
+import Foundation
+import Layers
+import Models
+import TensorCore
+import Tokenization
+
+/// Floating-point operations that a training step cannot do without.
+enum UsefulOperations {
+    /// Per token: base products forward and input gradient (2 + 2 per weight), adapters forward and backward (2 + 4 per
+    /// weight), head forward and input gradient (2 + 2). The first block's query, key and value products need no input
+    /// gradient, since embeddings are frozen.
+    static func perToken(of model: any CausalLanguageModel, adapter: LoRAAdapter) -> Double {
+        let linears = model.linears
+        let base = linears.reduce(0) { $0 + 4 * $1.weight.rows * $1.weight.columns }
+        let spared = linears.prefix(3).reduce(0) { $0 + 2 * $1.weight.rows * $1.weight.columns }
+        let adapters = adapter.parameters.reduce(0) { $0 + 6 * $1.value.count }
+        return Double(base - spared + adapters + 4 * model.head.rows * model.head.columns)
+    }
+}
+
+/// What a benchmark has measured.
+struct BenchResult {
+    let stepSeconds: [Double]
+    let tokensPerStep: Int
+    /// GFLOP/s of a large product.
+    let matrixRate: Double
+    let usefulOperations: Double
+    let operations: [String: Double]
+    let precision: Precision
+
+    var median: Double {
+        let sorted = stepSeconds.sorted()
+        return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+    }
+    var tokensPerSecond: Double { Double(tokensPerStep) / median }
+    /// GFLOP/s of useful products over the whole step.
+    var usefulRate: Double { usefulOperations / median / 1e9 }
+    var share: Double { usefulRate / matrixRate }
+    var measuredSeconds: Double { stepSeconds.reduce(0, +) }
+    var sortedOperations: [(String, Double)] { operations.sorted { $0.value > $1.value }.map { ($0.key, $0.value) } }
+
+    func json(settings: JSONObject) -> JSONObject {
+        [
+            "tokens_per_second": .finite(tokensPerSecond), "step_seconds": .finite(median),
+            "peak_memory_bytes": ProcessMemory.peak.map { .integer($0) } ?? .null, "matmul_share_of_peak": .finite(share),
+            "matmul_gflops": .finite(matrixRate), "useful_gflops": .finite(usefulRate),
+            "all_step_seconds": .array(stepSeconds.map { .finite($0) }),
+            "operations": .array(sortedOperations.map { name, seconds in
+                .object([
+                    "name": .string(name), "seconds": .finite(seconds / Double(stepSeconds.count)),
+                    "share": .finite(seconds / measuredSeconds),
+                ])
+            }),
+            "settings": .object(settings),
+        ]
+    }
+}

@@ -1,0 +1,40 @@
+import ArgumentParser
+import Checkpoints
+import Datasets
+import Foundation
+import Recipes
+import Tokenization
+
+/// How an error leaves the program: one sentence on standard error and the right exit code.
+enum Failure {
+    static func exit(with error: any Error, asJSON: Bool) -> Never {
+        // The parser words its own errors, help and version itself; it wraps them in types that it does not show.
+        if String(reflecting: type(of: error)).hasPrefix("ArgumentParser.") { Martlet.exit(withError: error) }
+        let status = status(of: error)
+        let message = error is CocoaError ? (error as NSError).localizedDescription : "\(error)"
+        Terminal.error(asJSON ? json(error, status, message) : "error: " + message)
+        Foundation.exit(status.rawValue)
+    }
+
+    private static func status(of error: any Error) -> ExitStatus {
+        if let error = error as? any ExitStatusProviding { return error.exitStatus }
+        return error is CocoaError || error is POSIXError ? .inputOutput : .internalFault
+    }
+
+    private static func json(_ error: any Error, _ status: ExitStatus, _ message: String) -> String {
+        var fields = JSONObject([("code", .integer(Int(status.rawValue))), ("message", .string(message))])
+        if let problem = (error as? RecipeError)?.problems.first {
+            fields["file"] = .string(problem.file)
+            fields["line"] = problem.line.map { .integer($0) }
+            fields["column"] = problem.column.map { .integer($0) }
+            fields["key"] = .string(problem.key)
+            fields["hint"] = problem.hint.map { .string($0) }
+        } else if let problem = error as? DatasetProblem {
+            fields["file"] = .string(problem.file)
+            fields["line"] = problem.line.map { .integer($0) }
+        } else if let error = error as? CheckpointError {
+            fields["file"] = .string(error.path)
+        }
+        return JSONValue.object(["error": .object(fields)]).serialized(pretty: false)
+    }
+}

@@ -1,0 +1,33 @@
+import Foundation
+import TensorCore
+
+/// The rate of float32 matrix products: the yardstick of everything else.
+enum MatrixRate {
+    /// Billions of floating-point operations a second of a 2048³ product on all threads, the best of five.
+    static func measure(on compute: Compute) -> Double {
+        let size = 2048
+        let a = compute.tensor([Float](repeating: 0.5, count: size * size), shape: [size, size])
+        let reference = Compute(sharing: compute, precision: .float32)
+        let seconds = (0..<5).map { _ in
+            let start = ContinuousClock.now
+            _ = reference.product(a, transposed: .dense(a))
+            return (ContinuousClock.now - start) / .seconds(1)
+        }
+        return 2 * Double(size * size * size) / (seconds.min() ?? .infinity) / 1e9
+    }
+
+    /// The rate with the kernels that an old OpenBLAS falls back to on CPUs it does not know, measured in a process of its
+    /// own, since the choice is made when the library is loaded.
+    static func ofFallback(threads: Int) -> Double? {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        process.arguments = ["doctor", "--rate-only", "--threads", "\(threads)"]
+        process.environment = ProcessInfo.processInfo.environment.merging(["OPENBLAS_CORETYPE": "Prescott"]) { $1 }
+        let output = Pipe()
+        process.standardOutput = output
+        guard (try? process.run()) != nil else { return nil }
+        let data = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return Double(String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines))
+    }
+}

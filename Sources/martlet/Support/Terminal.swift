@@ -1,0 +1,44 @@
+import Foundation
+import Tokenization
+
+/// Where text goes: results to standard output, everything else to standard error.
+enum Terminal {
+    /// Whether standard error is a terminal that can rewrite a line.
+    static let isInteractive = isatty(STDERR_FILENO) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb"
+
+    /// A result.
+    static func output(_ text: String, terminator: String = "\n") {
+        do { try FileHandle.standardOutput.write(contentsOf: Data((text + terminator).utf8)) } catch {
+            Self.error("error: standard output cannot be written: \(reason(error)); free some space or write elsewhere")
+            Foundation.exit(ExitStatus.inputOutput.rawValue)
+        }
+    }
+
+    private static func reason(_ error: any Error) -> String {
+        let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
+        return underlying.map { String(cString: strerror(Int32($0.code))) } ?? (error as NSError).localizedDescription
+    }
+
+    /// Text on standard error; where even that cannot be written, there is nobody left to tell.
+    private static func writeError(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
+
+    /// A result for machines, on one line.
+    static func output(_ object: JSONObject) { output(JSONValue.object(object).serialized(pretty: false)) }
+
+    /// A line on standard error.
+    static func error(_ text: String) { writeError(text + "\n") }
+
+    /// A note on standard error.
+    static func note(_ text: String) { error("note: " + text) }
+
+    /// Replaces the current line of the terminal.
+    static func rewriteLine(_ text: String) { writeError("\r\u{1B}[K" + text) }
+}
+
+extension JSONValue {
+    /// A number, or null where JSON has none for it.
+    static func finite(_ value: Double?) -> JSONValue {
+        guard let value, value.isFinite else { return .null }
+        return .number(value)
+    }
+}

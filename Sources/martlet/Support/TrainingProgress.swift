@@ -1,0 +1,104 @@
+import Autograd
+import Checkpoints
+import Datasets
+import Foundation
+import Layers
+import Models
+import Recipes
+import TensorCore
+import Tokenization
+import Training
+
+/// Shows a run while it goes: a bar on a terminal, a line per step elsewhere.
+final class TrainingProgress {
+    private let prepared: PreparedRun
+    private let startStep: Int
+    private let start = ContinuousClock.now
+    private var tokens = 0
+    private var stepSeconds = 0.0
+    private var barIsShown = false
+
+    init(_ prepared: PreparedRun, startStep: Int) {
+        (self.prepared, self.startStep) = (prepared, startStep)
+    }
+
+    /// Tokens per second of all steps so far, without evaluations and checkpoints.
+    var tokensPerSecond: Double? { stepSeconds > 0 ? Double(tokens) / stepSeconds : nil }
+
+    /// Says what will be trained on what.
+    func announce() {
+        let trained = prepared.adapter.parameters.reduce(0) { $0 + $1.value.count }
+        let settings = prepared.adapter.configuration
+        Terminal.error(
+            "model \(prepared.base.name) (\(prepared.base.modelType), \(prepared.model.layerCount) layers); training \(Self.grouped(trained)) parameters in \(prepared.adapter.layers.count) layers, rank \(settings.rank), alpha \(settings.alpha)")
+        for summary in prepared.data.summaries {
+            var line = "data \(summary.source): \(summary.records) records (\(summary.format.rawValue)\(summary.formatWasDetected ? ", found out" : "")), \(Self.grouped(summary.tokens)) tokens, \(Self.percent(summary.supervisedShare)) of them trained"
+            if summary.truncated > 0 { line += ", \(summary.truncated) truncated" }
+            if summary.endsCut > 0 { line += " (\(summary.endsCut) lost their end, the first at \(summary.firstEndsCut.first ?? ""))" }
+            if summary.dropped > 0 { line += ", \(summary.dropped) dropped as too long" }
+            if summary.skipped > 0 { line += ", \(summary.skipped) skipped, the first: \(summary.firstProblems.first?.description ?? "")" }
+            Terminal.error(line)
+        }
+        Terminal.error("\(prepared.totalSteps) steps in \(prepared.recipe.training.precision.rawValue)")
+    }
+
+    /// Takes an event of the run.
+    func report(_ event: TrainingEvent) {
+        switch event {
+        case .step(let step, let speed, let total):
+            tokens += step.tokens
+            stepSeconds += Double(step.tokens) / speed
+            show(step, total)
+        case .evaluation(let step, let loss, let isBest):
+            line("step \(step): validation loss \(Self.number(loss))" + (isBest ? ", the lowest so far" : ""))
+        case .checkpoint(let step, _): if !Terminal.isInteractive { line("step \(step): checkpoint written") }
+        case .note(let text): line("note: " + text)
+        }
+    }
+
+    /// Says how it ended.
+    func finish(_ state: TrainingState) {
+        let seconds = (ContinuousClock.now - start) / .seconds(1)
+        line("finished after \(state.step) steps and \(Self.duration(seconds)); the adapter is in \(prepared.recipe.output.directory)/adapter")
+    }
+
+    private func show(_ step: Trainer.StepReport, _ total: Int) {
+        let facts = "loss \(Self.number(step.loss))  lr \(String(format: "%.2e", step.learningRate))  \(String(format: "%.0f", tokensPerSecond ?? 0)) tokens/s"
+        let done = step.step - startStep
+        let left = (ContinuousClock.now - start) / .seconds(1) / Double(max(1, done)) * Double(total - step.step)
+        guard Terminal.isInteractive else {
+            if step.step % prepared.recipe.training.logEverySteps == 0 || step.step == total {
+                Terminal.error("step \(step.step)/\(total)  \(facts)  \(Self.duration(left)) left")
+            }
+            return
+        }
+        let width = 24
+        let filled = total > 0 ? step.step * width / total : width
+        let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
+        Terminal.rewriteLine("\(bar) \(step.step)/\(total)  \(facts)  \(Self.duration(left)) left")
+        barIsShown = true
+    }
+
+    /// A whole line, above where the bar goes on.
+    private func line(_ text: String) {
+        if barIsShown { Terminal.rewriteLine("") }
+        Terminal.error(text)
+    }
+
+    private static func number(_ value: Double) -> String { String(format: "%.4f", value) }
+    private static func percent(_ share: Double) -> String { String(format: "%.0f %%", share * 100) }
+
+    private static func grouped(_ count: Int) -> String {
+        let digits = Array(String(count))
+        return String(digits.enumerated().flatMap { index, digit in
+            index > 0 && (digits.count - index) % 3 == 0 ? [",", digit] : [digit]
+        })
+    }
+
+    private static func duration(_ seconds: Double) -> String {
+        let whole = Int(seconds.rounded())
+        if whole < 60 { return "\(whole) s" }
+        if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
+        return "\(whole / 3600) h \(whole % 3600 / 60) min"
+    }
+}

@@ -1,0 +1,133 @@
+import Autograd
+import TensorCore
+import Testing
+
+/// Every operation against finite differences, at sizes that are no multiples of anything.
+struct OperationGradientTests {
+    let compute: Compute
+    let checker: GradientChecker
+
+    init() throws {
+        compute = try Compute(threadCount: 2)
+        checker = GradientChecker(on: compute)
+    }
+
+    func random(_ shape: [Int], _ stream: UInt64) -> Tensor {
+        let count = shape.reduce(1, *)
+        let values = RandomStream(seed: 3, purpose: .initialization, stream: stream).uniform(count: count)
+        return compute.tensor(values.map { 2 * $0 - 1 }, shape: shape)
+    }
+
+    func expectSmall(_ reports: [GradientChecker.Report], _ tolerance: Double = 2e-3) {
+        for report in reports {
+            #expect(report.relativeError < tolerance, "input \(report.input)")
+            #expect(report.numeric.contains { $0 != 0 }, "input \(report.input) has no effect")
+        }
+    }
+
+    @Test func add() {
+        expectSmall(checker.check([random([5, 7], 1), random([5, 7], 2)]) { $0.add($1[0], $1[1]) })
+    }
+
+    @Test func sharedInputGetsBothGradients() {
+        expectSmall(checker.check([random([3, 5], 1)]) { graph, inputs in graph.add(inputs[0], graph.add(inputs[0], inputs[0])) })
+    }
+
+    @Test func rmsNorm() {
+        expectSmall(checker.check([random([67, 9], 1), random([9], 2)]) { $0.rmsNorm($1[0], weight: $1[1], epsilon: 1e-5) })
+    }
+
+    @Test func gatedActivation() {
+        expectSmall(checker.check([random([6, 19], 1), random([6, 19], 2)]) { $0.gatedActivation($1[0], $1[1]) })
+    }
+
+    @Test(arguments: [false, true]) func rotary(interleaved: Bool) {
+        let angles = RotaryAngles(positions: [0, 3, 1, 200], frequencies: [1, 0.3, 0.01], on: compute)
+        expectSmall(checker.check([random([4, 16], 1)]) {
+            $0.rotate($1[0], by: angles, headSize: 8, interleaved: interleaved)
+        })
+    }
+
+    @Test(arguments: [
+        AttentionOptions(heads: 4, keyValueHeads: 2, headSize: 6, scale: 0.4),
+        AttentionOptions(heads: 2, keyValueHeads: 2, headSize: 6, valueSize: 4, scale: 0.4, window: 3),
+        AttentionOptions(heads: 3, keyValueHeads: 1, headSize: 6, scale: 0.4, chunk: 4),
+    ]) func attention(options: AttentionOptions) {
+        let layout = SequenceLayout(offsets: [0, 1, 8, 19])
+        let (q, k) = (random([19, options.heads * 6], 1), random([19, options.keyValueHeads * 6], 2))
+        let v = random([19, options.keyValueHeads * options.valueSize], 3)
+        expectSmall(checker.check([q, k, v]) { $0.attention($1[0], $1[1], $1[2], layout: layout, options: options) })
+    }
+
+    @Test func linearInput() {
+        let (weight, bias) = (Weight.dense(random([11, 13], 1)), random([11], 2))
+        expectSmall(checker.check([random([9, 13], 3)]) { $0.linear($1[0], weight: weight, bias: bias) })
+    }
+
+    @Test func linearCrossEntropyInput() {
+        let head = Weight.dense(random([23, 13], 1))
+        let targets: [Int32] = [3, -100, 22, 0, 7, -100, 1, 1, 5]
+        expectSmall(checker.check([random([9, 13], 2)]) { $0.linearCrossEntropy($1[0], head: head, targets: targets).loss })
+    }
+
+    @Test(arguments: [Float(0), 0.4]) func lowRankFactors(dropout: Float) {
+        let (x, weight) = (random([9, 13], 1), Weight.dense(random([11, 13], 2)))
+        let (a, b) = (random([3, 13], 3), random([11, 3], 4))
+        func run(_ graph: Graph, _ x: Variable, _ a: Tensor, _ b: Tensor) -> (Variable, LowRankUpdate) {
+            let update = LowRankUpdate(
+                a: Parameter(name: "a", value: compute.copy(a)), b: Parameter(name: "b", value: compute.copy(b)), scale: 1.7,
+                dropoutRate: dropout, site: 5)
+            graph.dropout = DropoutContext(seed: 1, step: 2, firstToken: 3)
+            return (graph.linear(x, weight: weight, update: update), update)
+        }
+        expectSmall(checker.check([x]) { run($0, $1[0], a, b).0 })
+        // Differences come from the checker, whose own leaves do not reach parameters; the analytic side is read here.
+        let reports = checker.check([a, b]) { graph, inputs in run(graph, Variable(constant: x), inputs[0].value, inputs[1].value).0 }
+        let gradients = Gradients()
+        let graph = Graph(compute: compute, gradients: gradients)
+        let (y, update) = run(graph, Variable(constant: x), a, b)
+        let weights = RandomStream(seed: 7, purpose: .initialization, stream: 0).uniform(count: y.value.count).map { 2 * $0 - 1 }
+        graph.backward(from: y, gradient: compute.tensor(weights, shape: y.value.shape))
+        for (parameter, report) in zip([update.a, update.b], reports) {
+            let analytic = gradients[parameter]?.toArray() ?? []
+            #expect(analytic.count == report.numeric.count)
+            let largest = report.numeric.map(abs).max() ?? 0
+            #expect(largest > 0.01)
+            for (found, expected) in zip(analytic, report.numeric) { #expect(abs(found - expected) < 2e-3 * largest + 1e-4) }
+        }
+    }
+
+    @Test func recomputationChangesNoBit() {
+        let (x, weight) = (random([70, 13], 1), random([13], 2))
+        func gradient(_ recompute: Bool) -> [Float] {
+            let graph = Graph(compute: compute, gradients: Gradients())
+            let leaf = graph.leaf(x)
+            func block(_ graph: Graph, _ x: Variable) -> Variable {
+                graph.add(x, graph.rmsNorm(x, weight: Variable(constant: weight), epsilon: 1e-5))
+            }
+            let y = recompute ? graph.recomputed([leaf]) { block($0, $1[0]) } : block(graph, leaf)
+            graph.backward(from: y)
+            return graph.gradient(of: leaf)?.toArray() ?? []
+        }
+        #expect(gradient(true) == gradient(false) && gradient(true).count == 70 * 13)
+    }
+
+    @Test func ownOperationIsDifferentiated() {
+        // y = x³, as a user would write it.
+        func cube(_ graph: Graph, _ x: Variable) -> Variable {
+            let values = x.value.toArray()
+            let y = graph.compute.tensor(values.map { $0 * $0 * $0 }, shape: x.value.shape)
+            return graph.record(y, inputs: [x]) { gradient in
+                [graph.compute.tensor(zip(gradient.toArray(), values).map { $0 * 3 * $1 * $1 }, shape: gradient.shape)]
+            }
+        }
+        expectSmall(checker.check([random([2, 3], 1)]) { cube($0, $1[0]) })
+    }
+
+    @Test func wrongDerivativeIsFound() {
+        func wrong(_ graph: Graph, _ x: Variable) -> Variable {
+            graph.record(graph.compute.copy(x.value), inputs: [x]) { [graph.compute.zeros($0.shape)] }
+        }
+        #expect(checker.check([random([2, 3], 1)]) { wrong($0, $1[0]) }[0].relativeError > 0.9)
+    }
+}

@@ -1,0 +1,96 @@
+import Datasets
+import Testing
+import Tokenization
+
+private func example(_ json: String, _ format: DatasetFormat) throws -> Example {
+    try #require(try TemporaryFile(json).examples(format).first)
+}
+
+private func problem(_ json: String, _ format: DatasetFormat) throws -> DatasetProblemKind? {
+    try TemporaryFile(json).problem(format)?.kind
+}
+
+@Test func completionIsRead() throws {
+    #expect(
+        try example(#"{"prompt": "Q: ", "completion": "A"}"#, .completion) == .completion(prompt: "Q: ", response: "A"))
+    #expect(
+        try example(#"{"prompt": "", "completion": "A"}"#, .completion) == .completion(prompt: "", response: "A"))
+    #expect(try problem(#"{"prompt": "Q", "completion": ""}"#, .completion) == .emptyField("completion"))
+    #expect(
+        try problem(#"{"prompt": ["Q"], "completion": "A"}"#, .completion)
+            == .wrongType(key: "prompt", expected: "a string", found: "an array"))
+    #expect(
+        try problem(#"{"prompt": "Q", "completion": null}"#, .completion)
+            == .missingKey("completion", format: .completion, keys: ["prompt", "completion"]))
+}
+
+@Test func instructionIsLaidOutUnderHeadings() throws {
+    #expect(
+        try example(#"{"instruction": "Add.", "input": "1 2", "output": "3"}"#, .instruct)
+            == .completion(
+                prompt: "### Instruction:\nAdd.\n\n### Input:\n1 2\n\n### Response:\n", response: "3"))
+    let plain = Example.completion(prompt: "### Instruction:\nSing.\n\n### Response:\n", response: "La")
+    for input in ["", #""input": "","#, #""input": null,"#] {
+        #expect(try example("{\"instruction\": \"Sing.\", \(input) \"output\": \"La\"}", .instruct) == plain)
+    }
+    #expect(try problem(#"{"instruction": "", "output": "La"}"#, .instruct) == .emptyField("instruction"))
+    #expect(try problem(#"{"instruction": "a", "output": ""}"#, .instruct) == .emptyField("output"))
+    #expect(
+        try problem(#"{"instruction": "a", "input": 3, "output": "b"}"#, .instruct)
+            == .wrongType(key: "input", expected: "a string", found: "an integer"))
+}
+
+@Test func tokensAreRead() throws {
+    #expect(try example(#"{"input_ids": [1, 2, 3]}"#, .tokens) == .tokens(inputIDs: [1, 2, 3], labels: nil))
+    #expect(
+        try example(#"{"input_ids": [1, 2, 3], "labels": null}"#, .tokens)
+            == .tokens(inputIDs: [1, 2, 3], labels: nil))
+    #expect(
+        try example(#"{"input_ids": [1, 2, 3], "labels": [-100, 2, 3]}"#, .tokens)
+            == .tokens(inputIDs: [1, 2, 3], labels: [-100, 2, 3]))
+}
+
+@Test func tokensAreChecked() throws {
+    #expect(try problem(#"{"input_ids": []}"#, .tokens) == .emptyField("input_ids"))
+    #expect(
+        try problem(#"{"input_ids": [1, -2]}"#, .tokens)
+            == .tokenIDOutside(id: -2, position: 1, vocabularySize: nil))
+    #expect(
+        try problem(#"{"input_ids": [1, 99999999999]}"#, .tokens)
+            == .tokenIDOutside(id: 99_999_999_999, position: 1, vocabularySize: nil))
+    #expect(
+        try problem(#"{"input_ids": [1, 2.5]}"#, .tokens)
+            == .wrongType(key: "input_ids[1]", expected: "a whole number", found: "a number"))
+    #expect(
+        try problem(#"{"input_ids": "1 2"}"#, .tokens)
+            == .wrongType(key: "input_ids", expected: "an array", found: "a string"))
+    #expect(try problem(#"{"input_ids": [1, 2], "labels": [1]}"#, .tokens) == .labelCount(ids: 2, labels: 1))
+    #expect(
+        try problem(#"{"input_ids": [1, 2], "labels": [1, -1]}"#, .tokens) == .invalidLabel(-1, position: 1))
+    #expect(try problem(#"{"input_ids": [1, 2, 3], "labels": [2, 3, -100]}"#, .tokens) == .shiftedLabels)
+    #expect(
+        try example(#"{"input_ids": [7, 7, 7], "labels": [7, 7, 7]}"#, .tokens)
+            == .tokens(inputIDs: [7, 7, 7], labels: [7, 7, 7]))
+}
+
+@Test func everyProblemSaysWhatWasFoundAndWhatToDo() {
+    let all: [DatasetProblemKind] = [
+        .missing, .unreadable(reason: "r"), .notText(looksLike: "a gzip file"), .empty, .unknownFormat(keys: []),
+        .ambiguousFormat([.chat, .text]), .malformedJSON(column: 1, reason: "r"), .missingComma, .unclosedArray,
+        .textAfterArray, .notAnObject(found: "null"), .missingKey("k", format: .chat, keys: ["a"]),
+        .wrongType(key: "k", expected: "e", found: "f"), .emptyConversation, .unknownRole("r", message: 1),
+        .emptyField("k"), .tokenIDOutside(id: 1, position: 0, vocabularySize: 1),
+        .tokenIDOutside(id: -1, position: 0, vocabularySize: nil), .labelCount(ids: 1, labels: 2),
+        .invalidLabel(-1, position: 0), .shiftedLabels, .noTokenizer, .noTemplate, .noEndToken,
+        .templateRefused(reason: "r"), .doubledBOS(token: "<s>"), .missingEndToken(message: 1),
+        .noSupervisedToken(reason: "r"), .tooLong(tokens: 2, limit: 1),
+        .nothingLeft(skipped: 1, dropped: 0, first: nil), .everythingSupervised,
+        .cursorOutside(DataCursor(), batches: 0),
+    ]
+    for kind in all {
+        #expect(!kind.found.isEmpty)
+        #expect(!kind.remedy.isEmpty, "\(kind)")
+        #expect(!kind.found.contains("\n"))
+        #expect(DatasetProblem(kind, file: "f", line: 3).description == "f:3: \(kind.found); \(kind.remedy)")
+    }
+}

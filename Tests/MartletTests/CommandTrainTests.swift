@@ -1,0 +1,107 @@
+import Foundation
+import Testing
+
+@Suite struct CommandTrainTests {
+    private func train(_ scratch: Scratch, _ rest: String...) throws -> Program.Result {
+        try Program.run(["train"] + rest, in: scratch)
+    }
+
+    private func adapter(_ scratch: Scratch, _ run: String) throws -> Data {
+        try scratch.data("\(run)/adapter/adapter_model.safetensors")
+    }
+
+    private func steps(_ scratch: Scratch, _ run: String) throws -> [[String: Any]] {
+        try scratch.read("\(run)/metrics.jsonl").split(separator: "\n").map { Program.object(String($0)) }
+            .filter { $0["loss"] != nil }
+    }
+
+    @Test func aRunLeavesWhatIsPromised() throws {
+        let scratch = try Scratch()
+        try scratch.writeRecipe()
+        let result = try train(scratch, "recipe.yaml")
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(try scratch.read("run/recipe.yaml") == scratch.read("recipe.yaml"))
+        #expect(try scratch.read("run/resolved.yaml").contains("weight_decay: 0.01"))
+        for file in ["adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "chat_template.jinja"] {
+            #expect(scratch.exists("run/adapter/" + file), "\(file)")
+        }
+        #expect(try FileManager.default.destinationOfSymbolicLink(atPath: scratch.path("run/checkpoints/latest")) == "step-000003")
+        #expect(!scratch.files().contains { $0.contains(".tmp-") })
+
+        let summary = result.lastLine
+        #expect(summary["run"] as? String == "run")
+        #expect(summary["steps"] as? Int == 3)
+        #expect(summary["adapter"] as? String == "run/adapter")
+        #expect(summary["validation_loss"] is NSNull)
+        for key in ["loss", "tokens_per_second", "peak_memory_bytes"] { #expect(summary[key] is NSNumber, "\(key)") }
+
+        let lines = try steps(scratch, "run")
+        #expect(lines.map { $0["step"] as? Int } == [1, 2, 3])
+        for key in ["learning_rate", "grad_norm", "tokens", "tokens_per_second"] {
+            #expect(lines.allSatisfy { $0[key] is NSNumber }, "\(key)")
+        }
+        #expect(abs(try #require(lines[0]["loss"] as? Double) - 7.664830207824707) < 1e-5)
+    }
+
+    @Test func theAdapterLoadsAndGivesTheLossThatTrainingSaw() throws {
+        let scratch = try Scratch()
+        try scratch.writeRecipe(["  max_length": "  validation:\n    - path: \(Program.tokens)\n  max_length"])
+        let result = try train(scratch, "recipe.yaml", "training.learning_rate=0.01")
+        let loss = try #require(result.lastLine["validation_loss"] as? Double)
+        #expect(loss < 7.5)
+        let eval = try Program.eval(Program.llama, "--adapter", scratch.path("run/adapter"))
+        #expect(abs(try #require(eval.json["loss"] as? Double) - loss) < 1e-6)
+        #expect(try scratch.read("run/resolved.yaml").contains("learning_rate: 0.01"))
+    }
+
+    @Test func anExistingRunIsNotTouched() throws {
+        let scratch = try Scratch()
+        try scratch.writeRecipe()
+        #expect(try train(scratch, "recipe.yaml").status == 0)
+        let first = try adapter(scratch, "run")
+
+        let refused = try train(scratch, "recipe.yaml")
+        #expect(refused.status == 73)
+        #expect(refused.errors.contains("--resume") && refused.errors.contains("--overwrite"))
+
+        let finished = try train(scratch, "--resume", "run")
+        #expect(finished.status == 0)
+        #expect(finished.errors.contains("is finished"))
+        #expect(finished.lastLine["adapter"] as? String == "run/adapter")
+        #expect(try adapter(scratch, "run") == first)
+
+        // Ended between the last checkpoint and the adapter: resuming makes up for it.
+        try scratch.remove("run/adapter")
+        #expect(try train(scratch, "--resume", "run").status == 0)
+        #expect(try adapter(scratch, "run") == first)
+
+        #expect(try train(scratch, "recipe.yaml", "--overwrite", "training.steps=1").status == 0)
+        #expect(try steps(scratch, "run").count == 1)
+    }
+
+    @Test(arguments: [SIGINT, SIGTERM])
+    func aStoppedRunResumesToTheSameBits(signal number: Int32) throws {
+        let scratch = try Scratch()
+        try scratch.writeRecipe(["steps: 3": "steps: 150"])
+        #expect(try train(scratch, "recipe.yaml", "output.directory=whole").status == 0)
+
+        let running = try Program.start(Program.executable, ["train", "recipe.yaml"], in: scratch)
+        let deadline = Date(timeIntervalSinceNow: 20)
+        while try !scratch.exists("run/metrics.jsonl") || steps(scratch, "run").count < 5, Date() < deadline { usleep(2000) }
+        kill(running.process.processIdentifier, number)
+        let stopped = try Program.finish(running)
+        #expect(stopped.status == 75, "\(stopped.errors.suffix(300))")
+        #expect(stopped.output.isEmpty)
+        #expect(stopped.errors.contains("martlet train --resume run"))
+        let step = try steps(scratch, "run").count
+        #expect(step < 150)
+        #expect(scratch.exists("run/checkpoints/latest/state.json"))
+        #expect(!scratch.exists("run/adapter"))
+
+        let resumed = try train(scratch, "--resume", "run")
+        #expect(resumed.status == 0, "\(resumed.errors.suffix(300))")
+        #expect(resumed.errors.contains("after step \(step)"))
+        #expect(try adapter(scratch, "run") == adapter(scratch, "whole"))
+        #expect(try steps(scratch, "run").map { $0["loss"] as? Double } == steps(scratch, "whole").map { $0["loss"] as? Double })
+    }
+}

@@ -1,0 +1,114 @@
+import Checkpoints
+import Foundation
+import Models
+import Recipes
+import TensorCore
+import Testing
+import Tokenization
+
+/// Base models are opened whole or refused by name.
+@Suite struct BaseModelTests {
+    let compute: Compute
+
+    init() throws { compute = try Compute(threadCount: 1) }
+
+    @Test func folderAndGGUFAreTheSameModel() throws {
+        let folder = try BaseModel.open(tinyModels.appendingPathComponent("llama").path)
+        let file = try BaseModel.open(tinyModels.appendingPathComponent("llama-mixed.gguf").path)
+        for base in [folder, file] {
+            #expect(base.modelType == "llama" && base.stopTokens.contains(284))
+            let model = try base.makeModel(on: compute)
+            #expect(model.vocabularySize == 288 && model.layerCount == 3 && model.maximumLength == 512)
+        }
+        // The folder's config.json names another one.
+        #expect(folder.stopTokens.contains(2))
+        #expect(folder.tensors.names == file.tensors.names && folder.tensors.names.count == 30)
+        let text = "Hello, martlet: 12 °C?"
+        let (ours, theirs) = (try folder.requireTokenizer(), try file.requireTokenizer())
+        #expect(ours.encode(text) == theirs.encode(text) && !ours.encode(text).isEmpty)
+        #expect(folder.name == "llama" && file.name == "llama-mixed" && file.weightFiles.count == 1)
+        #expect(try folder.requireTemplate().source.isEmpty == false)
+        #expect(try folder.fingerprint() != file.fingerprint())
+        #expect(file.companions["tokenizer.json"] != nil && folder.companions["chat_template.jinja"] != nil)
+    }
+
+    @Test func whatIsNoModelIsRefused() throws {
+        #expect(
+            message { _ = try BaseModel.open("/no/such/model") } == "\(BaseModelError.missing(path: "/no/such/model"))")
+        try withFolder { root in
+            #expect(message { _ = try BaseModel.open(root.path) }.contains("config.json"))
+            let file = root.appendingPathComponent("m.gguf")
+            try Data("no model at all, but long enough for a header".utf8).write(to: file)
+            #expect(message { _ = try BaseModel.open(file.path) }.contains(file.path))
+        }
+    }
+
+    @Test func damagedFoldersAreRefused() throws {
+        func refusal(_ damage: (URL) throws -> Void) throws -> String {
+            try withModelCopy { copy in
+                try damage(copy)
+                return message { _ = try BaseModel.open(copy.path).makeModel(on: compute) }
+            }
+        }
+        #expect(try refusal { _ in } == "")
+        let remove = { (name: String) in
+            { (copy: URL) in try FileManager.default.removeItem(at: copy.appendingPathComponent(name)) }
+        }
+        #expect(try refusal(remove("config.json")).contains("config.json"))
+        #expect(try refusal(remove("model.safetensors")).contains("safetensors"))
+        #expect(try refusal(remove("tokenizer_config.json")) == "")
+        let unknown = try refusal {
+            try change($0.appendingPathComponent("config.json")) { $0["model_type"] = "mamba" }
+        }
+        #expect(unknown.contains("mamba") && unknown.contains("llama") && unknown.contains("config.json"))
+        #expect(
+            try refusal { try change($0.appendingPathComponent("config.json")) { $0["model_type"] = 3 } }.contains(
+                "model_type"))
+        let half = { (name: String) in
+            { (copy: URL) in
+                let file = copy.appendingPathComponent(name)
+                let bytes = try Data(contentsOf: file)
+                try bytes.prefix(bytes.count / 2).write(to: file)
+            }
+        }
+        for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
+            #expect(try refusal(half(name)).contains(name), "\(name)")
+        }
+        #expect(
+            try refusal {
+                try change($0.appendingPathComponent("tokenizer.json")) { $0["model"] = ["type": "Imaginary"] }
+            }
+            .contains("tokenizer.json"))
+        #expect(
+            try refusal { try Data("{% if %}".utf8).write(to: $0.appendingPathComponent("chat_template.jinja")) }
+                .contains("template"))
+    }
+
+    @Test func tokenizerWithTooManyIDsIsRefused() throws {
+        try withModelCopy { copy in
+            try change(copy.appendingPathComponent("tokenizer.json")) { object in
+                var added = object["added_tokens"] as? [[String: Any]] ?? []
+                added.append([
+                    "id": 288, "content": "<|extra|>", "single_word": false, "lstrip": false, "rstrip": false,
+                    "normalized": false, "special": true,
+                ])
+                object["added_tokens"] = added
+            }
+            let found = message { _ = try BaseModel.open(copy.path).makeModel(on: compute) }
+            #expect(found == "\(BaseModelError.vocabularyMismatch(path: copy.path, tokenizer: 289, model: 288))")
+        }
+    }
+
+    @Test func textNeedsATokenizerAndChatsATemplate() throws {
+        try withModelCopy { copy in
+            try FileManager.default.removeItem(at: copy.appendingPathComponent("chat_template.jinja"))
+            let plain = try BaseModel.open(copy.path)
+            #expect(message { _ = try plain.requireTemplate() }.contains("chat_template"))
+            try FileManager.default.removeItem(at: copy.appendingPathComponent("tokenizer.json"))
+            let bare = try BaseModel.open(copy.path)
+            #expect(bare.tokenizer == nil && message { _ = try bare.requireTokenizer() }.contains("tokenizer.json"))
+            #expect(try bare.makeModel(on: compute).layerCount == 3)
+            #expect(bare.tokenizerFingerprint() != plain.tokenizerFingerprint())
+        }
+    }
+}

@@ -1,0 +1,132 @@
+import Datasets
+import Foundation
+import Layers
+import Models
+import Recipes
+import TensorCore
+import Testing
+import Tokenization
+import Training
+
+/// Recipes become runs on the tiny model, or are refused with a place.
+@Suite struct PreparedRunTests {
+    let compute: Compute
+
+    init() throws { compute = try Compute(threadCount: 1) }
+
+    private let model = tinyModels.appendingPathComponent("llama").path
+    private let adapter = tinyModels.appendingPathComponent("llama/adapter").path
+
+    /// Writes data of token ids and hands over a recipe's text for it.
+    private func withRecipe<Result>(_ more: String = "", _ body: (String, URL) throws -> Result) throws -> Result {
+        try withFolder { root in
+            let data = root.appendingPathComponent("d.jsonl")
+            let lines = (0..<20).map { line in
+                #"{"input_ids": [\#((0..<12).map { "\((line * 7 + $0 * 3) % 288)" }.joined(separator: ", "))]}"#
+            }
+            try Data(lines.joined(separator: "\n").utf8).write(to: data)
+            let text = """
+                model:
+                  path: \(model)
+                data:
+                  max_length: 64
+                  train:
+                    - path: \(data.path)
+                      format: tokens
+                output:
+                  directory: \(root.appendingPathComponent("run").path)
+
+                """
+            return try body(text + more, root)
+        }
+    }
+
+    private func prepare(_ more: String, overrides: [String] = []) throws -> PreparedRun {
+        try withRecipe(more) { text, _ in
+            try PreparedRun(try Recipe(yaml: text, file: "r.yaml", overrides: overrides), on: compute)
+        }
+    }
+
+    @Test func countsItsSteps() throws {
+        let run = try prepare("training:\n  epochs: 2\n  micro_batch_tokens: 60\n  gradient_accumulation_steps: 2\n")
+        // 20 examples of 12 tokens: four batches of five an epoch, two to a step.
+        #expect(run.totalSteps == 4 && run.data.train.count == 20 && run.adapter.layers.count == 21)
+        #expect(try prepare("training:\n  steps: 7\n").totalSteps == 7)
+        #expect(run.recipe.precision == .float32)
+    }
+
+    @Test(
+        arguments: try FileManager.default.contentsOfDirectory(
+            atPath: repository.appendingPathComponent("recipes").path
+        )
+        .filter { $0.hasSuffix(".yaml") }.sorted())
+    func targetsOfEveryRecipeSelectLayers(name: String) throws {
+        let shipped = try Recipe.read(contentsOf: repository.appendingPathComponent("recipes/" + name).path)
+        try withRecipe { text, _ in
+            var recipe = try Recipe(yaml: text, file: "r.yaml")
+            (recipe.adapter, recipe.training) = (shipped.adapter, shipped.training)
+            #expect(recipe.adapter.path == nil)
+            let run = try PreparedRun(recipe, on: compute)
+            #expect(!run.adapter.layers.isEmpty && run.adapter.configuration.rank == shipped.adapter.rank)
+            #expect(run.totalSteps > 0)
+        }
+    }
+
+    @Test func disagreementWithAnExistingAdapterHasALine() throws {
+        #expect(try prepare("adapter:\n  path: \(adapter)\n").adapter.configuration.rank == 4)
+        #expect(
+            try prepare("adapter:\n  path: \(adapter)\n  rank: 4\n  alpha: 8\n  dropout: 0.5\n").adapter.configuration
+                .dropout == 0.5)
+        let error = #expect(throws: RecipeError.self) {
+            try prepare("adapter:\n  path: \(adapter)\n  rank: 8\n  alpha: 16\n  target_modules: mlp\n")
+        }
+        let problems = error?.problems ?? []
+        #expect(problems.map(\.key) == ["adapter.rank", "adapter.alpha", "adapter.target_modules"])
+        #expect(problems.map(\.line) == [12, 13, 14])
+        #expect(problems.first?.message.contains("rank 4") == true && problems.first?.file == "r.yaml")
+        #expect(message { _ = try prepare("adapter:\n  path: /no/such/adapter\n") }.contains("/no/such/adapter"))
+    }
+
+    @Test func otherMistakesAreNamed() throws {
+        #expect(message { _ = try prepare("adapter:\n  target_modules: [qkv_proj]\n") }.contains("qkv_proj"))
+        #expect(message { _ = try prepare("", overrides: ["model.path=/no/such/model"]) }.contains("/no/such/model"))
+        #expect(
+            message { _ = try prepare("", overrides: ["data.train.0.path=/no/such/data.jsonl"]) }.contains(
+                "/no/such/data.jsonl"))
+        #expect(message { _ = try prepare("", overrides: ["data.max_length=8"]) }.contains("8"))
+    }
+
+    /// A recipe trains, its resolved form resumes, and changed inputs are refused.
+    @Test(arguments: [false, true]) func trainsAndResumes(fromAdapter: Bool) throws {
+        let more =
+            "training:\n  steps: 4\n  micro_batch_tokens: 48\n" + (fromAdapter ? "adapter:\n  path: \(adapter)\n" : "")
+        try withRecipe(more) { text, root in
+            let prepared = try PreparedRun(try Recipe(yaml: text, file: "r.yaml"), on: compute)
+            let place = root.appendingPathComponent("run")
+            func start() throws -> TrainingOutcome {
+                let folder = try RunFolder.create(
+                    place, recipe: Data(text.utf8), resolved: Data(prepared.recipe.resolvedYAML().utf8),
+                    overwrite: false)
+                return try prepared.makeRun(in: folder).run(shouldStop: { true }, report: { _ in })
+            }
+            #expect(try start() == .stopped)
+            let folder = try RunFolder(opening: place)
+            let checkpoint = try #require(folder.newestCheckpoint { Issue.record("\($0)") })
+            let resolved = try Recipe.read(contentsOf: folder.resolvedRecipe.path)
+            #expect(resolved == prepared.recipe)
+            let again = try PreparedRun(resolved, resuming: checkpoint, on: compute)
+            #expect(again.identity == prepared.identity)
+            var other = resolved
+            other.training.learningRate *= 2
+            let changed = try PreparedRun(other, resuming: checkpoint, on: compute)
+            #expect(message { _ = try changed.makeRun(in: folder, resuming: checkpoint) }.contains("the recipe"))
+            #expect(
+                try again.makeRun(in: folder, resuming: checkpoint).run(shouldStop: { false }, report: { _ in })
+                    == .finished)
+            try again.writeAdapter(to: folder)
+            let written = try AdapterFolder(folder.adapter, on: compute)
+            #expect(written.factors.count == 21 && written.configuration.rank == (fromAdapter ? 4 : 16))
+            #expect(try Inspection(place.path).facts["finished"] == true && Inspection(place.path).facts["step"] == 4)
+        }
+    }
+}

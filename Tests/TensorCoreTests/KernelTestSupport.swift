@@ -1,0 +1,74 @@
+import CKernels
+import TensorCore
+import Testing
+
+/// Lengths around the widths of vectors and unrolled loops.
+let kernelSizes = [0, 1, 7, 8, 9, 15, 16, 17, 31, 33, 1023]
+
+/// How far a kernel may lie from double arithmetic and from its portable form.
+struct KernelTolerance {
+    let relative, absolute: Double
+
+    /// The same operations on the same bits.
+    static let exact = KernelTolerance(relative: 0, absolute: 0)
+    /// One or two roundings; variants may contract a product and a sum.
+    static let rounding = KernelTolerance(relative: 3e-7, absolute: 1e-7)
+    /// A few roundings and an exponential that is good to 2e-7.
+    static let exponential = KernelTolerance(relative: 2e-6, absolute: 5e-7)
+    /// Sums of up to a thousand float32 products of size one, in partial sums.
+    static let sum = KernelTolerance(relative: 3e-6, absolute: 3e-5)
+    /// Sums in double precision.
+    static let doubleSum = KernelTolerance(relative: 1e-12, absolute: 1e-12)
+
+    func allows(_ found: Double, _ expected: Double) -> Bool {
+        if found.isNaN || expected.isNaN { return found.isNaN && expected.isNaN }
+        return found == expected || abs(found - expected) <= absolute + relative * abs(expected)
+    }
+}
+
+/// Of the forms of a kernel, portable first, those that this CPU runs.
+func available<Kernel>(_ portable: Kernel, _ avx2: Kernel, _ avx512: Kernel) -> [Kernel] {
+    Array([portable, avx2, avx512].prefix(Int(martlet_best_isa()) + 1))
+}
+
+/// Runs every form and compares it with double arithmetic and with the portable form.
+func expectAgreement<Kernel>(
+    _ kernels: [Kernel], _ tolerance: KernelTolerance, expected: [Double], _ what: String,
+    sourceLocation: SourceLocation = #_sourceLocation, run: (Kernel) -> [Float]
+) {
+    let portable = run(kernels[0])
+    #expect(portable.count == expected.count, "\(what)", sourceLocation: sourceLocation)
+    for (level, kernel) in kernels.enumerated() {
+        let found = run(kernel)
+        let wrong = zip(found, expected).enumerated().first { !tolerance.allows(Double($1.0), $1.1) }
+        #expect(
+            wrong == nil, "\(what), level \(level): element \(String(describing: wrong))",
+            sourceLocation: sourceLocation)
+        let differs = zip(found, portable).enumerated().first { !tolerance.allows(Double($1.0), Double($1.1)) }
+        #expect(
+            differs == nil, "\(what), level \(level) against portable: \(String(describing: differs))",
+            sourceLocation: sourceLocation)
+        #expect(found.count == expected.count, "\(what), level \(level)", sourceLocation: sourceLocation)
+    }
+}
+
+/// Reproducible numbers in ±`scale`.
+func noise(_ count: Int, _ stream: UInt64, scale: Float = 1) -> [Float] {
+    RandomStream(seed: 11, purpose: .initialization, stream: stream).uniform(count: count).map { (2 * $0 - 1) * scale }
+}
+
+func doubles(_ values: [Float]) -> [Double] { values.map { Double($0) } }
+
+/// The values after `body` has changed them.
+func changed(_ values: [Float], _ body: (UnsafeMutablePointer<Float>) -> Void) -> [Float] {
+    // One guard element at the end: an empty array has no address, and writing past the end shows.
+    var copy = values + [12345]
+    copy.withUnsafeMutableBufferPointer { body($0.baseAddress!) }
+    #expect(copy[values.count] == 12345, "written past the end of \(values.count) values")
+    return Array(copy.dropLast())
+}
+
+/// `count` values that `body` writes.
+func written(_ count: Int, _ body: (UnsafeMutablePointer<Float>) -> Void) -> [Float] {
+    changed([Float](repeating: .nan, count: count), body)
+}

@@ -1,0 +1,93 @@
+import Synchronization
+import TensorCore
+import Testing
+
+/// The thread pool and the buffer pool.
+@Suite struct PoolTests {
+    @Test(arguments: [1, 2, 3, 8]) func everyTileRunsOnce(threads: Int) {
+        let pool = ThreadPool(threadCount: threads)
+        #expect(pool.threadCount == threads)
+        for tiles in [0, 1, 2, 7, 64, 1000] {
+            for _ in 0..<50 {
+                let runs = UnsafeMutableBufferPointer<Int>.allocate(capacity: tiles + 1)
+                runs.initialize(repeating: 0)
+                defer { runs.deallocate() }
+                pool.run(tiles: tiles) { runs[$0] += 1 }
+                #expect(runs[..<tiles].allSatisfy { $0 == 1 } && runs[tiles] == 0)
+            }
+        }
+    }
+
+    @Test func resultsAreVisibleWhenRunReturns() {
+        let pool = ThreadPool(threadCount: 4)
+        let values = UnsafeMutableBufferPointer<Int>.allocate(capacity: 97)
+        defer { values.deallocate() }
+        for round in 0..<2000 {
+            pool.run(tiles: 97) { values[$0] = round + $0 }
+            let sum = values.reduce(0, +)
+            if sum != 97 * round + 96 * 97 / 2 { Issue.record("round \(round): \(sum)") }
+        }
+    }
+
+    @Test func severalThreadsWork() {
+        let pool = ThreadPool(threadCount: 3)
+        let waiting = Atomic<Int>(0)
+        // Each tile waits until three are under way: with fewer threads this would never end.
+        pool.run(tiles: 3) { _ in
+            waiting.add(1, ordering: .sequentiallyConsistent)
+            while waiting.load(ordering: .sequentiallyConsistent) < 3 {}
+        }
+        #expect(waiting.load(ordering: .relaxed) == 3)
+    }
+
+    @Test func countIsAtLeastOne() {
+        #expect(ThreadPool(threadCount: 0).threadCount == 1 && ThreadPool(threadCount: -5).threadCount == 1)
+        #expect(Compute.availableProcessors() >= 1)
+    }
+
+    @Test func freedBuffersAreUsedAgain() throws {
+        let compute = try Compute(threadCount: 1)
+        func round(_ lengths: [Int]) { for length in lengths { _ = compute.zeros([length, 64]) } }
+        round([1000, 10, 300])
+        let misses = compute.buffers.statistics.misses
+        #expect(misses == 3)
+        for _ in 0..<20 { round([300, 1000, 10]) }
+        // Within the same eighth of the power of two.
+        round([995, 299])
+        let statistics = compute.buffers.statistics
+        #expect(statistics.misses == misses)
+        #expect(
+            statistics.liveBytes == 0 && statistics.pooledBytes >= 1310 * 256
+                && statistics.pooledBytes < 1310 * 256 * 9 / 8)
+        compute.buffers.trim()
+        #expect(compute.buffers.statistics.pooledBytes == 0)
+        round([10])
+        #expect(compute.buffers.statistics.misses == misses + 1)
+    }
+
+    @Test func livingBuffersAreNotShared() throws {
+        let compute = try Compute(threadCount: 2)
+        let tensors = (0..<40).map { compute.tensor([Float](repeating: Float($0), count: 100 + $0), shape: [100 + $0]) }
+        for (index, tensor) in tensors.enumerated() {
+            #expect(tensor.toArray() == [Float](repeating: Float(index), count: 100 + index))
+        }
+        #expect(compute.buffers.statistics.liveBytes >= tensors.reduce(0) { $0 + $1.count * 4 })
+        for tensor in tensors { #expect(UInt(bitPattern: tensor.floats) % 64 == 0) }
+    }
+
+    @Test func emptyTensorsExist() throws {
+        let compute = try Compute(threadCount: 1)
+        #expect(compute.zeros([0, 5]).toArray().isEmpty && compute.tensor([], shape: [0]).count == 0)
+        #expect(compute.zeros([]).toArray() == [0])
+    }
+
+    @Test func sumsOfSquaresDoNotDependOnThreads() throws {
+        let values = noise(200_001, 1)
+        let exact = values.reduce(0.0) { $0 + Double($1) * Double($1) }
+        let sums = try [1, 2, 5].map { threads in
+            let compute = try Compute(threadCount: threads)
+            return compute.sumOfSquares(compute.tensor(values, shape: [200_001]))
+        }
+        #expect(sums[0] == sums[1] && sums[0] == sums[2] && abs(sums[0] / exact - 1) < 1e-12)
+    }
+}

@@ -1,0 +1,150 @@
+import TensorCore
+import Testing
+
+/// Products in all three forms against a double loop.
+@Suite struct ProductTests {
+    /// One product: rows of activations, outputs and inputs of the weight.
+    struct Shape: Sendable, CustomTestStringConvertible {
+        let rows, outputs, inputs: Int
+        var testDescription: String { "\(rows) × \(inputs) → \(outputs)" }
+    }
+
+    /// Sums of `inputs` products of numbers below one, relative to the root of their number.
+    static let sum = 2e-6
+    /// Rounding of a result to bfloat16.
+    static let bfloat16Result = 1.0 / 256
+
+    static let shapes =
+        (1...9).map { Shape(rows: $0, outputs: 37, inputs: 29) }
+        + [64, 257].flatMap { rows in
+            [(1, 1), (5, 7), (33, 65), (130, 513), (1030, 31)].map { Shape(rows: rows, outputs: $0.0, inputs: $0.1) }
+        }
+
+    private func rounded(_ values: [Float], _ precision: Precision) -> [Double] {
+        values.map { value in
+            if precision == .float32 { return Double(value) }
+            let bits = value.bitPattern
+            return Double(Float(bitPattern: (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF_0000))
+        }
+    }
+
+    /// `a[m, k] · b[k, n]`
+    private func naive(_ a: [Double], _ b: [Double], _ m: Int, _ n: Int, _ k: Int) -> [Double] {
+        var result = [Double](repeating: 0, count: m * n)
+        for i in 0..<m {
+            for p in 0..<k {
+                let left = a[i * k + p]
+                for j in 0..<n { result[i * n + j] += left * b[p * n + j] }
+            }
+        }
+        return result
+    }
+
+    private func transposed(_ a: [Double], _ rows: Int, _ columns: Int) -> [Double] {
+        (0..<columns * rows).map { a[$0 % rows * columns + $0 / rows] }
+    }
+
+    private func expectClose(_ found: Tensor, _ expected: [Double], terms: Int, _ what: String) {
+        let values = found.toArray()
+        #expect(values.count == expected.count, "\(what)")
+        let slack = Self.sum * Double(terms).squareRoot() * 2
+        let relative = found.elementType == .bfloat16 ? Self.bfloat16Result : 0
+        let wrong = zip(values, expected).enumerated().first {
+            !(abs(Double($1.0) - $1.1) <= slack + relative * abs($1.1))
+        }
+        #expect(wrong == nil, "\(what): \(String(describing: wrong))")
+    }
+
+    @Test(arguments: shapes, Precision.allCases) func allForms(shape: Shape, precision: Precision) throws {
+        let compute = try Compute(precision: precision, threadCount: 2)
+        let (m, n, k) = (shape.rows, shape.outputs, shape.inputs)
+        let (x, w, dy) = (noise(m * k, 1), noise(n * k, 2), noise(m * n, 3))
+        let (xt, weight, dyt) = (
+            compute.tensor(x, shape: [m, k]), compute.tensor(w, shape: [n, k]), compute.tensor(dy, shape: [m, n])
+        )
+        let (dx, dw, ddy) = (rounded(x, precision), rounded(w, precision), rounded(dy, precision))
+        let forward = naive(dx, transposed(dw, n, k), m, n, k)
+        let backward = naive(ddy, dw, m, k, n)
+        for type in [ElementType.float32, .bfloat16] {
+            expectClose(
+                compute.product(xt, transposed: .dense(weight), type: type), forward, terms: k, "forward \(type)")
+            expectClose(compute.product(dyt, .dense(weight), type: type), backward, terms: n, "backward \(type)")
+        }
+        // Activations in bfloat16 hold rounded values already.
+        let (xh, dyh) = (compute.converted(xt, to: .bfloat16), compute.converted(dyt, to: .bfloat16))
+        let (dxh, ddyh) = (rounded(x, .bfloat16), rounded(dy, .bfloat16))
+        expectClose(
+            compute.product(xh, transposed: .dense(weight)), naive(dxh, transposed(dw, n, k), m, n, k), terms: k,
+            "bfloat16 x")
+        expectClose(compute.product(dyh, .dense(weight)), naive(ddyh, dw, m, k, n), terms: n, "bfloat16 dy")
+        let outer = naive(transposed(ddyh, m, n), dxh, n, k, m)
+        for adding in [false, true] {
+            var sum = compute.tensor([Float](repeating: adding ? 2 : .nan, count: n * k), shape: [n, k])
+            sum.withUniqueFloats {
+                compute.product(transposing: dyh, xh, scale: 0.5, adding: adding, into: $0.baseAddress!)
+            }
+            expectClose(sum, outer.map { 0.5 * $0 + (adding ? 2 : 0) }, terms: m, "weight gradient, adding \(adding)")
+        }
+    }
+
+    /// A stored weight of more elements than a panel holds.
+    @Test(arguments: [3, 70], Precision.allCases) func storedWeightInPanels(rows: Int, precision: Precision) throws {
+        let compute = try Compute(precision: precision, threadCount: 2)
+        let (n, k) = (4200, 520)
+        let bits = noise(n * k, 1).map { UInt16($0.bitPattern >> 16) }
+        let stored = try StoredTensor(
+            name: "w", shape: [n, k], format: .bfloat16, bytes: bits.withUnsafeBytes { MappedBytes(copying: Array($0)) }
+        )
+        let dense = bits.map { Float(bitPattern: UInt32($0) << 16) }
+        let (x, dy) = (noise(rows * k, 2), noise(rows * n, 3))
+        let weight = doubles(dense)
+        expectClose(
+            compute.product(compute.tensor(x, shape: [rows, k]), transposed: .stored(stored)),
+            naive(rounded(x, precision), transposed(weight, n, k), rows, n, k), terms: k, "forward")
+        expectClose(
+            compute.product(compute.tensor(dy, shape: [rows, n]), .stored(stored)),
+            naive(rounded(dy, precision), weight, rows, k, n), terms: n, "backward")
+    }
+
+    @Test(arguments: [1, 7, 8, 300]) func epilogueSeesEveryElementOnce(rows: Int) throws {
+        let compute = try Compute(threadCount: 3)
+        let (n, k) = (1100, 70)
+        let weight = Weight.dense(compute.tensor(noise(n * k, 1), shape: [n, k]))
+        func add(_ rows: Range<Int>, _ columns: Range<Int>, _ tile: UnsafeMutablePointer<Float>, _ stride: Int) {
+            for (r, row) in rows.enumerated() {
+                for (c, column) in columns.enumerated() { tile[r * stride + c] += Float(row * 10_000 + column) }
+            }
+        }
+        let zeros = compute.product(compute.zeros([rows, k]), transposed: weight, epilogue: add).toArray()
+        #expect(zeros == (0..<rows * n).map { Float($0 / n * 10_000 + $0 % n) })
+        let back = compute.product(compute.zeros([rows, n]), weight, epilogue: add).toArray()
+        #expect(back == (0..<rows * k).map { Float($0 / k * 10_000 + $0 % k) })
+    }
+
+    @Test(arguments: [1, 7, 64, 600]) func threadsChangeNoBit(rows: Int) throws {
+        let (n, k) = (1100, 130)
+        func run(_ threads: Int) throws -> [[Float]] {
+            let compute = try Compute(threadCount: threads)
+            let weight = Weight.dense(compute.tensor(noise(n * k, 1), shape: [n, k]))
+            let (x, dy) = (
+                compute.tensor(noise(rows * k, 2), shape: [rows, k]),
+                compute.tensor(noise(rows * n, 3), shape: [rows, n])
+            )
+            var sum = compute.zeros([n, k])
+            sum.withUniqueFloats { compute.product(transposing: dy, x, adding: true, into: $0.baseAddress!) }
+            return [
+                compute.product(x, transposed: weight).toArray(), compute.product(dy, weight).toArray(), sum.toArray(),
+            ]
+        }
+        let one = try run(1)
+        #expect(try run(2) == one)
+        #expect(try run(5) == one)
+    }
+
+    @Test func nothingTimesSomething() throws {
+        let compute = try Compute(threadCount: 2)
+        let weight = Weight.dense(compute.tensor(noise(12, 1), shape: [3, 4]))
+        #expect(compute.product(compute.zeros([0, 4]), transposed: weight).shape == [0, 3])
+        #expect(compute.product(compute.zeros([0, 3]), weight).shape == [0, 4])
+    }
+}

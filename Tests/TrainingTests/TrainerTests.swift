@@ -1,0 +1,148 @@
+import Autograd
+import Datasets
+import Layers
+import TensorCore
+import Testing
+import Training
+
+/// One optimiser step: accumulation, clipping, refusal.
+@Suite struct TrainerTests {
+    let compute: Compute
+    let lengths = [17, 5, 40, 23]
+    /// ‖a − b‖ / ‖b‖ of a gradient whose tokens are summed in another order; up to 2e-6 was seen.
+    static let otherOrder = 4e-6
+
+    init() throws { compute = try Compute(threadCount: 2) }
+
+    /// Gradients of one step on the given cut into micro-batches.
+    private func gradients(_ cut: [[Int]], dropout: Float) throws -> (loss: Double, gradients: [[Double]]) {
+        let bench = try Bench(dropout: dropout, on: compute)
+        bench.stir()
+        let all = examples(lengths)
+        let report = try bench.trainer.step(window(cut.map { $0.map { all[$0] } }))
+        #expect(report.tokens == 85 && report.step == 1)
+        return (report.loss, bench.firstGradients)
+    }
+
+    @Test(arguments: [Float(0), 0.1]) func cutIntoMicroBatchesDoesNotMatter(dropout: Float) throws {
+        let whole = try gradients([[0, 1, 2, 3]], dropout: dropout)
+        for cut in [[[0], [1], [2], [3]], [[0, 1], [2, 3]], [[0], [1, 2, 3]]] {
+            let pieces = try gradients(cut, dropout: dropout)
+            #expect(abs(pieces.loss / whole.loss - 1) < 1e-6)
+            for (a, b) in zip(pieces.gradients, whole.gradients) {
+                #expect(relativeError(a, b) < Self.otherOrder, "\(cut)")
+            }
+        }
+        #expect(whole.gradients.allSatisfy { $0.contains { $0 != 0 } })
+    }
+
+    @Test func dropoutChangesGradientsFromStepToStep() throws {
+        let plain = try gradients([[0, 1, 2, 3]], dropout: 0)
+        #expect(try relativeError(gradients([[0, 1, 2, 3]], dropout: 0.1).gradients[0], plain.gradients[0]) > 1e-3)
+        let bench = try Bench(rate: 0, dropout: 0.3, on: compute)
+        bench.stir()
+        let batch = window([examples(lengths)])
+        #expect(try bench.trainer.step(batch).loss != bench.trainer.step(batch).loss)
+    }
+
+    @Test func gradientsAreClippedToTheirNorm() throws {
+        func run(_ limit: Double) throws -> (report: Trainer.StepReport, norm: Double) {
+            let bench = try Bench(maxGradientNorm: limit, on: compute)
+            bench.stir()
+            let report = try bench.trainer.step(window([examples(lengths)]))
+            return (report, bench.firstGradients.joined().reduce(0) { $0 + $1 * $1 }.squareRoot())
+        }
+        let free = try run(0)
+        #expect(abs(free.norm / free.report.gradientNorm - 1) < 1e-5 && free.norm > 0.01)
+        let limit = free.norm / 3
+        let clipped = try run(limit)
+        #expect(clipped.report.gradientNorm == free.report.gradientNorm)
+        #expect(abs(clipped.norm / limit - 1) < 1e-4)
+        #expect(abs(try run(free.norm * 2).norm / free.norm - 1) < 1e-5)
+    }
+
+    @Test(arguments: [Float.nan, .infinity, -.infinity]) func nonFiniteNumbersUpdateNothing(value: Float) throws {
+        let bench = try Bench(on: compute)
+        bench.stir()
+        bench.adapter.parameters[1].update { $0[3] = value }
+        let before = bench.adapter.parameters.map { $0.value.toArray().map(\.bitPattern) }
+        let error = trainingError { _ = try bench.trainer.step(window([examples(lengths)])) }
+        guard case .nonFinite(let step, _) = error else {
+            Issue.record("\(value) was trained on: \(String(describing: error))")
+            return
+        }
+        #expect(step == 1 && bench.trainer.optimizer.step == 0)
+        #expect(bench.adapter.parameters.map { $0.value.toArray().map(\.bitPattern) } == before)
+        #expect(bench.trainer.optimizer.first.allSatisfy { $0.toArray().allSatisfy { $0 == 0 } })
+        bench.adapter.parameters[1].update { $0[3] = 0 }
+        #expect(try bench.trainer.step(window([examples(lengths)])).loss.isFinite)
+    }
+
+    @Test func idsOutsideTheVocabularyAreRefused() throws {
+        let bench = try Bench(on: compute)
+        for (ids, labels) in [([1, 288, 3], [1, 2, 3]), ([1, 2, 3], [1, 300, 3]), ([1, -1, 3], [1, 2, 3])]
+            as [([Int32], [Int32])]
+        {
+            let error = trainingError {
+                _ = try bench.trainer.step(window([[EncodedExample(ids: ids, labels: labels)]]))
+            }
+            guard case .tokenOutsideVocabulary(_, 288) = error else {
+                Issue.record("\(ids), \(labels): \(String(describing: error))")
+                continue
+            }
+        }
+    }
+
+    @Test func evaluationWeighsByTokens() throws {
+        let bench = try Bench(on: compute)
+        let all = examples(lengths)
+        func loss(_ batch: [EncodedExample], tokens: Int = 2048) throws -> Evaluation {
+            try Evaluation(of: bench.model, on: EncodedDataset(batch), batchTokens: tokens, compute: compute)
+        }
+        let whole = try loss(all)
+        #expect(abs(try loss(all, tokens: 20).loss - whole.loss) < 1e-6)
+        let parts = Evaluation(combining: [try loss(Array(all[..<1])), try loss(Array(all[1...]))])
+        #expect(
+            abs(parts.loss - whole.loss) < 1e-6 && parts.supervisedTokens == whole.supervisedTokens
+                && parts.tokens == 85)
+        #expect(abs(try bench.trainer.step(window([all])).loss - whole.loss) < 1e-6)
+        let nothing = [EncodedExample(ids: [1, 2], labels: [-100, -100])]
+        #expect(try loss(nothing).loss.isNaN && loss(nothing).supervisedTokens == 0)
+        #expect(abs(Evaluation(combining: [try loss(nothing), whole]).loss - whole.loss) < 1e-12)
+    }
+
+    /// Misses of the buffer pool and bytes in use after each of some rounds over the same 50 steps.
+    private func bufferUse(threads: Int, rounds: Int, shift: Int = 0) throws -> [(misses: Int, live: Int)] {
+        let compute = try Compute(threadCount: threads)
+        let bench = try Bench(dropout: 0.1, on: compute)
+        return try (0..<rounds).map { round in
+            for step in 0..<50 {
+                let number = step + round * shift
+                let lengths = [40 + number * 37 % 90, 3 + number * 11 % 50]
+                _ = try bench.trainer.step(window([examples(lengths), examples([20 + number % 7])]))
+            }
+            let statistics = compute.buffers.statistics
+            return (statistics.misses, statistics.liveBytes)
+        }
+    }
+
+    /// Steps of lengths that came before ask the system for no memory.
+    @Test func stepsReuseTheirBuffers() throws {
+        let use = try bufferUse(threads: 1, rounds: 3)
+        #expect(use[1].misses == use[0].misses && use[2].misses == use[0].misses)
+    }
+
+    @Test(arguments: [1, 3]) func stepsKeepNoBuffers(threads: Int) throws {
+        let use = try bufferUse(threads: threads, rounds: 3, shift: 13)
+        #expect(use[1].live == use[0].live && use[2].live == use[0].live)
+    }
+
+    /// What the pool should do and does not yet: batches of lengths that did not come before find no buffers of their
+    /// own size class, though larger ones lie free.
+    @Test func stepsOfNewLengthsReuseBuffers() throws {
+        let use = try bufferUse(threads: 2, rounds: 3, shift: 13)
+        withKnownIssue("about one miss a step after 100 steps", isIntermittent: true) {
+            #expect(use[2].misses == use[1].misses)
+        }
+    }
+}

@@ -1,0 +1,114 @@
+import Autograd
+import Checkpoints
+import Datasets
+import Foundation
+import Layers
+import Models
+import TensorCore
+import Testing
+import Training
+
+/// A checkpoint comes back as it was written, or is refused by name.
+@Suite struct TrainingCheckpointTests {
+    let compute: Compute
+
+    init() throws { compute = try Compute(threadCount: 2) }
+
+    private func write(to folder: URL) throws -> (bench: Bench, state: TrainingState) {
+        let bench = try Bench(dropout: 0.1, on: compute)
+        for _ in 0..<2 { _ = try bench.trainer.step(window([examples([12, 30])])) }
+        var state = TrainingState(identity: identity)
+        (state.step, state.tokens, state.supervisedTokens) = (2, 84, 64)
+        (state.cursor, state.bestLoss, state.bestStep) = (DataCursor(epoch: 1, nextBatch: 3), 1.0 / 3, 1)
+        state.loss = 0.1 + 0.2
+        try TrainingCheckpoint.write(
+            state, adapter: bench.adapter, optimizer: bench.trainer.optimizer, baseModel: "tiny", to: folder)
+        return (bench, state)
+    }
+
+    @Test func comesBackAsItWasWritten() throws {
+        try withFolder { root in
+            let folder = root.appendingPathComponent("step-000002")
+            let (bench, state) = try write(to: folder)
+            let checkpoint = try TrainingCheckpoint(folder)
+            #expect(checkpoint.state == state)
+            let again = try Bench(from: folder, on: compute)
+            #expect(again.adapter.configuration.dropout == 0.1)
+            #expect(
+                again.adapter.parameters.map { $0.value.toArray() }
+                    == bench.adapter.parameters.map { $0.value.toArray() })
+            let moments = try checkpoint.moments(of: again.adapter.parameters, on: compute)
+            #expect(moments.first.map { $0.toArray() } == bench.trainer.optimizer.first.map { $0.toArray() })
+            #expect(moments.second.map { $0.toArray() } == bench.trainer.optimizer.second.map { $0.toArray() })
+            #expect(moments.second.contains { $0.toArray().contains { $0 > 0 } })
+        }
+    }
+
+    @Test(arguments: ["adapter_config.json", "adapter_model.safetensors", "optimizer.safetensors", "state.json"])
+    func damageIsNamed(file: String) throws {
+        let damages: [(String, (inout Data) -> Void)] = [
+            ("first byte", { $0[0] ^= 1 }), ("middle", { $0[$0.count / 2] ^= 1 }),
+            ("last byte", { $0[$0.count - 1] ^= 0x10 }),
+            ("cut", { $0.removeLast() }), ("half", { $0 = $0.prefix($0.count / 2) }), ("empty", { $0 = Data() }),
+            ("longer", { $0.append(7) }),
+        ]
+        try withFolder { root in
+            let folder = root.appendingPathComponent("c")
+            _ = try write(to: folder)
+            let place = folder.appendingPathComponent(file)
+            let whole = try Data(contentsOf: place)
+            func expectRefusal(_ what: String) {
+                let error = trainingError { _ = try TrainingCheckpoint(folder) }
+                guard case .damagedCheckpoint(let path, let reason) = error else {
+                    Issue.record("\(file), \(what): \(String(describing: error))")
+                    return
+                }
+                #expect(path == folder.path && reason.contains(file), "\(what): \(reason)")
+            }
+            for (what, damage) in damages {
+                var bytes = whole
+                damage(&bytes)
+                try bytes.write(to: place)
+                expectRefusal(what)
+            }
+            try FileManager.default.removeItem(at: place)
+            expectRefusal("missing")
+            try whole.write(to: place)
+            #expect(trainingError { _ = try TrainingCheckpoint(folder) } == nil)
+        }
+    }
+
+    /// Changes that leave state.json well-formed.
+    @Test func everyNumberOfTheStateIsProtected() throws {
+        try withFolder { root in
+            let folder = root.appendingPathComponent("c")
+            _ = try write(to: folder)
+            let place = folder.appendingPathComponent("state.json")
+            let text = try String(contentsOf: place, encoding: .utf8)
+            for (old, new) in [
+                ("\"step\" : 2", "\"step\" : 3"), ("\"nextBatch\" : 3", "\"nextBatch\" : 2"),
+                ("\"data\" : \"d\"", "\"data\" : \"e\""),
+                ("\"tokens\" : 84", "\"tokens\" : 85"), ("\"bestStep\" : 1,", ""), ("0.3333", "0.3332"),
+            ] {
+                let changed = text.replacingOccurrences(of: old, with: new)
+                #expect(changed != text, "\(old) is not in \(text)")
+                try Data(changed.utf8).write(to: place)
+                let error = trainingError { _ = try TrainingCheckpoint(folder) }
+                #expect("\(String(describing: error))".contains("state.json"), "\(new)")
+            }
+        }
+    }
+
+    @Test func momentsOfAnotherAdapterAreRefused() throws {
+        try withFolder { root in
+            let folder = root.appendingPathComponent("c")
+            _ = try write(to: folder)
+            let checkpoint = try TrainingCheckpoint(folder)
+            let model = try tinyModel(on: compute)
+            let other = try LoRAAdapter(
+                attaching: AdapterConfiguration(rank: 5), to: model.linears, seed: 1, on: compute)
+            let error = trainingError { _ = try checkpoint.moments(of: other.parameters, on: compute) }
+            #expect("\(String(describing: error))".contains("shape"))
+        }
+    }
+}

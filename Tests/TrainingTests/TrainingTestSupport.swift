@@ -1,0 +1,108 @@
+import Autograd
+import Checkpoints
+import Datasets
+import Foundation
+import Layers
+import Models
+import TensorCore
+import Training
+
+/// The tiny model that the tests of Models check against its reference.
+let tinyFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    .appendingPathComponent("../ModelsTests/Fixtures/llama").standardizedFileURL
+
+func tinyModel(on compute: Compute) throws -> any CausalLanguageModel {
+    let place = tinyFolder.appendingPathComponent("config.json")
+    return try Llama.makeModel(
+        configuration: try Data(contentsOf: place), tensors: try ShardedSafetensors(folder: tinyFolder),
+        place: place.path,
+        on: compute)
+}
+
+/// Sequences of the given lengths with reproducible ids of the tiny vocabulary; every fifth label is not trained.
+func examples(_ lengths: [Int], seed: UInt64 = 1) -> [EncodedExample] {
+    lengths.enumerated().map { number, length in
+        let ids = RandomStream(seed: seed, purpose: .sampling, stream: UInt64(number)).uniform(count: length).map {
+            Int32($0 * 288)
+        }
+        return EncodedExample(ids: ids, labels: ids.enumerated().map { $0 % 5 == 4 ? TokenBatch.ignoredLabel : $1 })
+    }
+}
+
+/// Batches of one optimiser step, each with the number of tokens before it.
+func window(_ batches: [[EncodedExample]]) -> [TokenBatch] {
+    var offset = 0
+    return batches.map { batch in
+        defer { offset += batch.reduce(0) { $0 + $1.ids.count } }
+        return TokenBatch(batch, streamOffset: offset)
+    }
+}
+
+/// A model, its adapter and a trainer over them.
+struct Bench {
+    let model: any CausalLanguageModel
+    let adapter: LoRAAdapter
+    let trainer: Trainer
+
+    init(
+        rate: Double = 1e-3, decay: LearningRateSchedule.Decay = .constant, steps: Int = 100, dropout: Float = 0,
+        maxGradientNorm: Double = 0, settings: AdamW.Settings = AdamW.Settings(), from checkpoint: URL? = nil,
+        on compute: Compute
+    ) throws {
+        model = try tinyModel(on: compute)
+        if let checkpoint {
+            adapter = try AdapterFolder(checkpoint, on: compute).attach(to: model.linears)
+        } else {
+            adapter = try LoRAAdapter(
+                attaching: AdapterConfiguration(rank: 4, alpha: 8, dropout: dropout), to: model.linears, seed: 7,
+                on: compute)
+        }
+        trainer = Trainer(
+            model: model, optimizer: AdamW(adapter.parameters, settings: settings, on: compute),
+            schedule: LearningRateSchedule(peak: rate, decay: decay, warmupSteps: 0, totalSteps: steps),
+            maxGradientNorm: maxGradientNorm, seed: 3, on: compute)
+    }
+
+    /// Sets B to small numbers: with B zero the gradient of A is zero.
+    func stir() {
+        for (index, parameter) in adapter.parameters.enumerated() where index % 2 == 1 {
+            let count = parameter.value.count
+            let values = RandomStream(seed: 9, purpose: .initialization, stream: UInt64(index)).uniform(count: count)
+            parameter.update { target in for i in 0..<count { target[i] = (values[i] - 0.5) * 0.1 } }
+        }
+    }
+
+    /// The mean gradient of the first step, from the first moment: m = (1 − β₁) · g.
+    var firstGradients: [[Double]] {
+        let share = 1 - trainer.optimizer.settings.beta1
+        return trainer.optimizer.first.map { $0.toArray().map { Double($0) / share } }
+    }
+}
+
+func relativeError(_ a: [Double], _ b: [Double]) -> Double {
+    guard a.count == b.count else { return .infinity }
+    let difference = zip(a, b).reduce(0.0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+    return (difference / b.reduce(0.0) { $0 + $1 * $1 }).squareRoot()
+}
+
+/// Runs `body` with a fresh folder that is deleted afterwards.
+func withFolder<Result>(_ body: (URL) throws -> Result) throws -> Result {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    return try body(folder)
+}
+
+/// What `body` throws as a training error; nil if it succeeds or throws something else.
+func trainingError(_ body: () throws -> Void) -> TrainingError? {
+    do {
+        try body()
+        return nil
+    } catch {
+        return error as? TrainingError
+    }
+}
+
+/// The identity of the runs of these tests.
+let identity = RunIdentity(
+    base: "b", tokenizer: "t", data: "d", recipe: "r", precision: "float32", instructionSet: "any", openBLASCore: "any")
