@@ -11,7 +11,8 @@ import Tokenization
     private func pieces(_ rendering: ConversationRendering) -> [String] {
         rendering.assistantSpans.map { span in
             #expect(
-                TemplateFixture.scalars(rendering.text, span.scalars) == TemplateFixture.bytes(rendering.text, span.utf8))
+                TemplateFixture.scalars(rendering.text, span.scalars)
+                    == TemplateFixture.bytes(rendering.text, span.utf8))
             return "\(span.message):" + TemplateFixture.scalars(rendering.text, span.scalars)
         }
     }
@@ -19,7 +20,8 @@ import Tokenization
     @Test func generationBlocksAreTheSpans() throws {
         let rendering = try ChatTemplate.chatML.renderConversation(messages: conversation)
         #expect(pieces(rendering) == ["1:Hallo é!<|im_end|>", "3:4<|im_end|>"])
-        #expect(rendering.text.hasPrefix("<|im_start|>user\nGrüße 👩‍👩‍👧<|im_end|>\n<|im_start|>assistant\nHallo é!<|im_end|>\n"))
+        let start = "<|im_start|>user\nGrüße 👩‍👩‍👧<|im_end|>\n<|im_start|>assistant\nHallo é!<|im_end|>\n"
+        #expect(rendering.text.hasPrefix(start))
     }
 
     @Test func chatMLEndsWithTheHeaderOfTheAnswer() throws {
@@ -34,7 +36,8 @@ import Tokenization
             {{ bos_token }}{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>
             {% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}
             """)
-        let rendering = try template.renderConversation(messages: conversation, variables: ["bos_token": .string("<s>")])
+        let rendering = try template.renderConversation(
+            messages: conversation, variables: ["bos_token": .string("<s>")])
         #expect(pieces(rendering) == ["1:Hallo é!</s>\n", "3:4</s>\n"])
     }
 
@@ -73,7 +76,9 @@ import Tokenization
         let template = try ChatTemplate(
             "{% for m in messages %}<{{ m.role }}>{{ 'hmm ' if loop.last }}{{ m.content }}\n{% endfor %}")
         let error = #expect(throws: TemplateError.self) { try template.renderConversation(messages: conversation) }
-        guard case .rewrittenHistory(let message, let reason) = error else { throw error ?? TemplateError.invalidTime("") }
+        guard case .rewrittenHistory(let message, let reason) = error else {
+            throw error ?? TemplateError.invalidTime("")
+        }
         #expect(message == 1)
         #expect(reason.contains("\"hmm Hallo"))
         #expect(reason.contains("\"Hallo"))
@@ -87,7 +92,8 @@ import Tokenization
               {%- else %}{{ m.content }}{% endif %}{% endfor %}
             {%- generation %}{{ eos_token }}{% endgeneration -%}
             """)
-        let rendering = try template.renderConversation(messages: conversation, variables: ["eos_token": .string("</s>")])
+        let rendering = try template.renderConversation(
+            messages: conversation, variables: ["eos_token": .string("</s>")])
         #expect(pieces(rendering) == ["1:Hallo é!", "3:4", "3:</s>"])
     }
 

@@ -5,7 +5,8 @@ import Tokenization
 /// What is refused, and in which words.
 @Suite struct TemplateErrorTests {
     @Test(arguments: [
-        ("a\n{{ x", 2), ("{% if x %}\n\na", 3), ("\n\n{% endif %}", 3), ("{{ a b }}", 1), ("{% for x in %}{% endfor %}", 1),
+        ("a\n{{ x", 2), ("{% if x %}\n\na", 3), ("\n\n{% endif %}", 3), ("{{ a b }}", 1),
+        ("{% for x in %}{% endfor %}", 1),
         ("{{ 'abc }}", 1), ("x\n{# never closed", 2), ("{% raw %}", 1), ("{{ ) }}", 1), ("{{ (1] }}", 1),
         ("\n{{ 1 | nofilter }}", 2), ("\n{{ 1 is notest }}", 2), ("{% include 'a' %}", 1), ("{% break %}", 1),
         ("{% nosuchtag %}", 1), ("{{ 99999999999999999999 }}", 1), ("{% set 1 = 2 %}", 1), ("{{ f(a=1, 2) }}", 1),
@@ -36,7 +37,9 @@ import Tokenization
 
     @Test func aRefusalCarriesTheTemplatesWords() throws {
         let template = try ChatTemplate("{% if not tools %}\n{{ raise_exception('Tools – please!') }}{% endif %}")
-        #expect(throws: TemplateError.refused(line: 2, message: "Tools – please!")) { try template.render(messages: []) }
+        #expect(throws: TemplateError.refused(line: 2, message: "Tools – please!")) {
+            try template.render(messages: [])
+        }
         #expect(try template.render(messages: [], tools: .array([.null])).text == "")
     }
 
@@ -59,11 +62,14 @@ import Tokenization
     }
 
     @Test func timesAreChecked() throws {
-        for text in ["", "yesterday", "2024-13-01", "2023-02-29", "2024-01-01 24:00:00", "2024-01-01 1:2", "2024-1-1 x"] {
+        for text in [
+            "", "yesterday", "2024-13-01", "2023-02-29", "2024-01-01 24:00:00", "2024-01-01 1:2", "2024-1-1 x",
+        ] {
             #expect(throws: TemplateError.self) { try TemplateClock(text) }
         }
         let template = try ChatTemplate("{{ strftime_now('%d %b %Y %H:%M:%S') }}")
-        #expect(try template.render(messages: [], now: TemplateClock("2024-02-29T23:59:58")).text == "29 Feb 2024 23:59:58")
+        #expect(
+            try template.render(messages: [], now: TemplateClock("2024-02-29T23:59:58")).text == "29 Feb 2024 23:59:58")
         #expect(try template.render(messages: [], now: TemplateClock("1999-12-31")).text == "31 Dec 1999 00:00:00")
         let year = Calendar(identifier: .gregorian).component(.year, from: Date())
         #expect(try ChatTemplate("{{ strftime_now('%Y') }}").render(messages: []).text == "\(year)")

@@ -35,8 +35,8 @@ struct ReferenceRendering {
     let addsPrompt: Bool
     let record: JSONValue
 
-    static func all() throws -> [ReferenceRendering] {
-        let reference = try TemplateFixture.json("chat/renderings.json")
+    static func all(in folder: String = "chat") throws -> [ReferenceRendering] {
+        let reference = try TemplateFixture.json("\(folder)/renderings.json")
         return try (reference["renderings"]?.arrayValue ?? []).map { record in
             let name = record["template"]?.stringValue ?? ""
             let conversationName = record["conversation"]?.stringValue ?? ""
@@ -48,7 +48,7 @@ struct ReferenceRendering {
             for (key, value) in record["extra"]?.objectValue?.members ?? [] { variables[key] = value }
             return ReferenceRendering(
                 name: "\(name) / \(conversationName)",
-                template: try ChatTemplate(TemplateFixture.text("chat/templates/\(name).jinja")),
+                template: try ChatTemplate(TemplateFixture.text("\(folder)/templates/\(name).jinja")),
                 messages: try TemplateFixture.messages(conversation?["messages"]),
                 tools: conversation?["tools"].flatMap { $0.isNull ? nil : $0 }, variables: variables,
                 addsPrompt: record["add_generation_prompt"]?.boolValue ?? false, record: record)

@@ -38,19 +38,22 @@ import Tokenization
         "{% macro m(x) %}{% if x %}{% for i in [1] %}{% if i %}{{ [((1 + (2 ~ (m(x) | upper))) | string)] | join }}"
             + "{% endif %}{% endfor %}{% endif %}{% endmacro %}{{ m(1) }}",
         "{% macro m() %}{% call m() %}{{ caller() }}{% endcall %}{% endmacro %}{% call m() %}x{% endcall %}",
-        "{% macro m(x) %}{{ [x] | map('default') | map('string') | select | list }}{{ [1] | map('abs') | sort | first }}"
+        "{% macro m(x) %}{{ [x] | map('default') | map('string') | list }}{{ [1] | map('abs') | sort | first }}"
             + "{% set y %}{% filter upper %}{{ m([x]) }}{% endfilter %}{% endset %}{% endmacro %}{{ m(1) }}",
         "{% for x in [[1]] recursive %}{{ loop([[1]]) }}{% endfor %}",
         "{% set ns = namespace(x=[]) %}{% for i in range(100000) %}{% set ns.x = [ns.x] %}{% endfor %}",
         "{% set ns = namespace(x=[1]) %}{% for i in range(100000) %}{% set ns.x = ns.x | map('string') %}{% endfor %}",
         "{% set ns = namespace(l=[1]) %}{% for i in range(100000) %}{% for y in [ns.l] %}{% set ns.l = loop %}"
             + "{% endfor %}{% endfor %}",
-        "{% set ns = namespace(x=1) %}{% for i in range(10000) %}{% set ns.x = namespace(y=ns.x) %}{% endfor %}{{ ns.x }}",
+        "{% set ns = namespace(x=1) %}{% for i in range(10000) %}{% set ns.x = namespace(y=ns.x) %}{% endfor %}"
+            + "{{ ns.x }}",
     ])
     func nestingIsBounded(source: String) { #expect(isStopped(source)) }
 
     @Test func nestingOfTheSourceIsBounded() {
-        for (open, close) in [("(", ")"), ("[", "]"), ("not ", ""), ("-", ""), ("{1:", "}"), ("x(", ")"), ("1 if 1 else ", "")] {
+        for (open, close) in [
+            ("(", ")"), ("[", "]"), ("not ", ""), ("-", ""), ("{1:", "}"), ("x(", ")"), ("1 if 1 else ", ""),
+        ] {
             #expect(isStopped("{{ " + times(open, 50_000) + "1" + times(close, 50_000) + " }}"), "\(open)")
         }
         for link in ["+1", ".a", "|e", "[0]", " and 1", "**1", " is string is string"] {

@@ -77,7 +77,8 @@ struct TemplateInput {
             for message in messages { values.append(try TemplateValue(.object(message.templateObject))) }
             var named: [String: TemplateValue] = ["documents": .none]
             for (name, value) in variables.members { named[name] = try TemplateValue(value) }
-            named["tools"] = try tools.map { (tools) throws(TemplateFailure) in try TemplateValue(tools) } ?? TemplateValue.none
+            named["tools"] =
+                try tools.map { (tools) throws(TemplateFailure) in try TemplateValue(tools) } ?? TemplateValue.none
             self.messages = values
             self.variables = named
         } catch {

@@ -34,7 +34,8 @@ enum TemplateFunction: String, CaseIterable {
 extension Evaluator {
     func values(of arguments: CallArguments, in scope: TemplateScope) throws(TemplateFailure) -> CallValues {
         var result = CallValues()
-        guard !arguments.positional.isEmpty || !arguments.named.isEmpty || arguments.spread != nil
+        guard
+            !arguments.positional.isEmpty || !arguments.named.isEmpty || arguments.spread != nil
                 || arguments.namedSpread != nil
         else { return result }
         result.positional = try values(of: arguments.positional, in: scope)
@@ -45,7 +46,9 @@ extension Evaluator {
                 throw .evaluation("only a dict can follow ** in a call")
             }
             for entry in box.entries {
-                guard let name = entry.key.text else { throw .evaluation("the keys of a dict after ** must be strings") }
+                guard let name = entry.key.text else {
+                    throw .evaluation("the keys of a dict after ** must be strings")
+                }
                 result.named.append((name, entry.value))
             }
         }
@@ -124,9 +127,10 @@ extension Evaluator {
         try bindImplicit(macro, &values, in: scope)
         for parameter in missing {
             let missing = TemplateValue.undefined(.other("the parameter \(parameter.name) was not given"))
-            scope.variables[parameter.name] = try parameter.fallback.map { (fallback) throws(TemplateFailure) in
-                try evaluate(fallback, in: scope)
-            } ?? missing
+            scope.variables[parameter.name] =
+                try parameter.fallback.map { (fallback) throws(TemplateFailure) in
+                    try evaluate(fallback, in: scope)
+                } ?? missing
         }
         let text = try captured { () throws(TemplateFailure) in try execute(macro.body, in: scope) }.text
         at(line)
@@ -192,11 +196,14 @@ extension Evaluator {
             }
             numbers.append(number)
         }
-        guard 1...3 ~= numbers.count, values.named.isEmpty else { throw .evaluation("range takes one to three integers") }
+        guard 1...3 ~= numbers.count, values.named.isEmpty else {
+            throw .evaluation("range takes one to three integers")
+        }
         let step = numbers.count == 3 ? numbers[2] : 1
         let (start, stop) = numbers.count == 1 ? (0, numbers[0]) : (numbers[0], numbers[1])
         guard step != 0 else { throw .evaluation("the step of a range is zero") }
-        let (distance, overflow) = step > 0 ? stop.subtractingReportingOverflow(start) : start.subtractingReportingOverflow(stop)
+        let (distance, overflow) =
+            step > 0 ? stop.subtractingReportingOverflow(start) : start.subtractingReportingOverflow(stop)
         let size = step.magnitude
         let count = distance <= 0 && !overflow ? 0 : overflow ? UInt.max : (UInt(distance) - 1) / size + 1
         guard count <= TemplateLimits.rangeCount else {

@@ -109,13 +109,15 @@ extension Evaluator {
         return try charged(.string(text))
     }
 
-    private func negative(_ part: TemplateExpression, in scope: TemplateScope) throws(TemplateFailure) -> TemplateValue {
+    private func negative(_ part: TemplateExpression, in scope: TemplateScope) throws(TemplateFailure) -> TemplateValue
+    {
         let value = try evaluate(part, in: scope)
         if case .number(let number) = value { return .number(-number) }
         return try arithmetic(.subtract, .integer(0), value)
     }
 
-    private func positive(_ part: TemplateExpression, in scope: TemplateScope) throws(TemplateFailure) -> TemplateValue {
+    private func positive(_ part: TemplateExpression, in scope: TemplateScope) throws(TemplateFailure) -> TemplateValue
+    {
         let value = try evaluate(part, in: scope)
         if case .number = value { return value }
         return try arithmetic(.add, .integer(0), value)

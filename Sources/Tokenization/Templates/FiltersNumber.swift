@@ -36,7 +36,9 @@ extension Evaluator {
         default: break
         }
         guard let number = value.pythonFloat, number.isFinite else { return bound[0] ?? .integer(0) }
-        guard let integer = Int(exactly: number.rounded(.towardZero)) else { throw .limit("an integer exceeds 64 bits") }
+        guard let integer = Int(exactly: number.rounded(.towardZero)) else {
+            throw .limit("an integer exceeds 64 bits")
+        }
         return .integer(integer)
     }
 

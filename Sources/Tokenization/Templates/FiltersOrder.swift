@@ -16,7 +16,9 @@ extension Evaluator {
     }
 
     /// Text is compared without regard to case unless asked for.
-    private func folded(_ value: TemplateValue, _ isCaseSensitive: TemplateValue?) throws(TemplateFailure) -> TemplateValue {
+    private func folded(_ value: TemplateValue, _ isCaseSensitive: TemplateValue?) throws(TemplateFailure)
+        -> TemplateValue
+    {
         guard isCaseSensitive?.isTrue != true, let text = value.text else { return value }
         try charge(bytes: text.utf8.count)
         return .string(text.pythonLowercased)
@@ -52,7 +54,8 @@ extension Evaluator {
         guard by == "key" || by == "value" else { throw .evaluation("the filter dictsort sorts by key or value") }
         var pairs: [(key: TemplateValue, value: TemplateValue)] = []
         for entry in box.entries {
-            pairs.append((try folded(by == "key" ? entry.key : entry.value, bound[0]), try .tuple([entry.key, entry.value])))
+            pairs.append(
+                (try folded(by == "key" ? entry.key : entry.value, bound[0]), try .tuple([entry.key, entry.value])))
         }
         return try .list(sorted(pairs, reverse: bound[2]))
     }

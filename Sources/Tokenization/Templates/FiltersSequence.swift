@@ -7,7 +7,11 @@ extension Evaluator {
         case .d, .fallback:
             let bound = try call.bound("default_value", "boolean")
             let isMissing: Bool
-            if case .undefined = value { isMissing = true } else { isMissing = bound[1]?.isTrue == true && !value.isTrue }
+            if case .undefined = value {
+                isMissing = true
+            } else {
+                isMissing = bound[1]?.isTrue == true && !value.isTrue
+            }
             return isMissing ? bound[0] ?? .string("") : value
         case .attr: return try attr(value, call)
         case .join: return try join(value, call)

@@ -86,7 +86,7 @@ extension Evaluator {
             if at > 0, !line.isEmpty || bound[2]?.isTrue == true { result += width }
             result += line
         }
-        return try charged(.string(result))
+        return try like(value, result)
     }
 
     private func center(_ value: TemplateValue, _ call: FilterArguments) throws(TemplateFailure) -> TemplateValue {
@@ -100,7 +100,9 @@ extension Evaluator {
         let length = try call.integer(bound[0], default: 255)
         let leeway = try call.integer(bound[3], default: 5)
         let endCount = end.unicodeScalars.count
-        guard length >= endCount, leeway >= 0 else { throw .evaluation("the filter truncate is given too short a length") }
+        guard length >= endCount, leeway >= 0 else {
+            throw .evaluation("the filter truncate is given too short a length")
+        }
         if let count = value.length, count - leeway <= length { return value }
         guard let text = value.text else { return nil }
         let cut = String(text.unicodeScalars.prefix(length - endCount))

@@ -75,7 +75,9 @@ extension TemplateLexer {
         if peek() == "0", let radix = radix(of: peek(1)) {
             position += 2
             let digits = takeDigits { $0.properties.numericType == .decimal || $0.isASCIILetter }
-            guard let value = Int(digits, radix: radix) else { throw failure("\(slice(start..<position)) is no number") }
+            guard let value = Int(digits, radix: radix) else {
+                throw failure("\(slice(start..<position)) is no number")
+            }
             return emit(.integer(value))
         }
         let follows: Bool = start > 0 && source[start - 1] == "."

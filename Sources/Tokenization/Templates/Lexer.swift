@@ -3,16 +3,40 @@ struct TemplateToken: Equatable {
     enum Kind: Equatable {
         case text(String)
         case blockBegin, blockEnd, variableBegin, variableEnd
-        case name(String), string(String), integer(Int), number(Double)
+        case name(String)
+        case string(String)
+        case integer(Int)
+        case number(Double)
         case symbol(Symbol)
         case end
     }
 
     enum Symbol: String {
-        case plus = "+", minus = "-", slash = "/", floorDivide = "//", times = "*", percent = "%", power = "**"
-        case tilde = "~", leftBracket = "[", rightBracket = "]", leftParenthesis = "(", rightParenthesis = ")"
-        case leftBrace = "{", rightBrace = "}", equal = "==", notEqual = "!=", greater = ">", greaterOrEqual = ">="
-        case less = "<", lessOrEqual = "<=", assign = "=", dot = ".", colon = ":", pipe = "|", comma = ","
+        case plus = "+"
+        case minus = "-"
+        case slash = "/"
+        case floorDivide = "//"
+        case times = "*"
+        case percent = "%"
+        case power = "**"
+        case tilde = "~"
+        case leftBracket = "["
+        case rightBracket = "]"
+        case leftParenthesis = "("
+        case rightParenthesis = ")"
+        case leftBrace = "{"
+        case rightBrace = "}"
+        case equal = "=="
+        case notEqual = "!="
+        case greater = ">"
+        case greaterOrEqual = ">="
+        case less = "<"
+        case lessOrEqual = "<="
+        case assign = "="
+        case dot = "."
+        case colon = ":"
+        case pipe = "|"
+        case comma = ","
         case semicolon = ";"
     }
 

@@ -55,7 +55,9 @@ extension Evaluator {
         case .isdigit:
             return .bool(
                 !text.isEmpty
-                    && scalars.allSatisfy { $0.properties.numericType == .decimal || $0.properties.numericType == .digit })
+                    && scalars.allSatisfy {
+                        $0.properties.numericType == .decimal || $0.properties.numericType == .digit
+                    })
         case .isnumeric: return .bool(!text.isEmpty && scalars.allSatisfy { $0.properties.numericType != nil })
         default: throw .evaluation("strings have no method \(method.rawValue)")
         }
@@ -130,7 +132,9 @@ extension Evaluator {
         if case .tuple(let box) = affix { affixes = box.items }
         for affix in affixes {
             let affix = try call.text(affix)
-            if call.method == .startswith ? part.hasPrefix(exactly: affix) : part.hasSuffix(exactly: affix) { return true }
+            if call.method == .startswith ? part.hasPrefix(exactly: affix) : part.hasSuffix(exactly: affix) {
+                return true
+            }
         }
         return false
     }
@@ -180,8 +184,11 @@ extension Evaluator {
         case .rjust: return String(repeating: fill, count: missing) + text
         case .center: return text.centered(width, fill)
         default:
-            let sign = text.hasPrefix(exactly: "-") || text.hasPrefix(exactly: "+") ? String(text.unicodeScalars.prefix(1)) : ""
-            return sign + String(repeating: "0", count: missing) + String(text.unicodeScalars.dropFirst(sign.utf8.count))
+            let sign =
+                text.hasPrefix(exactly: "-") || text.hasPrefix(exactly: "+")
+                ? String(text.unicodeScalars.prefix(1)) : ""
+            return sign + String(repeating: "0", count: missing)
+                + String(text.unicodeScalars.dropFirst(sign.utf8.count))
         }
     }
 

@@ -106,7 +106,8 @@ enum Numeric: Equatable {
         return .integer(result)
     }
 
-    private static func doubles(_ sign: ArithmeticOperator, _ x: Double, _ y: Double) throws(TemplateFailure) -> Double {
+    private static func doubles(_ sign: ArithmeticOperator, _ x: Double, _ y: Double) throws(TemplateFailure) -> Double
+    {
         switch sign {
         case .add: return x + y
         case .subtract: return x - y

@@ -36,7 +36,8 @@ extension Evaluator {
     }
 
     private func repeated(_ value: TemplateValue, _ times: TemplateValue) throws(TemplateFailure) -> TemplateValue? {
-        guard case .integer(let times)? = Numeric(times), value.text != nil || value.typeName == "list" || value.typeName == "tuple"
+        guard case .integer(let times)? = Numeric(times),
+            value.text != nil || value.typeName == "list" || value.typeName == "tuple"
         else { return nil }
         let count = max(times, 0)
         switch value {

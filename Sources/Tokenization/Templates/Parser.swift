@@ -76,7 +76,9 @@ extension TemplateParser {
             let line = line
             switch current {
             case .end:
-                guard ends.isEmpty else { throw failure("the template ends where {% \(ends.last ?? "") %} is expected") }
+                guard ends.isEmpty else {
+                    throw failure("the template ends where {% \(ends.last ?? "") %} is expected")
+                }
                 return result
             case .text(let text):
                 result.append(TemplateStatement(kind: .text(text), line: line))

@@ -25,9 +25,15 @@ private struct PercentFormatter {
             } else {
                 output.unicodeScalars.append(scalar)
             }
-            guard output.utf8.count <= TemplateLimits().stringBytes else { throw .limit("a formatted text is too long") }
+            guard output.utf8.count <= TemplateLimits().stringBytes else {
+                throw .limit("a formatted text is too long")
+            }
         }
-        let isMapping = switch values { case .dict, .list, .range, .undefined: true default: false }
+        let isMapping =
+            switch values {
+            case .dict, .list, .range, .undefined: true
+            default: false
+            }
         guard isMapping || used == available else {
             throw .evaluation("a format has fewer places than there are values for it")
         }
@@ -65,7 +71,10 @@ private struct PercentFormatter {
         while try ["h", "l", "L"].contains(peek()) { position += 1 }
         let letter = try peek()
         position += 1
-        if letter == "%" { return output += "%" }
+        if letter == "%" {
+            output += "%"
+            return
+        }
         let value: TemplateValue
         if let keyed { value = keyed } else { value = try nextValue() }
         output += try text(value, letter, spec)

@@ -37,7 +37,9 @@ private struct ReprWriter {
         depth += 1
         defer { depth -= 1 }
         guard depth <= TemplateLimits.valueDepth else { throw .limit("a value is nested too deep to be printed") }
-        guard output.utf8.count <= TemplateLimits().stringBytes else { throw .limit("a value is too long to be printed") }
+        guard output.utf8.count <= TemplateLimits().stringBytes else {
+            throw .limit("a value is too long to be printed")
+        }
         switch value {
         case .undefined: output += "Undefined"
         case .none: output += "None"
@@ -63,7 +65,8 @@ private struct ReprWriter {
             output += ">"
         case .loop(let box): output += "<LoopContext \(box.index0 + 1)/\(try box.length())>"
         case .callable(let box): try write(box)
-        case .iterator: throw .evaluation("the result of a lazy filter like map or select is printed; put | list behind it")
+        case .iterator:
+            throw .evaluation("the result of a lazy filter like map or select is printed; put | list behind it")
         case .cycler: throw .evaluation("a cycler is printed; print its next() instead")
         }
     }
@@ -104,7 +107,8 @@ private struct ReprWriter {
 
     /// Single quotes unless the text has some and no double ones; what cannot be seen is escaped.
     private mutating func write(_ text: String) {
-        let quote: Unicode.Scalar = text.unicodeScalars.contains("'") && !text.unicodeScalars.contains("\"") ? "\"" : "'"
+        let quote: Unicode.Scalar =
+            text.unicodeScalars.contains("'") && !text.unicodeScalars.contains("\"") ? "\"" : "'"
         output.unicodeScalars.append(quote)
         for scalar in text.unicodeScalars {
             switch scalar {

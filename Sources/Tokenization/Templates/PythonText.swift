@@ -143,7 +143,9 @@ extension String {
     /// `str.replace`; an empty `old` stands between all characters.
     func replacing(_ old: String, by new: String, limit: Int) -> String {
         let limit = limit < 0 ? Int.max : limit
-        guard old.isEmpty else { return pieces(cutAt: occurrences(of: old, limit: limit), width: old.utf8.count).joined(new) }
+        guard old.isEmpty else {
+            return pieces(cutAt: occurrences(of: old, limit: limit), width: old.utf8.count).joined(new)
+        }
         var result = String.UnicodeScalarView()
         var count = 0
         for scalar in unicodeScalars {

@@ -26,7 +26,8 @@ public struct TemplateClock: Sendable, Hashable {
     public init(_ text: String) throws(TemplateError) {
         let halves = text.split(maxSplits: 1, whereSeparator: { $0 == " " || $0 == "T" })
         let date = (halves.first ?? "").split(separator: "-", omittingEmptySubsequences: false).map { Self.number($0) }
-        let clock = halves.count == 2 ? halves[1].split(separator: ":", omittingEmptySubsequences: false) : ["0", "0", "0"]
+        let clock =
+            halves.count == 2 ? halves[1].split(separator: ":", omittingEmptySubsequences: false) : ["0", "0", "0"]
         let time = clock.map { Self.number($0) }
         guard date.count == 3, time.count == 3, let year = date[0], let month = date[1], let day = date[2],
             let hour = time[0], let minute = time[1], let second = time[2], 1...9999 ~= year, 1...12 ~= month,

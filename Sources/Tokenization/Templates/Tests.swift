@@ -2,13 +2,21 @@
 enum TemplateTest: String, CaseIterable {
     case odd, even, divisibleby, defined, undefined, filter, test, none, boolean, integer, float, lower, upper, string
     case mapping, number, sequence, iterable, callable, sameas, escaped
-    case isFalse = "false", isTrue = "true", isIn = "in"
-    case equalSign = "==", eq, equalto
-    case notEqualSign = "!=", ne
-    case greaterSign = ">", gt, greaterthan
-    case greaterOrEqualSign = ">=", ge
-    case lessSign = "<", lt, lessthan
-    case lessOrEqualSign = "<=", le
+    case isFalse = "false"
+    case isTrue = "true"
+    case isIn = "in"
+    case equalSign = "=="
+    case eq, equalto
+    case notEqualSign = "!="
+    case ne
+    case greaterSign = ">"
+    case gt, greaterthan
+    case greaterOrEqualSign = ">="
+    case ge
+    case lessSign = "<"
+    case lt, lessthan
+    case lessOrEqualSign = "<="
+    case le
 
     /// The comparison that the test makes with its argument.
     fileprivate var comparison: Comparison? {
