@@ -22,7 +22,8 @@ struct Inspect: ParsableCommand {
 
     /// One line a fact; objects are indented below their name.
     private func show(_ key: String, _ value: JSONValue, indent: String) {
-        let name = indent + key.replacing("_", with: " ")
+        // Names of types (Q8_0) stay as they are: they begin with a capital letter.
+        let name = indent + (key.first?.isUppercase == true ? key : key.replacing("_", with: " "))
         guard let object = value.objectValue else { return Terminal.output(name + ": " + text(key, value)) }
         if object.members.isEmpty { return Terminal.output(name + ": none") }
         Terminal.output(name + ":")
