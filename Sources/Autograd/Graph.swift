@@ -79,7 +79,7 @@ public final class Graph {
     ///   - backward: given the gradient of the result (same shape), returns one gradient per input, `nil` where the
     ///     input does not need one.
     public func record(
-        _ name: String = "operation", _ value: Tensor, inputs: [Variable], trainsParameters: Bool = false,
+        _ name: String, _ value: Tensor, inputs: [Variable], trainsParameters: Bool = false,
         backward: @escaping (Tensor) -> [Tensor?]
     ) -> Variable {
         timer?.lap(name)

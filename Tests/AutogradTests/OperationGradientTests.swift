@@ -117,7 +117,7 @@ struct OperationGradientTests {
         func cube(_ graph: Graph, _ x: Variable) -> Variable {
             let values = x.value.toArray()
             let y = graph.compute.tensor(values.map { $0 * $0 * $0 }, shape: x.value.shape)
-            return graph.record(y, inputs: [x]) { gradient in
+            return graph.record("cube", y, inputs: [x]) { gradient in
                 [graph.compute.tensor(zip(gradient.toArray(), values).map { $0 * 3 * $1 * $1 }, shape: gradient.shape)]
             }
         }
@@ -126,7 +126,7 @@ struct OperationGradientTests {
 
     @Test func wrongDerivativeIsFound() {
         func wrong(_ graph: Graph, _ x: Variable) -> Variable {
-            graph.record(graph.compute.copy(x.value), inputs: [x]) { [graph.compute.zeros($0.shape)] }
+            graph.record("wrong", graph.compute.copy(x.value), inputs: [x]) { [graph.compute.zeros($0.shape)] }
         }
         #expect(checker.check([random([2, 3], 1)]) { wrong($0, $1[0]) }[0].relativeError > 0.9)
     }
