@@ -163,7 +163,7 @@ import Training
             let place = try create(root)
             var evaluations: [(step: Int, loss: Double, isBest: Bool)] = []
             try train(
-                place, on: one, rate: 0.2, { ($0.checkpointEverySteps, $0.keep, $0.evaluateEverySteps) = (1, 2, 1) }
+                place, on: one, rate: 1, { ($0.checkpointEverySteps, $0.keep, $0.evaluateEverySteps) = (1, 2, 1) }
             ) {
                 if case .evaluation(let step, let loss, let isBest) = $0, step > 0 {
                     evaluations.append((step, loss, isBest))
@@ -186,7 +186,7 @@ import Training
         try withFolder { root in
             let place = try create(root)
             var last = 0
-            let result = try train(place, on: one, rate: 0.2, { ($0.evaluateEverySteps, $0.earlyStopping) = (1, 2) }) {
+            let result = try train(place, on: one, rate: 1, { ($0.evaluateEverySteps, $0.earlyStopping) = (1, 2) }) {
                 if case .step(let report, _, _) = $0 { last = report.step }
             }
             #expect(result.outcome == .finished && last < Self.steps)

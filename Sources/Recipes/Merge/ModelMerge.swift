@@ -66,6 +66,7 @@ public struct ModelMerge {
         if adapter != nil && changed == 0 { throw Problem.changesNothing(adapter: adapterPath) }
         let names = base.tensors.names
         var comparison: LogitsComparison?
+        AtomicDirectory.recover(beside: folder)
         try AtomicDirectory.write(to: folder, replacing: replacing) { temporary in
             try writeTensors(merged, names, temporary, progress)
             try AtomicFile.write(try configuration(), to: temporary.appendingPathComponent("config.json"))

@@ -82,7 +82,8 @@ public final class TrainingRun {
             let isBest = isDue || isLast ? try evaluate(log, report) : false
             let stops = shouldStop() && !isLast
             let saves = settings.checkpointEverySteps > 0 && state.step % settings.checkpointEverySteps == 0
-            if saves || isBest || stops { try save(report) }
+            // The last step is saved below, as finished.
+            if (saves || isBest || stops) && !isLast { try save(report) }
             if stops { return .stopped }
         }
         state.isFinished = true
