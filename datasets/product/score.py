@@ -5,8 +5,9 @@
 
 Every question of facts.jsonl is asked on its own, as one user message, and answered greedily (temperature 0, at most
 60 tokens). An answer is right if it contains one of the accepted strings. Before the comparison both have letters
-folded to one case and every run of white space made one space; the match must not touch another letter or digit, so
-that "23" is not found in "123" or "230", nor "red" in "hundred". Nothing else counts: a right string in a wrong
+folded to one case and every run of white space made one space; no letter or digit may stand directly before the match
+and no digit directly after it, so that "23" is not found in "123" or "230", nor "red" in "hundred", but "155 litre" is
+found in "155 litres". Nothing else counts: a right string in a wrong
 sentence is right, a right answer in other words is wrong. The share is right answers divided by questions.
 
 Prints one line, with --show every wrong answer before it, with --json one JSON object instead. Exit codes: 0 scored,
@@ -41,8 +42,8 @@ def normalised(text):
 
 
 def contains(answer, accepted):
-    """Whether the accepted string stands in the answer, with no letter or digit directly before or after it."""
-    pattern = r"(?<![^\W_])" + re.escape(normalised(accepted)) + r"(?![^\W_])"
+    """Whether the accepted string stands in the answer: no letter or digit directly before it, no digit after it."""
+    pattern = r"(?<![^\W_])" + re.escape(normalised(accepted)) + r"(?!\d)"
     return re.search(pattern, normalised(answer)) is not None
 
 
