@@ -63,7 +63,7 @@ private struct AttentionPass {
     let compute: Compute
 
     /// Queries whose scores exist at a time.
-    private static let blockSize = 128
+    private static let blockSize = 64
 
     /// A block of queries of one sequence: their rows, and the rows of the keys that any of them sees.
     private struct Block {

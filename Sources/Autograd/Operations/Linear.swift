@@ -105,13 +105,15 @@ private struct AdapterPath {
 
     /// Sums the gradients of A and B and returns `g = s·dy·B`, `[tokens, rank]`.
     func backward(_ dy: Tensor, into gradients: Gradients?) -> Tensor {
-        let g = compute.lowRankProduct(dy, compute.transposed(b), scale: update.scale)
-        let hidden = hidden ?? compute.lowRankProduct(input, a)
-        gradients?.accumulate(update.b, on: compute) { sum, adding in
-            compute.lowRankGradient(hidden, dy, scale: update.scale, transposed: true, adding: adding, into: sum)
-        }
-        gradients?.accumulate(update.a, on: compute) { sum, adding in
-            compute.lowRankGradient(g, input, adding: adding, into: sum)
+        let (g, dA, dBTransposed) = compute.lowRankBackward(input, dy, a: a, b: b, scale: update.scale)
+        for (parameter, gradient) in [(update.a, dA), (update.b, compute.transposed(dBTransposed))] {
+            gradients?.accumulate(parameter, on: compute) { sum, adding in
+                if adding {
+                    martlet_add(Int64(gradient.count), sum, gradient.floats, sum)
+                } else {
+                    sum.update(from: gradient.floats, count: gradient.count)
+                }
+            }
         }
         return g
     }

@@ -20,8 +20,9 @@ extension Graph {
         let dHidden = hidden.needsGradient ? compute.empty(hidden.value.shape) : nil
         if let dHidden { dHidden.output.update(repeating: 0, count: dHidden.count) }
         var sum = 0.0
-        // 64 MB of logits at a time.
-        let chunk = max(64, (1 << 24) / head.rows / 64 * 64)
+        // At most 128 MB of logits at a time, in chunks of about equal size.
+        let chunks = max(1, (supervised.count * head.rows + (1 << 25) - 1) >> 25)
+        let chunk = max(64, ((supervised.count + chunks - 1) / chunks + 63) / 64 * 64)
         for start in stride(from: 0, to: supervised.count, by: chunk) {
             let rows = Array(supervised[start..<min(supervised.count, start + chunk)])
             sum += compute.crossEntropyChunk(hidden.value, head, rows, rows.map { targets[$0] }, dHidden)

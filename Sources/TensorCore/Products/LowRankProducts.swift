@@ -16,31 +16,53 @@ extension Compute {
         return h
     }
 
-    /// `target (+)= scale · gᵀ · x`, `[rank, columns]`, or its transpose `[columns, rank]`; rows are summed in order.
-    /// - Parameters: `g` is `[rows, rank]` in float32, `x` `[rows, columns]`.
-    package func lowRankGradient(
-        _ g: Tensor, _ x: Tensor, scale: Float = 1, transposed: Bool = false, adding: Bool,
-        into target: UnsafeMutablePointer<Float>
-    ) {
-        precondition(g.rows == x.rows, "thin product of transposed \(g.shape) with \(x.shape)")
-        let (x, rank) = (rounded(x), g.columns)
-        let pieces = TileGrid.pieces(x.columns, target: 64)
-        threads.run(tiles: pieces.count) { tile in
-            let columns = pieces[tile]
-            withScratch(rank * columns.count) { sum in
-                sum.update(repeating: 0, count: rank * columns.count)
-                martlet_low_rank_gradient(
-                    Int64(g.rows), Int64(columns.count), Int64(rank), g.floats, x.floats + columns.lowerBound,
-                    Int64(x.columns), sum, Int64(columns.count))
-                for k in 0..<rank {
-                    for column in columns {
-                        let at = transposed ? column * rank + k : k * x.columns + column
-                        let value = scale * sum[k * columns.count + column - columns.lowerBound]
-                        target[at] = adding ? target[at] + value : value
-                    }
+    /// Gradients of `y = scale · x · aᵀ · bᵀ` with respect to `a` and `b`, and `g = scale · dy · b` for that of `x`.
+    ///
+    /// Tokens are walked once, in blocks that stay in cache for all four products. Every 256 tokens have sums of their
+    /// own, which are added up in order, so that threads do not decide the result.
+    /// - Parameters:
+    ///   - x: `[rows, inputs]`; `dy`: `[rows, outputs]`.
+    ///   - a: `[rank, inputs]`; `b`: `[outputs, rank]`.
+    /// - Returns: `g [rows, rank]`, `dA [rank, inputs]` and the transpose of dB, `[rank, outputs]`.
+    package func lowRankBackward(
+        _ x: Tensor, _ dy: Tensor, a: Tensor, b: Tensor, scale: Float
+    ) -> (g: Tensor, dA: Tensor, dBTransposed: Tensor) {
+        precondition(x.rows == dy.rows && a.columns == x.columns && b.rows == dy.columns && a.rows == b.columns)
+        let (x, dy, bTransposed, rank) = (rounded(x), rounded(dy), transposed(b), a.rows)
+        let (inputs, outputs, sumRows, blockRows) = (x.columns, dy.columns, 256, 32)
+        let g = empty([x.rows, rank])
+        let sums = (0..<(x.rows + sumRows - 1) / sumRows).map { _ in zeros([rank, inputs + outputs]) }
+        threads.run(tiles: sums.count) { tile in
+            let (dA, dB) = (sums[tile].output, sums[tile].output + inputs)
+            let end = min(x.rows, (tile + 1) * sumRows)
+            withScratch(blockRows * rank) { h in
+                for row in stride(from: tile * sumRows, to: end, by: blockRows) {
+                    let (count, wide) = (Int64(min(blockRows, end - row)), Int64(inputs + outputs))
+                    let (xs, dys, gs) = (x.floats + row * inputs, dy.floats + row * outputs, g.output + row * rank)
+                    martlet_low_rank_project(count, Int64(inputs), Int64(rank), xs, a.floats, h)
+                    martlet_low_rank_project(count, Int64(outputs), Int64(rank), dys, bTransposed.floats, gs)
+                    martlet_scale(count * Int64(rank), scale, gs, gs)
+                    martlet_scale(count * Int64(rank), scale, h, h)
+                    martlet_low_rank_gradient(count, Int64(inputs), Int64(rank), gs, xs, Int64(inputs), dA, wide)
+                    martlet_low_rank_gradient(count, Int64(outputs), Int64(rank), h, dys, Int64(outputs), dB, wide)
                 }
             }
         }
+        let (dA, dB) = added(sums, split: inputs)
+        return (g, dA, dB)
+    }
+
+    /// Adds matrices up in order and splits the columns of the sum.
+    private func added(_ sums: [Tensor], split: Int) -> (Tensor, Tensor) {
+        let (rank, wide) = (sums[0].rows, sums[0].columns)
+        let (left, right) = (empty([rank, split]), empty([rank, wide - split]))
+        threads.run(tiles: rank) { row in
+            let total = sums[0].output + row * wide
+            for other in sums.dropFirst() { martlet_add(Int64(wide), total, other.floats + row * wide, total) }
+            (left.output + row * split).update(from: total, count: split)
+            (right.output + row * (wide - split)).update(from: total + split, count: wide - split)
+        }
+        return (left, right)
     }
 
     /// The transpose of a small float32 matrix.
