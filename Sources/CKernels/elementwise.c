@@ -72,13 +72,3 @@ KERNEL(sum_of_squares, (int64_t count, const float *x, double *result), (count, 
     for (int j = 0; j < 16; j++) total += lanes[j];
     *result = total;
 }
-
-KERNEL(has_non_finite, (int64_t count, const float *x, int *result), (count, x, result)) {
-    uint32_t found = 0;
-    for (int64_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, x + i, 4);
-        found |= (bits & 0x7F800000u) == 0x7F800000u;
-    }
-    *result = (int)found;
-}

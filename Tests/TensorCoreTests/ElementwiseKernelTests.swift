@@ -91,26 +91,6 @@ import Testing
         }
     }
 
-    @Test(arguments: kernelSizes) func nonFiniteValuesAreFound(size: Int) {
-        for kernel in available(
-            martlet_has_non_finite_portable, martlet_has_non_finite_avx2, martlet_has_non_finite_avx512)
-        {
-            func finds(_ x: [Float]) -> Bool {
-                var result: Int32 = -1
-                kernel(Int64(x.count), x, &result)
-                return result == 1
-            }
-            #expect(!finds([Float](repeating: -.greatestFiniteMagnitude, count: size)))
-            for at in Set([0, size / 2, size - 1]) where at >= 0 && at < size {
-                for value in [Float.nan, .infinity, -.infinity] {
-                    var x = noise(size, 1)
-                    x[at] = value
-                    #expect(finds(x), "\(value) at \(at) of \(size)")
-                }
-            }
-        }
-    }
-
     @Test(arguments: kernelSizes) func optimiserStep(size: Int) {
         let (g, p, m, v) = (
             noise(size, 1), noise(size, 2), noise(size, 3, scale: 0.1), noise(size, 4, scale: 0.01).map(abs)

@@ -29,8 +29,6 @@ DECLARE_KERNEL(to_bfloat16, (int64_t count, const float *x, uint16_t *y));
 DECLARE_KERNEL(round_to_bfloat16, (int64_t count, const float *x, float *y));
 // *result = sum of x[i]^2, accumulated in double in an order that depends on `count` only.
 DECLARE_KERNEL(sum_of_squares, (int64_t count, const float *x, double *result));
-// *result = 1 if some x[i] is NaN or infinite, else 0.
-DECLARE_KERNEL(has_non_finite, (int64_t count, const float *x, int *result));
 
 // --- norm.c ------------------------------------------------------------------------------------------------------
 

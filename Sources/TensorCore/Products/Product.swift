@@ -65,22 +65,6 @@ extension Compute {
         return converted(result, to: type)
     }
 
-    /// `target[m, n] (+)= scale · aᵀ[m, rows] · b[rows, n]`: the gradient of a weight, summed over rows in a fixed order.
-    package func product(
-        transposing a: Tensor, _ b: Tensor, scale: Float = 1, adding: Bool, into target: UnsafeMutablePointer<Float>
-    ) {
-        precondition(a.rows == b.rows, "product of transposed \(a.shape) with \(b.shape)")
-        let (a, b) = (rounded(a), rounded(b))
-        let (m, n, rows) = (a.columns, b.columns, a.rows)
-        forEachTile(TileGrid.tiles(rows: m, columns: n)) { mRange, nRange in
-            sgemm(
-                mRange.count, nRange.count, rows, alpha: scale,
-                MatrixPointer(a.floats + mRange.lowerBound, stride: m).transposed,
-                MatrixPointer(b.floats + nRange.lowerBound, stride: n), beta: adding ? 1 : 0,
-                into: target + mRange.lowerBound * n + nRange.lowerBound, stride: n)
-        }
-    }
-
     /// A tensor as a product sees it: float32 elements, rounded to bfloat16 if the precision says so.
     package func rounded(_ tensor: Tensor) -> Tensor {
         if tensor.elementType == .float32 && precision == .float32 { return tensor }
