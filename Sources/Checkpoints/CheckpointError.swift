@@ -16,6 +16,8 @@ public enum CheckpointError: Error, Sendable, Hashable, CustomStringConvertible 
     case unsupportedType(path: String, tensor: String, type: String)
     /// Shape, format, row order and bytes do not fit together.
     case tensor(path: String, StoredTensorError)
+    /// A tensor that bitsandbytes packed cannot be unpacked.
+    case bitsandbytes(path: String, tensor: String, BitsandbytesProblem)
     /// A writer was asked for something that would give a wrong file.
     case writing(path: String, WritingProblem)
 
@@ -24,7 +26,7 @@ public enum CheckpointError: Error, Sendable, Hashable, CustomStringConvertible 
         switch self {
         case .file(let error): error.path
         case .safetensors(let path, _), .shards(let path, _), .gguf(let path, _), .noTensor(let path, _),
-            .unsupportedType(let path, _, _), .tensor(let path, _), .writing(let path, _):
+            .unsupportedType(let path, _, _), .tensor(let path, _), .bitsandbytes(let path, _, _), .writing(let path, _):
             path
         }
     }
@@ -46,6 +48,7 @@ public enum CheckpointError: Error, Sendable, Hashable, CustomStringConvertible 
             "\(path): tensor \(tensor) has type \(type), which cannot be computed with; supported are "
                 + StoredFormat.allCases.map(\.rawValue).joined(separator: ", ")
         case .tensor(let path, let error): "\(path): \(error)"
+        case .bitsandbytes(let path, let tensor, let problem): "\(path): tensor \(tensor) \(problem)"
         case .writing(let path, let problem): "\(path): \(problem)"
         }
     }

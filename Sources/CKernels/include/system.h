@@ -1,6 +1,11 @@
-// What the operating system allows this process.
+// What the operating system allows this process, and sums over bytes.
 #ifndef MARTLET_SYSTEM_H
 #define MARTLET_SYSTEM_H
+
+#include <stdint.h>
+
+// A sum that notices damage of every kind that disks and crashes do; it is no protection against people.
+uint64_t martlet_checksum(const uint8_t *bytes, int64_t count);
 
 // Number of processors in the affinity mask of this process.
 int martlet_allowed_processors(void);

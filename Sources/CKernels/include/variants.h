@@ -5,6 +5,8 @@
 // defines martlet_<name>, which calls the _portable, _avx2 or _avx512 copy of the body by martlet_isa().
 // The body is plain C that the compiler vectorises for each copy; the portable copy is the reference of the others.
 //
+// A kernel whose copies need instructions of their own writes the three by hand and adds DISPATCH.
+//
 //   DECLARE_KERNEL(name, (parameters));
 //
 // declares all four in a header.
@@ -39,18 +41,22 @@ void martlet_select_isa(int level);
 
 #define MARTLET_INLINE static inline __attribute__((always_inline))
 
-#define KERNEL(name, parameters, arguments)                                                                           \
-    MARTLET_INLINE void name##_body parameters;                                                                       \
-    void martlet_##name##_portable parameters { name##_body arguments; }                                              \
-    MARTLET_TARGET_AVX2 void martlet_##name##_avx2 parameters { name##_body arguments; }                              \
-    MARTLET_TARGET_AVX512 void martlet_##name##_avx512 parameters { name##_body arguments; }                          \
+// Defines martlet_<name>, which calls one of the three copies.
+#define DISPATCH(name, parameters, arguments)                                                                         \
     void martlet_##name parameters {                                                                                  \
         switch (martlet_isa()) {                                                                                      \
         case MARTLET_ISA_AVX512: martlet_##name##_avx512 arguments; break;                                            \
         case MARTLET_ISA_AVX2: martlet_##name##_avx2 arguments; break;                                                \
         default: martlet_##name##_portable arguments;                                                                 \
         }                                                                                                             \
-    }                                                                                                                 \
+    }
+
+#define KERNEL(name, parameters, arguments)                                                                           \
+    MARTLET_INLINE void name##_body parameters;                                                                       \
+    void martlet_##name##_portable parameters { name##_body arguments; }                                              \
+    MARTLET_TARGET_AVX2 void martlet_##name##_avx2 parameters { name##_body arguments; }                              \
+    MARTLET_TARGET_AVX512 void martlet_##name##_avx512 parameters { name##_body arguments; }                          \
+    DISPATCH(name, parameters, arguments)                                                                             \
     MARTLET_INLINE void name##_body parameters
 
 #endif

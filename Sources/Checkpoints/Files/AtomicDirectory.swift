@@ -72,6 +72,11 @@ public enum AtomicDirectory {
         return doomed.map { URL(fileURLWithPath: $0) }
     }
 
+    /// Makes a folder, and those above it, where they are missing.
+    public static func makeFolder(_ url: URL) throws(CheckpointError) {
+        try reportingFiles(try FileSystem.makeFolders(url.path))
+    }
+
     private static func remove(_ path: String) {
         if FileSystem.exists(path) { try? FileManager.default.removeItem(atPath: path) }
     }

@@ -68,14 +68,17 @@ public struct GGUFFile: TensorSource {
         try tensor(name, rowOrder: .plain)
     }
 
-    /// The tensor called `name` whose rows lie in the file in `rowOrder`.
-    public func tensor(_ name: String, rowOrder: RowOrder) throws(CheckpointError) -> StoredTensor {
+    /// The tensor called `name` whose rows lie in the file in `rowOrder`; outside the file it may have another name.
+    public func tensor(
+        _ name: String, rowOrder: RowOrder, as outerName: String? = nil
+    ) throws(CheckpointError) -> StoredTensor {
         let info = try info(name)
         guard let format = info.type.storedFormat, let bytes = info.bytes else {
             throw .unsupportedType(path: path, tensor: name, type: info.type.description)
         }
         do {
-            return try StoredTensor(name: name, shape: info.shape, format: format, bytes: bytes, rowOrder: rowOrder)
+            return try StoredTensor(
+                name: outerName ?? name, shape: info.shape, format: format, bytes: bytes, rowOrder: rowOrder)
         } catch {
             throw .tensor(path: path, error)
         }

@@ -1,3 +1,5 @@
+internal import CKernels
+
 /// A run of read-only bytes that keeps alive what it lies in: a mapped file or a buffer on the heap.
 ///
 /// Copying and slicing are cheap and share the bytes.
@@ -55,6 +57,11 @@ public struct MappedBytes: @unchecked Sendable {
     /// The bytes of `range`, counted from the start of this run, which must contain it.
     public subscript(range: Range<Int>) -> MappedBytes {
         MappedBytes(owner: owner, view: UnsafeRawBufferPointer(rebasing: view[range]))
+    }
+
+    /// A sum over the bytes that notices accidental damage; the same on every machine.
+    public var checksum: UInt64 {
+        withUnsafeBytes { martlet_checksum($0.baseAddress?.assumingMemoryBound(to: UInt8.self), Int64($0.count)) }
     }
 
     /// The mapped file the bytes lie in; nil for bytes on the heap.

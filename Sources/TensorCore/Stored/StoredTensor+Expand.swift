@@ -8,29 +8,40 @@ extension StoredTensor {
             rows.lowerBound >= 0 && rows.upperBound <= self.rows,
             "rows \(rows) of tensor \(name) asked for, which has \(self.rows)")
         guard !rows.isEmpty, columns > 0 else { return }
-        bytes.withUnsafeBytes { stored in
-            guard let start = stored.baseAddress else { return }
-            let blocksPerRow = columns / format.blockElements
-            if rowOrder == .plain {
-                let first = start + rows.lowerBound * bytesPerRow
-                format.expand(first, blocks: rows.count * blocksPerRow, into: target)
-            } else if shape.count == 1 {
-                expandReorderedVector(start, into: target)
-            } else {
-                for (index, row) in rows.enumerated() {
-                    let first = start + rowOrder.storedRow(row) * bytesPerRow
-                    format.expand(first, blocks: blocksPerRow, into: target + index * columns)
-                }
+        switch contents {
+        case .fourBit(let matrix):
+            matrix.expand(rows.lowerBound * columns..<rows.upperBound * columns, into: target)
+        case .rows(let format, let bytes, let order):
+            bytes.withUnsafeBytes { stored in
+                guard let start = stored.baseAddress else { return }
+                if order != .plain && shape.count == 1 { return expandReorderedVector(format, start, order, into: target) }
+                expand(rows, format, start, order, into: target)
             }
         }
     }
 
+    private func expand(
+        _ rows: Range<Int>, _ format: StoredFormat, _ start: UnsafeRawPointer, _ order: RowOrder,
+        into target: UnsafeMutablePointer<Float>
+    ) {
+        let blocks = columns / format.blockElements
+        let bytesPerRow = blocks * format.blockBytes
+        if order == .plain {
+            return format.expand(start + rows.lowerBound * bytesPerRow, blocks: rows.count * blocks, into: target)
+        }
+        for (index, row) in rows.enumerated() {
+            format.expand(start + order.storedRow(row) * bytesPerRow, blocks: blocks, into: target + index * columns)
+        }
+    }
+
     /// A reordered vector is one row whose elements change places.
-    private func expandReorderedVector(_ start: UnsafeRawPointer, into target: UnsafeMutablePointer<Float>) {
+    private func expandReorderedVector(
+        _ format: StoredFormat, _ start: UnsafeRawPointer, _ order: RowOrder, into target: UnsafeMutablePointer<Float>
+    ) {
         withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { stored in
             guard let inFileOrder = stored.baseAddress else { return }
             format.expand(start, blocks: columns / format.blockElements, into: inFileOrder)
-            for element in 0..<columns { target[element] = inFileOrder[rowOrder.storedRow(element)] }
+            for element in 0..<columns { target[element] = inFileOrder[order.storedRow(element)] }
         }
     }
 
@@ -42,27 +53,21 @@ extension StoredTensor {
         }
     }
 
-    /// The stored bytes of Hugging Face row `row`, valid as long as the tensor's bytes live. Not for reordered vectors.
-    public func storedBytes(row: Int) -> UnsafeRawBufferPointer {
-        precondition(row >= 0 && row < rows, "row \(row) of tensor \(name) asked for, which has \(rows)")
-        precondition(shape.count != 1 || rowOrder == .plain, "the vector \(name) has no row in this order")
-        let first = rowOrder.storedRow(row) * bytesPerRow
-        return UnsafeRawBufferPointer(rebasing: bytes.unsafeBytes[first..<first + bytesPerRow])
-    }
-
     /// The float32 numbers where they lie, `[rows, columns]`, valid as long as the tensor's bytes live.
     ///
     /// Nil unless the format is float32, the row order plain and the address a multiple of 4.
     public var float32Pointer: UnsafePointer<Float>? {
-        guard format == .float32, rowOrder == .plain, let start = bytes.unsafeBytes.baseAddress,
+        guard case .rows(.float32, let bytes, .plain) = contents, let start = bytes.unsafeBytes.baseAddress,
             Int(bitPattern: start) % MemoryLayout<Float>.alignment == 0
         else { return nil }
         return start.assumingMemoryBound(to: Float.self)
     }
 
-    /// The float32 numbers of one row where they lie; nil when `float32Pointer` is.
-    public func pointer(row: Int) -> UnsafePointer<Float>? {
-        precondition(row >= 0 && row < rows, "row \(row) of tensor \(name) asked for, which has \(rows)")
-        return float32Pointer.map { $0 + row * columns }
+    /// Tells the system that the stored bytes are not needed for now: their pages may leave memory.
+    public func release() {
+        switch contents {
+        case .rows(_, let bytes, _): bytes.advise(.done)
+        case .fourBit(let matrix): matrix.codes.advise(.done)
+        }
     }
 }

@@ -7,21 +7,46 @@ public struct StoredTensor: Sendable {
     public let name: String
     /// Dimensions, outermost first; empty for a scalar.
     public let shape: [Int]
-    /// How its numbers are stored.
-    public let format: StoredFormat
-    /// The stored bytes, rows in the file's order.
-    public let bytes: MappedBytes
-    /// The file's order of rows. For a vector it is the order of the elements (the bias of a query projection).
-    public let rowOrder: RowOrder
+    /// Its numbers as they are stored.
+    public let contents: Contents
     /// Product of all dimensions but the last.
     public let rows: Int
     /// The last dimension.
     public let columns: Int
 
+    /// The ways in which numbers are stored.
+    public enum Contents: Sendable {
+        /// Every row is whole blocks of a format. The order is that of the rows in the file; for a vector that of its
+        /// elements (the bias of a query projection).
+        case rows(StoredFormat, MappedBytes, RowOrder)
+        /// 4 bits in bitsandbytes' layout.
+        case fourBit(FourBitMatrix)
+    }
+
     /// `rows × columns`.
     public var elementCount: Int { rows * columns }
-    /// Bytes that one row takes in the file.
-    public var bytesPerRow: Int { columns / format.blockElements * format.blockBytes }
+
+    /// The format of its rows; nil if it has another form.
+    public var format: StoredFormat? { if case .rows(let format, _, _) = contents { format } else { nil } }
+
+    /// Bytes that its numbers take.
+    public var byteCount: Int {
+        switch contents {
+        case .rows(_, let bytes, _): bytes.count
+        case .fourBit(let matrix): matrix.byteCount
+        }
+    }
+
+    /// Describes a matrix in 4 bits as a tensor.
+    public init(name: String, shape: [Int], fourBit matrix: FourBitMatrix) throws(StoredTensorError) {
+        guard let rows = Self.product(shape.dropLast()), let count = Self.product([rows, shape.last ?? 1]) else {
+            throw .shapeOverflow(tensor: name, shape: shape)
+        }
+        guard count == matrix.count else {
+            throw .fourBit(tensor: name, .partSize(.codes, expected: (count + 1) / 2, found: matrix.codes.count))
+        }
+        (self.name, self.shape, contents, self.rows, columns) = (name, shape, .fourBit(matrix), rows, shape.last ?? 1)
+    }
 
     /// Describes stored bytes as a tensor after checking that they can be one.
     public init(
@@ -46,7 +71,7 @@ public struct StoredTensor: Sendable {
                 throw .headSize(tensor: name, rows: ordered, headSize: size)
             }
         }
-        (self.name, self.shape, self.format, self.bytes, self.rowOrder) = (name, shape, format, bytes, rowOrder)
+        (self.name, self.shape, contents) = (name, shape, .rows(format, bytes, rowOrder))
         (self.rows, self.columns) = (rows, columns)
     }
 
@@ -59,11 +84,5 @@ public struct StoredTensor: Sendable {
             count = product
         }
         return count
-    }
-
-    /// The same bytes under another name or in another row order.
-    public func with(name: String? = nil, rowOrder: RowOrder? = nil) throws(StoredTensorError) -> StoredTensor {
-        try StoredTensor(
-            name: name ?? self.name, shape: shape, format: format, bytes: bytes, rowOrder: rowOrder ?? self.rowOrder)
     }
 }

@@ -8,6 +8,8 @@ public enum StoredTensorError: Error, Sendable, Hashable, CustomStringConvertibl
     case byteCount(tensor: String, shape: [Int], format: StoredFormat, expected: Int, found: Int)
     /// The rows cannot be grouped into heads of the stated size.
     case headSize(tensor: String, rows: Int, headSize: Int)
+    /// The parts of a tensor in 4 bits do not fit together.
+    case fourBit(tensor: String, FourBitProblem)
 
     /// One sentence: what was found, what was expected, and for which tensor.
     public var description: String {
@@ -20,6 +22,7 @@ public enum StoredTensorError: Error, Sendable, Hashable, CustomStringConvertibl
             "tensor \(tensor) of shape \(shape) in \(format.rawValue) needs \(expected) bytes, but has \(found)"
         case .headSize(let tensor, let rows, let headSize):
             "tensor \(tensor) has \(rows) rows, which are not heads of \(headSize) rows (an even number is needed)"
+        case .fourBit(let tensor, let problem): "tensor \(tensor) in 4 bits is damaged: \(problem)"
         }
     }
 }
