@@ -17,7 +17,7 @@ public struct GGUFTensorSource: TensorSource {
     /// The tensor with rows in Hugging Face order.
     public func tensor(_ name: String) throws(CheckpointError) -> StoredTensor {
         guard let entry = translation.tensors[name] else { throw .noTensor(path: file.path, name: name) }
-        return try file.tensor(entry.name, rowOrder: entry.rowOrder)
+        return try file.tensor(entry.name, rowOrder: entry.rowOrder, as: name)
     }
 
     /// Whether the file has the tensor.

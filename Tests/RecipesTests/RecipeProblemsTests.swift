@@ -5,7 +5,7 @@ import Testing
     let yaml = """
         model:
           path: m
-          quantization: nf4
+          quantization: 4bit
         adapter:
           rank: "16"
           rnak: 3
@@ -20,7 +20,7 @@ import Testing
     let error = #expect(throws: RecipeError.self) { try Recipe(yaml: yaml, file: "a/r.yaml", overrides: ["seed=1"]) }
     let lines = try #require(error).description.split(separator: "\n").map(String.init)
     let expected = [
-        "a/r.yaml:3:17: model.quantization: expected stored, found the text \"nf4\"; nf4 is planned; this version",
+        "a/r.yaml:3:17: model.quantization: expected stored or nf4, found the text \"4bit\"; did you mean nf4?",
         "a/r.yaml:5:9: adapter.rank: expected a whole number from 1 to 4096, found the text \"16\"; write it without",
         "a/r.yaml:6:3: adapter.rnak: unknown key; did you mean rank?",
         "a/r.yaml:7:3: adapter.rank: is given twice; its first place is on line 5",

@@ -13,6 +13,8 @@ public struct AdapterFolder {
     public let baseModel: String?
     /// Module name → A `[rank, inputs]` and B `[outputs, rank]`.
     public let factors: [String: (a: Tensor, b: Tensor)]
+    /// What the weights file says about itself, such as the form of the base that was trained over.
+    public let metadata: [String: String]
     /// The folder.
     public let path: String
 
@@ -32,7 +34,7 @@ public struct AdapterFolder {
         }
         let file = try ConfigurationFile.decode(PEFTConfiguration.self, from: data, place: place.path)
         if let reason = file.problem { throw .adapterConfiguration(place: place.path, reason: reason) }
-        factors = try Self.readFactors(folder.appendingPathComponent("adapter_model.safetensors"), on: compute)
+        (factors, metadata) = try Self.readFactors(folder.appendingPathComponent("adapter_model.safetensors"), on: compute)
         baseModel = file.baseModel
         configuration = AdapterConfiguration(
             rank: file.rank, alpha: Float(file.alpha), dropout: Float(file.dropout ?? 0),
@@ -48,8 +50,12 @@ public struct AdapterFolder {
     }
 
     /// Writes an adapter into a folder that exists; each file is complete or absent.
-    /// - Parameter baseModel: what the configuration calls the base model; give a name, not a private path.
-    public static func write(_ adapter: LoRAAdapter, baseModel: String, to folder: URL) throws {
+    /// - Parameters:
+    ///   - baseModel: what the configuration calls the base model; give a name, not a private path.
+    ///   - metadata: goes into the weights file, which carries it wherever it is copied.
+    public static func write(
+        _ adapter: LoRAAdapter, baseModel: String, metadata: [String: String] = [:], to folder: URL
+    ) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         let configuration = try encoder.encode(PEFTConfiguration(adapter, baseModel: baseModel))
@@ -57,7 +63,9 @@ public struct AdapterFolder {
         let tensors = adapter.parameters.map {
             TensorDeclaration(name: prefix + $0.name + ".weight", shape: $0.value.shape, type: .float32)
         }
-        try SafetensorsWriter.write(to: folder.appendingPathComponent("adapter_model.safetensors"), tensors: tensors) { writer in
+        let weights = folder.appendingPathComponent("adapter_model.safetensors")
+        let metadata = metadata.merging(["format": "pt"]) { _, format in format }
+        try SafetensorsWriter.write(to: weights, tensors: tensors, metadata: metadata) { writer in
             for parameter in adapter.parameters {
                 try writer.append(parameter.value.toArray(), to: prefix + parameter.name + ".weight")
             }
@@ -66,7 +74,7 @@ public struct AdapterFolder {
 
     private static func readFactors(
         _ url: URL, on compute: Compute
-    ) throws(ModelError) -> [String: (a: Tensor, b: Tensor)] {
+    ) throws(ModelError) -> (factors: [String: (a: Tensor, b: Tensor)], metadata: [String: String]) {
         do {
             let file = try SafetensorsFile(url)
             var halves: [String: (a: Tensor?, b: Tensor?)] = [:]
@@ -84,7 +92,7 @@ public struct AdapterFolder {
                 guard let b = half.b else { throw ModelError.adapter(place: url.path, .missingTensor(prefix + module + ".lora_B.weight")) }
                 factors[module] = (a, b)
             }
-            return factors
+            return (factors, file.metadata)
         } catch let error as CheckpointError {
             throw .checkpoint(error)
         } catch let error as ModelError {

@@ -35,6 +35,18 @@ public struct LogitsComparison: Sendable {
         sameChoice = Double(same) / Double(max(1, a.rows))
     }
 
+    /// The share of the step from `start` to `end` that `found` goes in its direction: 1 is all of it, 0 nothing.
+    public static func share(of end: Tensor, from start: Tensor, in found: Tensor) -> Double {
+        let (a, b, c) = (start.toArray(), end.toArray(), found.toArray())
+        var (along, length) = (0.0, 0.0)
+        for index in a.indices {
+            let step = Double(b[index]) - Double(a[index])
+            along += step * (Double(c[index]) - Double(a[index]))
+            length += step * step
+        }
+        return length > 0 ? along / length : .nan
+    }
+
     /// Token ids for a comparison, spread over the vocabulary; the same for every run.
     public static func probe(vocabulary: Int, count: Int = 48) -> [Int32] {
         RandomStream(seed: 1, purpose: .sampling, stream: 1).uniform(count: count).map { Int32($0 * Float(vocabulary)) }

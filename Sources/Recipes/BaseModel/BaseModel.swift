@@ -8,23 +8,27 @@ public import Tokenization
 /// together, whichever it was.
 public struct BaseModel: Sendable {
     /// The folder or file.
-    public let path: String
+    public internal(set) var path: String
     /// Contents of `config.json`, or what it would be for a GGUF file.
     public let configuration: Data
     /// The weights under their Hugging Face names.
-    public let tensors: any TensorSource
+    public internal(set) var tensors: any TensorSource
     /// Text ↔ ids; `nil` where the model has no tokenizer.
     public let tokenizer: Tokenizer?
     /// The chat template, if the model has one.
     public let template: ChatTemplate?
     /// Ids that end an answer.
     public let stopTokens: Set<TokenID>
-    /// Files that belong to the tokenizer and to generation, by name: what a merged model or adapter carries along.
-    public let companions: [String: Data]
+    /// Makes what ``companions()`` returns; for a GGUF file that takes a while, and not everyone needs it.
+    let makeCompanions: @Sendable () throws -> [String: Data]
     /// The architecture, by `model_type`.
     public let modelType: String
     /// The files that hold the weights.
     public let weightFiles: [URL]
+    /// How it was packed into 4 bits on the way in; `nil` if the weights are used as they lie.
+    public internal(set) var packing: Packing?
+    /// The digest of what it was packed from, with how; `nil` if it was not.
+    var packedDigest: String?
 
     /// Opens a model; weights are mapped, not read.
     /// - Throws: ``BaseModelError``, `ModelError`, `CheckpointError`.
@@ -76,15 +80,19 @@ public struct BaseModel: Sendable {
         return variables
     }
 
+    /// Files that belong to the tokenizer and to generation, by name: what a merged model or adapter carries along.
+    public func companions() throws -> [String: Data] { try makeCompanions() }
+
     /// Digest of configuration and weights; large files are sampled (see `FileDigest.fingerprint`).
     public func fingerprint() throws -> String {
+        if let packedDigest { return packedDigest }
         let parts = try weightFiles.map { try FileDigest.fingerprint(of: $0).hex }
         return FileDigest.sha256(of: configuration + Data(parts.joined().utf8)).hex
     }
 
     /// Digest of everything that turns text into ids.
-    public func tokenizerFingerprint() -> String {
-        let parts = companions.sorted { $0.key < $1.key }.map { $0.key + FileDigest.sha256(of: $0.value).hex }
+    public func tokenizerFingerprint() throws -> String {
+        let parts = try companions().sorted { $0.key < $1.key }.map { $0.key + FileDigest.sha256(of: $0.value).hex }
         return FileDigest.sha256(of: Data(parts.joined().utf8)).hex
     }
 }

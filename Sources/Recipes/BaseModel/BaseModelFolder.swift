@@ -22,12 +22,23 @@ extension BaseModel {
         }
         // Before the weights: an architecture that cannot be read is the more useful message.
         _ = try ModelRegistry.architecture(modelType: modelType, place: configurationFile.path)
-        let tensors = try ShardedSafetensors(folder: folder)
+        try refuseUnknownQuantization(object, configurationFile.path)
+        let files = try ShardedSafetensors(folder: folder)
         let (tokenizer, template, companions) = try readTokenizer(folder)
         return BaseModel(
-            path: path, configuration: configuration, tensors: tensors, tokenizer: tokenizer, template: template,
-            stopTokens: stopTokens(object, companions["generation_config.json"], tokenizer), companions: companions,
-            modelType: modelType, weightFiles: tensors.files.map { URL(fileURLWithPath: $0.path) })
+            path: path, configuration: configuration,
+            tensors: BitsandbytesTensors.isPacked(files) ? BitsandbytesTensors(files) : files, tokenizer: tokenizer,
+            template: template, stopTokens: stopTokens(object, companions["generation_config.json"], tokenizer),
+            makeCompanions: { companions }, modelType: modelType, weightFiles: files.files.map { URL(fileURLWithPath: $0.path) })
+    }
+
+    /// Weights that another tool has quantised in a way that this program cannot read would only look like damage.
+    private static func refuseUnknownQuantization(_ configuration: JSONValue, _ place: String) throws {
+        guard let settings = configuration["quantization_config"], let method = settings["quant_method"]?.stringValue,
+            method != "bitsandbytes"
+        else { return }
+        throw BaseModelError.notAModel(
+            path: place, reason: "its weights are quantised by \(method), which this program cannot read; supported is bitsandbytes (nf4, fp4)")
     }
 
     /// The tokenizer files of a folder, which may lack everything else.

@@ -50,7 +50,7 @@ let foreignKeys: [String: String] = [
 let explainedKeys: [String: String] = {
     let scale = "mlx-lm's scale is alpha / rank, not alpha: write adapter.alpha = scale × adapter.rank"
     let modules = "name the modules in adapter.target_modules"
-    let fourBit = "4-bit bases are planned as model.quantization: nf4; this version does not have them yet"
+    let fourBit = "write model.quantization: nf4 for a base in 4 bits; 8 bits are not supported"
     let holdOut = "keep the held-out records in a file of their own and name it in data.validation"
     let template = "the chat template comes with the model"
     let resume = "continue a run with: martlet train --resume RUN"
@@ -68,7 +68,8 @@ let explainedKeys: [String: String] = {
         "peft_layers_to_transform": "choose layers with a pattern in adapter.target_modules",
         "lora_modules_to_save": fullTraining, "modules_to_save": fullTraining, "additional_target": fullTraining,
         "load_in_4bit": fourBit, "load_in_8bit": fourBit, "quantization_bit": fourBit, "quantization_type": fourBit,
-        "double_quantization": fourBit, "bnb_config_kwargs": fourBit, "use_bnb_nested_quant": fourBit,
+        "bnb_config_kwargs": fourBit, "bnb_4bit_use_double_quant": "write model.double_quantization",
+        "use_bnb_nested_quant": "write model.double_quantization", "double_quantization": "write model.double_quantization",
         "peft_use_rslora": "it is planned as adapter.use_rslora; this version does not have it yet",
         "peft_use_dora": "it is planned as adapter.method: dora; this version does not have it yet",
         "use_dora": "it is planned as adapter.method: dora; this version does not have it yet",

@@ -62,17 +62,28 @@ extension Recipe {
     public struct Model: Sendable, Equatable {
         /// In which form the base's weights are held in memory.
         public enum Quantization: String, Sendable, CaseIterable {
-            /// As they lie in the file: 16 or 32 bit, or GGUF blocks.
+            /// As they lie in the file: 16 or 32 bit, GGUF blocks or bitsandbytes' 4 bits.
             case stored
+            /// Packed into 4 bits on the way in.
+            case nf4
         }
 
         /// A Hugging Face folder or a `.gguf` file.
         public var path: String
         /// In which form the base's weights are held.
         public var quantization = Quantization.stored
+        /// With `nf4`: whether the scales are packed too.
+        public var doubleQuantization = true
+        /// With `nf4`: whether embedding and head are packed too.
+        public var quantizeEmbeddings = false
 
         /// The model at `path`, with defaults for the rest.
         public init(path: String) { self.path = path }
+
+        /// How the weights are packed; `nil` if they are used as they lie.
+        public var packing: Packing? {
+            quantization == .nf4 ? Packing(doubleQuantization: doubleQuantization, embeddings: quantizeEmbeddings) : nil
+        }
     }
 
     /// When the validation loss is measured and what follows from it.

@@ -35,8 +35,14 @@ extension Recipe.Model {
     static let fields: [RecipeField<Self>] = [
         .key("path", \.path, .text("a path"), required: true, "The base model: a Hugging Face folder or a .gguf file."),
         .key(
-            "quantization", \.quantization, .choice(planned: ["nf4"]),
-            "The form in which the base's weights are held: as they lie in the file."),
+            "quantization", \.quantization, .choice(others: ["bnb": "nf4", "4bit": "nf4", "int4": "nf4", "none": "stored"]),
+            "The form in which the base's weights are held: stored = as they lie in the file, nf4 = in 4 bits (QLoRA)."),
+        .key(
+            "double_quantization", \.doubleQuantization, .bool,
+            "With nf4: whether the scales are packed too, which saves 0.37 bits per weight."),
+        .key(
+            "quantize_embeddings", \.quantizeEmbeddings, .bool,
+            "With nf4: whether embedding and head are packed too; else they have 16 bits."),
     ]
 }
 

@@ -29,19 +29,25 @@ public final class PreparedRun {
     private let compute: Compute
 
     /// Opens and checks everything that the recipe names.
-    /// - Parameter checkpoint: where the adapter's factors come from when resuming.
-    public init(_ recipe: Recipe, resuming checkpoint: TrainingCheckpoint? = nil, on compute: Compute) throws {
+    /// - Parameters:
+    ///   - checkpoint: where the adapter's factors come from when resuming.
+    ///   - cache: where packed base models are kept.
+    ///   - note: receives sentences about what takes time or went wrong without harm.
+    public init(
+        _ recipe: Recipe, resuming checkpoint: TrainingCheckpoint? = nil, cache: PackedCache = PackedCache(),
+        on compute: Compute, note: (String) -> Void = { _ in }
+    ) throws {
         var recipe = recipe
         recipe.training.precision = compute.precision == .bfloat16 ? .bfloat16 : .float32
         recipe.training.recompute = recipe.training.recompute == .blocks ? .blocks : .none
         (self.recipe, self.compute) = (recipe, compute)
-        base = try BaseModel.open(recipe.model.path)
+        base = try BaseModel.open(recipe.model.path, packing: recipe.model.packing, cache: cache, on: compute, note: note)
         model = try base.makeModel(on: compute)
         data = try EncodedData(recipe, base: base, vocabularySize: model.vocabularySize)
         adapter = try Self.attach(recipe, to: model, resuming: checkpoint, on: compute)
         totalSteps = try recipe.training.steps ?? Self.steps(of: recipe, data.train)
         identity = RunIdentity(
-            base: try base.fingerprint(), tokenizer: base.tokenizerFingerprint(), data: data.fingerprint,
+            base: try base.fingerprint(), tokenizer: try base.tokenizerFingerprint(), data: data.fingerprint,
             recipe: FileDigest.sha256(of: Data(recipe.trainingIdentity.utf8)).hex, precision: compute.precision.rawValue,
             instructionSet: InstructionSet.current.rawValue, openBLASCore: BLAS.core)
     }
@@ -64,7 +70,7 @@ public final class PreparedRun {
             totalSteps: totalSteps, checkpointEverySteps: recipe.checkpoint.everySteps, keep: recipe.checkpoint.keep,
             evaluateEverySteps: recipe.evaluation.everySteps, evaluateAtStart: recipe.evaluation.atStart,
             earlyStopping: recipe.evaluation.earlyStopping, logEverySteps: recipe.training.logEverySteps,
-            baseModel: base.name)
+            baseModel: base.name, adapterMetadata: base.packing?.metadata ?? [:])
         return try TrainingRun(
             trainer: trainer, adapter: adapter, stream: stream, validation: data.validation, settings: settings,
             folder: folder, identity: identity, resuming: checkpoint, on: compute)
@@ -73,8 +79,9 @@ public final class PreparedRun {
     /// Writes the trained adapter, with the files of the tokenizer, to the run's `adapter` folder.
     public func writeAdapter(to folder: RunFolder) throws {
         try AtomicDirectory.write(to: folder.adapter, replacing: true) { temporary in
-            try AdapterFolder.write(adapter, baseModel: base.name, to: temporary)
-            for (name, contents) in base.companions where name != "generation_config.json" {
+            try AdapterFolder.write(
+                adapter, baseModel: base.name, metadata: base.packing?.metadata ?? [:], to: temporary)
+            for (name, contents) in try base.companions() where name != "generation_config.json" {
                 try AtomicFile.write(contents, to: temporary.appendingPathComponent(name))
             }
         }

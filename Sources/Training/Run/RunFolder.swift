@@ -1,12 +1,11 @@
 import Checkpoints
 public import Foundation
-import Glibc
 
 /// The folder of a run: recipe, metrics, checkpoints, adapter. It appears by rename with the recipes inside.
 public struct RunFolder {
     /// The folder.
     public let url: URL
-    private let lock: FileLock
+    private let lock: FolderLock
 
     /// The recipe with every default, from which the run resumes.
     public var resolvedRecipe: URL { url.appendingPathComponent("resolved.yaml") }
@@ -25,7 +24,7 @@ public struct RunFolder {
             let isEmpty = (try? FileManager.default.contentsOfDirectory(atPath: url.path))?.isEmpty ?? false
             if !isEmpty && !isRun { throw TrainingError.outputTaken(path: url.relativePath) }
             if isRun && !overwrite { throw TrainingError.runExists(path: url.relativePath) }
-            if isRun { _ = try FileLock(url) }
+            if isRun { _ = try Self.lock(url) }
         }
         try AtomicDirectory.write(to: url, replacing: true) { folder in
             try AtomicFile.write(recipe, to: folder.appendingPathComponent("recipe.yaml"))
@@ -43,8 +42,13 @@ public struct RunFolder {
             throw TrainingError.notARun(path: url.path, reason: "there is no resolved.yaml")
         }
         self.url = url
-        lock = try FileLock(url)
+        lock = try Self.lock(url)
         try? FileManager.default.createDirectory(at: checkpoints, withIntermediateDirectories: true)
+    }
+
+    private static func lock(_ url: URL) throws -> FolderLock {
+        guard let lock = FolderLock(url) else { throw TrainingError.runInUse(path: url.path) }
+        return lock
     }
 
     // MARK: Checkpoints
@@ -87,20 +91,4 @@ public struct RunFolder {
     func removeCheckpoints(after step: Int) {
         for later in checkpointSteps() where later > step { try? FileManager.default.removeItem(at: checkpoint(step: later)) }
     }
-}
-
-/// An advisory lock on a folder, held as long as the value lives and given up when the process ends however it ends.
-final class FileLock {
-    private let descriptor: Int32
-
-    init(_ folder: URL) throws {
-        descriptor = open(folder.path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return }
-        if flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK {
-            close(descriptor)
-            throw TrainingError.runInUse(path: folder.path)
-        }
-    }
-
-    deinit { if descriptor >= 0 { close(descriptor) } }
 }

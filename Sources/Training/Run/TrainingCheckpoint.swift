@@ -36,12 +36,15 @@ public struct TrainingCheckpoint {
     private static let files = ["adapter_config.json", "adapter_model.safetensors", "optimizer.safetensors"]
 
     /// Writes a checkpoint.
-    /// - Parameter baseModel: what the adapter's configuration calls the base model.
+    /// - Parameters:
+    ///   - baseModel: what the adapter's configuration calls the base model.
+    ///   - metadata: what the adapter's file says about itself.
     public static func write(
-        _ state: TrainingState, adapter: LoRAAdapter, optimizer: AdamW, baseModel: String, to folder: URL
+        _ state: TrainingState, adapter: LoRAAdapter, optimizer: AdamW, baseModel: String,
+        metadata: [String: String] = [:], to folder: URL
     ) throws {
         try AtomicDirectory.write(to: folder, replacing: true) { temporary in
-            try AdapterFolder.write(adapter, baseModel: baseModel, to: temporary)
+            try AdapterFolder.write(adapter, baseModel: baseModel, metadata: metadata, to: temporary)
             try write(optimizer, to: temporary.appendingPathComponent("optimizer.safetensors"))
             var digests: [String: FileDigest] = [:]
             for file in files { digests[file] = try FileDigest.sha256(of: temporary.appendingPathComponent(file)) }

@@ -24,15 +24,19 @@ public final class TrainingRun {
         public var logEverySteps: Int
         /// What the adapter's configuration calls the base model.
         public var baseModel: String
+        /// What the adapter's file says about itself.
+        public var adapterMetadata: [String: String]
 
         /// Lists the settings.
         public init(
             totalSteps: Int, checkpointEverySteps: Int = 100, keep: Int = 3, evaluateEverySteps: Int = 0,
-            evaluateAtStart: Bool = true, earlyStopping: Int = 0, logEverySteps: Int = 1, baseModel: String = ""
+            evaluateAtStart: Bool = true, earlyStopping: Int = 0, logEverySteps: Int = 1, baseModel: String = "",
+            adapterMetadata: [String: String] = [:]
         ) {
             (self.totalSteps, self.checkpointEverySteps, self.keep) = (totalSteps, checkpointEverySteps, keep)
             (self.evaluateEverySteps, self.evaluateAtStart) = (evaluateEverySteps, evaluateAtStart)
-            (self.earlyStopping, self.logEverySteps, self.baseModel) = (earlyStopping, logEverySteps, baseModel)
+            (self.earlyStopping, self.logEverySteps) = (earlyStopping, logEverySteps)
+            (self.baseModel, self.adapterMetadata) = (baseModel, adapterMetadata)
         }
     }
 
@@ -140,7 +144,8 @@ public final class TrainingRun {
         let place = folder.checkpoint(step: state.step)
         AtomicDirectory.recover(beside: place)
         try TrainingCheckpoint.write(
-            state, adapter: adapter, optimizer: trainer.optimizer, baseModel: settings.baseModel, to: place)
+            state, adapter: adapter, optimizer: trainer.optimizer, baseModel: settings.baseModel,
+            metadata: settings.adapterMetadata, to: place)
         try folder.rotate(latest: state.step, best: state.bestStep, keep: settings.keep)
         try report(.checkpoint(step: state.step, path: place.path))
     }

@@ -16,6 +16,7 @@ struct Eval: ParsableCommand {
         discussion: "The loss is the mean over supervised tokens, natural logarithm. Give --data more than once for several files.")
 
     @OptionGroup var model: ModelOptions
+    @OptionGroup var form: PackingOptions
     @OptionGroup var compute: ComputeOptions
 
     @Option(help: "A data file: conversations, instructions, completions, texts or token ids, found out from its first record.")
@@ -40,7 +41,7 @@ struct Eval: ParsableCommand {
 
     func run() throws {
         let compute = try compute.makeCompute()
-        let loaded = try LoadedModel(model, on: compute)
+        let loaded = try LoadedModel(model, form, on: compute)
         let encoder = ExampleEncoder(
             tokenizer: loaded.base.tokenizer, template: loaded.base.template, vocabularySize: loaded.network.vocabularySize,
             options: EncodingOptions(trainOn: TrainOn(rawValue: trainOn) ?? .assistant))

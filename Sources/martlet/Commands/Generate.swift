@@ -14,6 +14,7 @@ struct Generate: ParsableCommand {
             """)
 
     @OptionGroup var model: ModelOptions
+    @OptionGroup var form: PackingOptions
     @OptionGroup var compute: ComputeOptions
 
     @Option(help: "The prompt.")
@@ -60,7 +61,7 @@ struct Generate: ParsableCommand {
 
     func run() throws {
         let compute = try compute.makeCompute()
-        let loaded = try LoadedModel(model, on: compute)
+        let loaded = try LoadedModel(model, form, on: compute)
         if chat { return try talk(loaded, compute) }
         _ = try answer(try promptTokens(loaded), loaded, compute)
     }

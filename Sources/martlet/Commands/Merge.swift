@@ -3,6 +3,7 @@ import Checkpoints
 import Foundation
 import Models
 import Recipes
+import TensorCore
 import Tokenization
 
 struct Merge: ParsableCommand {
@@ -12,10 +13,23 @@ struct Merge: ParsableCommand {
             The folder holds weights (safetensors), config, tokenizer, chat template and generation config, as transformers,
             vLLM and TGI load them. Before it appears, its logits are compared with those of base and adapter. A .gguf base
             becomes a Hugging Face folder too. Without --adapter the base alone is written.
+
+            An adapter that was trained over a base packed in 4 bits is merged into the base as it was before, and the
+            logits are compared with those in training; --dequantized merges into the packed weights instead.
             """)
 
     @OptionGroup var model: ModelOptions
     @OptionGroup var compute: ComputeOptions
+    @OptionGroup var cache: CacheOptions
+
+    @Option(help: "Merge into this 16-bit model instead of --model: for an adapter that was trained over a packed folder.")
+    var base: String?
+
+    @Flag(help: "Merge an adapter that was trained over --model packed in 4 bits into those packed weights, expanded.")
+    var dequantized = false
+
+    @Option(help: "Pack the merged weights into 4 bits again: nf4.")
+    var requantize: Quantize.Target?
 
     @Option(help: "The folder to write; it must not exist.")
     var output: String
@@ -41,34 +55,70 @@ struct Merge: ParsableCommand {
         if !overwrite && FileManager.default.fileExists(atPath: output) {
             throw CommandError(.cannotCreate, "\(output) exists already; choose another folder, or replace it with --overwrite")
         }
-        let loaded = try LoadedModel(model, on: compute)
+        let adapter = try model.adapter.map { try AdapterFolder(URL(fileURLWithPath: $0), on: compute) }
+        let (target, trainedOver) = try bases(adapter, on: compute)
         let type: SafetensorsType? = dtype.map { $0 == "float32" ? .float32 : .bfloat16 }
-        let merge = try ModelMerge(
-            base: loaded.base, network: loaded.network, adapter: loaded.adapter, adapterPath: model.adapter ?? "", type: type,
-            on: compute)
-        let report = try merge.write(to: place, replacing: overwrite) { done, all in
+        let merge = try ModelMerge(base: target, trainedOver: trainedOver, adapter: adapter, type: type, on: compute)
+        let report = try merge.write(to: place, packing: requantize.map { _ in Packing() }, replacing: overwrite) { done, all in
             if Terminal.isInteractive { Terminal.rewriteLine(done < all ? "tensor \(done) of \(all)" : "") }
         }
-        show(report)
+        show(report, target, trainedOver)
     }
 
-    private func show(_ report: ModelMerge.Report) {
-        let comparison = report.comparison
-        if json {
-            return Terminal.output([
-                "output": .string(output), "base": .string(model.model), "dtype": .string(dtypeName(report.type)),
-                "tensors": .integer(report.tensors), "changed_tensors": .integer(report.changed),
-                "logits": .object([
-                    "max_abs_difference": .finite(comparison.largest), "mean_abs_difference": .finite(comparison.mean),
-                    "relative_difference": .finite(comparison.relative), "same_top_token": .finite(comparison.sameChoice),
-                ]),
-            ])
+    /// What to merge into, and what the adapter was trained over if that is something else.
+    private func bases(_ adapter: AdapterFolder?, on compute: Compute) throws -> (BaseModel, trainedOver: BaseModel?) {
+        let plain = try BaseModel.open(model.model)
+        var trained = plain
+        if let packing = adapter.flatMap({ Packing(metadata: $0.metadata) }), !plain.isPacked {
+            trained = try cache.packedModels.open(model.model, packing: packing, on: compute, note: Terminal.note)
         }
-        Terminal.output("wrote \(output): \(report.tensors) tensors in \(dtypeName(report.type)), \(report.changed) of them changed by the adapter")
+        if dequantized {
+            if !trained.isPacked { throw CommandError(.usage, "--dequantized needs a packed base, but the adapter was not trained over one") }
+            return (trained, nil)
+        }
+        if let base { return (try BaseModel.open(base), trained) }
+        return (plain, trained.isPacked && !plain.isPacked ? trained : nil)
+    }
+
+    private func show(_ report: ModelMerge.Report, _ target: BaseModel, _ trainedOver: BaseModel?) {
+        let form = target.isPacked ? "packed weights, expanded" : "weights as they lie"
+        if json { return Terminal.output(object(report, target, form)) }
+        let changed = "\(report.changed) of them changed by the adapter"
+        Terminal.output("wrote \(output): \(report.tensors) tensors in \(dtypeName(report.type)), \(changed)")
+        if model.adapter != nil { Terminal.output("merged into \(target.path) (\(form))") }
+        line("logits against base\(model.adapter == nil ? "" : " and adapter")", report.comparison)
+        if let trained = report.trained { line("logits against those in training (base in 4 bits, and adapter)", trained) }
+        if let kept = report.effectKept {
+            Terminal.output(String(format: "of the adapter's effect on the logits, %.0f %% is kept", kept * 100))
+        }
+        guard trainedOver != nil, let other = report.otherBase else { return }
+        Terminal.note(
+            String(
+                format: "the adapter was trained over a base in 4 bits and is merged into another; the bases alone move the logits by %.2g of their size, and quality may suffer; --dequantized merges into what was trained", other.relative))
+    }
+
+    private func line(_ title: String, _ comparison: LogitsComparison) {
         Terminal.output(
             String(
-                format: "logits against base%@: largest difference %.2g, relative %.2g, same first choice at %.0f %% of positions",
-                (model.adapter == nil ? "" : " and adapter") as NSString, comparison.largest, comparison.relative, comparison.sameChoice * 100))
+                format: "%@: largest difference %.2g, relative %.2g, same first choice at %.0f %% of positions", title as NSString,
+                comparison.largest, comparison.relative, comparison.sameChoice * 100))
+    }
+
+    private func object(_ report: ModelMerge.Report, _ target: BaseModel, _ form: String) -> JSONObject {
+        func logits(_ comparison: LogitsComparison?) -> JSONValue {
+            guard let comparison else { return .null }
+            return .object([
+                "max_abs_difference": .finite(comparison.largest), "mean_abs_difference": .finite(comparison.mean),
+                "relative_difference": .finite(comparison.relative), "same_top_token": .finite(comparison.sameChoice),
+            ])
+        }
+        return [
+            "output": .string(output), "base": .string(target.path), "base_form": .string(form),
+            "dtype": .string(dtypeName(report.type)), "requantized": requantize.map { .string($0.rawValue) } ?? .null,
+            "tensors": .integer(report.tensors), "changed_tensors": .integer(report.changed),
+            "logits": logits(report.comparison), "logits_in_training": logits(report.trained),
+            "logits_of_other_base": logits(report.otherBase), "adapter_effect_kept": .finite(report.effectKept),
+        ]
     }
 
     private func dtypeName(_ type: SafetensorsType) -> String { type == .float32 ? "float32" : "bfloat16" }

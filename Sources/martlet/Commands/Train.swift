@@ -35,6 +35,7 @@ struct Train: ParsableCommand {
     var overwrite = false
 
     @OptionGroup var compute: ComputeOptions
+    @OptionGroup var cache: CacheOptions
 
     @Flag(help: "Stop rather than resume on another kernel path, which changes the last bits.")
     var requireSameBits = false
@@ -54,7 +55,8 @@ struct Train: ParsableCommand {
         let recipe = try Recipe.read(contentsOf: path, overrides: overrides)
         let place = URL(fileURLWithPath: recipe.output.directory, isDirectory: true)
         try refuseExistingRun(place)
-        let prepared = try PreparedRun(recipe, on: try makeCompute(recipe))
+        let prepared = try PreparedRun(
+            recipe, cache: cache.packedModels, on: try makeCompute(recipe), note: Terminal.note)
         let folder = try RunFolder.create(
             place, recipe: FileManager.default.contents(atPath: path) ?? Data(),
             resolved: Data(prepared.recipe.resolvedYAML().utf8), overwrite: overwrite)
@@ -70,7 +72,8 @@ struct Train: ParsableCommand {
             Terminal.note("the run \(place.path) is finished; there is nothing to resume")
             return RunSummary(state, run: place.relativePath, adapter: folder.adapter.relativePath).print()
         }
-        let prepared = try PreparedRun(recipe, resuming: checkpoint, on: try makeCompute(recipe))
+        let prepared = try PreparedRun(
+            recipe, resuming: checkpoint, cache: cache.packedModels, on: try makeCompute(recipe), note: Terminal.note)
         Terminal.note("resuming \(place.path) " + (checkpoint.map { "after step \($0.state.step)" } ?? "from the start: it has no checkpoint"))
         try checkArithmetic(prepared, checkpoint)
         try train(prepared, in: folder, from: checkpoint)

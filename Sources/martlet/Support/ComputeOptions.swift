@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Recipes
 import TensorCore
 
@@ -50,4 +51,37 @@ struct ModelOptions: ParsableArguments {
 
     @Option(help: "A PEFT adapter folder to put over the base model, for example runs/NAME/adapter.")
     var adapter: String?
+}
+
+/// The form in which the base's weights are held, and where packed ones are kept.
+struct PackingOptions: ParsableArguments {
+    /// Forms as the command line names them.
+    enum Form: String, ExpressibleByArgument, CaseIterable {
+        case auto, stored, nf4
+    }
+
+    @Option(help: "Form of the base's weights: stored (as they lie), nf4 (packed into 4 bits), or auto: what the adapter was trained over.")
+    var quantization = Form.auto
+
+    @Option(name: .customLong("double-quantization"), help: "With --quantization nf4: whether the scales are packed too.")
+    var doubleQuantization = true
+
+    @OptionGroup var cache: CacheOptions
+
+    /// How the base is packed, for an adapter that was trained over the given packing.
+    func packing(trainedOver: Packing?) -> Packing? {
+        switch quantization {
+        case .stored: nil
+        case .nf4: Packing(doubleQuantization: doubleQuantization)
+        case .auto: trainedOver
+        }
+    }
+}
+
+/// Where packed base models are kept.
+struct CacheOptions: ParsableArguments {
+    @Option(help: "Folder for packed base models; left out, $XDG_CACHE_HOME/martlet or ~/.cache/martlet.")
+    var cache: String?
+
+    var packedModels: PackedCache { PackedCache(cache.map { URL(fileURLWithPath: $0, isDirectory: true) }) }
 }

@@ -10,12 +10,12 @@ struct LoadedModel {
     let network: any CausalLanguageModel
     let adapter: LoRAAdapter?
 
-    init(_ options: ModelOptions, on compute: Compute) throws {
-        base = try BaseModel.open(options.model)
-        let network = try base.makeModel(on: compute)
-        self.network = network
-        adapter = try options.adapter.map {
-            try AdapterFolder(URL(fileURLWithPath: $0), on: compute).attach(to: network.linears)
-        }
+    init(_ options: ModelOptions, _ form: PackingOptions, on compute: Compute) throws {
+        let folder = try options.adapter.map { try AdapterFolder(URL(fileURLWithPath: $0), on: compute) }
+        let packing = form.packing(trainedOver: folder.flatMap { Packing(metadata: $0.metadata) })
+        base = try BaseModel.open(
+            options.model, packing: packing, cache: form.cache.packedModels, on: compute, note: Terminal.note)
+        network = try base.makeModel(on: compute)
+        adapter = try folder?.attach(to: network.linears)
     }
 }

@@ -1,0 +1,70 @@
+import Checkpoints
+import Foundation
+import TensorCore
+
+/// What a folder of the cache must contain to be trusted: a sum for every tensor, a digest for every other file.
+struct PackedManifest: Codable {
+    static let fileName = "martlet.json"
+    /// Raised when the same source would be packed into other bytes.
+    static let currentLayout = 1
+
+    var layout = currentLayout
+    /// Digest of source and packing: the folder's name.
+    let digest: FileDigest
+    let tensors: [String: UInt64]
+    let files: [String: FileDigest]
+
+    /// Describes a folder as it is.
+    init(of folder: URL, digest: FileDigest, on compute: Compute) throws {
+        self.digest = digest
+        tensors = try Self.sums(of: folder, on: compute)
+        files = try Self.digests(in: folder)
+    }
+
+    func write(to folder: URL) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        try AtomicFile.write(try encoder.encode(self), to: folder.appendingPathComponent(Self.fileName))
+    }
+
+    /// What is wrong with a folder, in a clause; `nil` if nothing is. Reads everything in it.
+    static func problem(in folder: URL, digest: FileDigest, on compute: Compute) -> String? {
+        guard let data = try? Data(contentsOf: folder.appendingPathComponent(fileName)),
+            let manifest = try? JSONDecoder().decode(PackedManifest.self, from: data)
+        else { return "it has no readable \(fileName)" }
+        guard manifest.layout == currentLayout, manifest.digest == digest else { return "it belongs to something else" }
+        do {
+            let sums = try sums(of: folder, on: compute)
+            if let name = manifest.tensors.keys.sorted().first(where: { sums[$0] != manifest.tensors[$0] }) {
+                return "tensor \(name) has changed"
+            }
+            let digests = try digests(in: folder)
+            if let name = manifest.files.keys.sorted().first(where: { digests[$0] != manifest.files[$0] }) {
+                return "\(name) has changed"
+            }
+            return sums.count == manifest.tensors.count ? nil : "it has too many tensors"
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    /// A sum of each tensor, by all threads; the pages that were read may leave memory again.
+    private static func sums(of folder: URL, on compute: Compute) throws -> [String: UInt64] {
+        let files = try ShardedSafetensors(folder: folder)
+        let bytes = try files.names.map { try files.entry($0).bytes }
+        var sums = [UInt64](repeating: 0, count: bytes.count)
+        sums.withUnsafeMutableBufferPointer { sums in
+            compute.threads.run(tiles: bytes.count) { sums[$0] = bytes[$0].checksum }
+        }
+        return Dictionary(uniqueKeysWithValues: zip(files.names, sums))
+    }
+
+    private static func digests(in folder: URL) throws -> [String: FileDigest] {
+        var digests: [String: FileDigest] = [:]
+        for name in try FileManager.default.contentsOfDirectory(atPath: folder.path)
+        where name != fileName && !name.hasSuffix(".safetensors") {
+            digests[name] = try FileDigest.sha256(of: folder.appendingPathComponent(name))
+        }
+        return digests
+    }
+}
