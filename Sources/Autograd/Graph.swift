@@ -5,19 +5,20 @@ public struct Variable {
     /// The value; never written to again.
     public let value: Tensor
     let node: Node?
+    /// What an operation that needs this value in its backward pass should keep.
+    public let kept: Kept
 
     /// Whether a gradient is wanted for this value.
     public var needsGradient: Bool { node != nil }
 
     /// A value that nothing trainable went into.
     public init(constant value: Tensor) {
-        self.value = value
-        node = nil
+        self.init(value, nil)
     }
 
-    init(_ value: Tensor, _ node: Node?) {
-        self.value = value
-        self.node = node
+    init(_ value: Tensor, _ node: Node?, again: (() -> Tensor)? = nil) {
+        (self.value, self.node) = (value, node)
+        kept = again.map { Kept(again: $0) } ?? Kept(value)
     }
 }
 
@@ -76,11 +77,13 @@ public final class Graph {
     ///   - inputs: what it was computed from.
     ///   - trainsParameters: whether `backward` adds to ``gradients`` of parameters, so that it must run even if no input
     ///     needs a gradient.
+    ///   - again: computes the value once more, for later operations to keep instead of it; worth giving where that is
+    ///     quick and needs only what `backward` keeps anyway.
     ///   - backward: given the gradient of the result (same shape), returns one gradient per input, `nil` where the
     ///     input does not need one.
     public func record(
         _ name: String, _ value: Tensor, inputs: [Variable], trainsParameters: Bool = false,
-        backward: @escaping (Tensor) -> [Tensor?]
+        again: (() -> Tensor)? = nil, backward: @escaping (Tensor) -> [Tensor?]
     ) -> Variable {
         timer?.lap(name)
         guard isRecording, trainsParameters || inputs.contains(where: \.needsGradient) else {
@@ -88,7 +91,7 @@ public final class Graph {
         }
         let node = Node(name: name, inputs: inputs.map(\.node), backward: backward)
         tape.append(node)
-        return Variable(value, node)
+        return Variable(value, node, again: again)
     }
 
     /// Runs the tape backwards from `variable` and empties it.

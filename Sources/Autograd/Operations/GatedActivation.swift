@@ -9,17 +9,8 @@ extension Graph {
     public func gatedActivation(_ gate: Variable, _ up: Variable) -> Variable {
         let (g, u, compute) = (gate.value, up.value, compute)
         precondition(g.shape == u.shape, "gate \(g.shape) and up \(u.shape) differ")
-        let y = compute.empty(g.shape, compute.precision.activationType)
-        compute.forEachRowBlock(of: g.rows, rowElements: g.columns) { rows in
-            compute.readRows(g, rows) { gates in
-                compute.readRows(u, rows) { ups in
-                    compute.writeRows(y, rows) {
-                        martlet_silu_gate_forward(Int64(rows.count * g.columns), gates, ups, $0)
-                    }
-                }
-            }
-        }
-        return record("gated activation", y, inputs: [gate, up]) { dy in
+        let forward = { compute.gatedActivation(g, u) }
+        return record("gated activation", forward(), inputs: [gate, up], again: forward) { dy in
             let (dGate, dUp) = (compute.empty(g.shape, g.elementType), compute.empty(u.shape, u.elementType))
             compute.forEachRowBlock(of: g.rows, rowElements: g.columns) { rows in
                 compute.readRows(g, rows) { gates in
@@ -37,5 +28,19 @@ extension Graph {
             }
             return [dGate, dUp]
         }
+    }
+}
+
+extension Compute {
+    fileprivate func gatedActivation(_ g: Tensor, _ u: Tensor) -> Tensor {
+        let y = empty(g.shape, precision.activationType)
+        forEachRowBlock(of: g.rows, rowElements: g.columns) { rows in
+            readRows(g, rows) { gates in
+                readRows(u, rows) { ups in
+                    writeRows(y, rows) { martlet_silu_gate_forward(Int64(rows.count * g.columns), gates, ups, $0) }
+                }
+            }
+        }
+        return y
     }
 }

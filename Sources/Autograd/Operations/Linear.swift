@@ -44,7 +44,7 @@ extension Graph {
     ///   - bias: `[outputs]`.
     public func linear(_ x: Variable, weight: Weight, bias: Tensor? = nil, update: LowRankUpdate? = nil) -> Variable {
         let (compute, type) = (compute, compute.precision.activationType)
-        let path = update.map { AdapterPath($0, x.value, dropout: dropout, on: compute) }
+        let path = update.map { AdapterPath($0, x, dropout: dropout, on: compute) }
         let y = compute.product(x.value, transposed: weight, adding: path?.folded, type: type) { rows, columns, tile, stride in
             if let bias {
                 martlet_add_bias(
@@ -78,20 +78,23 @@ private struct AdapterPath {
     /// The update as part of the weight, if it is folded.
     let folded: WeightUpdate?
     /// Input after dropout, `[tokens, inputs]`.
-    let input: Tensor
+    let input: Kept
     /// `x̃·Aᵀ`, `[tokens, rank]`, if the forward pass needed it.
     let hidden: Tensor?
 
-    init(_ update: LowRankUpdate, _ x: Tensor, dropout: DropoutContext?, on compute: Compute) {
+    init(_ update: LowRankUpdate, _ x: Variable, dropout: DropoutContext?, on compute: Compute) {
         self.update = update
         self.compute = compute
         self.dropout = update.dropoutRate > 0 ? dropout : nil
         (a, b) = (compute.rounded(update.a.value), compute.rounded(update.b.value))
         let (inputs, outputs) = (a.columns, b.rows)
-        let folds = self.dropout == nil && compute.precision == .float32 && x.rows * (inputs + outputs) > inputs * outputs
+        let folds = self.dropout == nil && compute.precision == .float32 && x.value.rows * (inputs + outputs) > inputs * outputs
         folded = folds ? WeightUpdate(a: a, b: b, scale: update.scale) : nil
-        input = self.dropout.map { compute.dropout(x, update, $0) } ?? x
-        hidden = folds ? nil : compute.lowRankProduct(input, a)
+        input = self.dropout.map { context in
+            let kept = x.kept
+            return Kept(again: { compute.dropout(kept.value(), update, context) })
+        } ?? x.kept
+        hidden = folds ? nil : compute.lowRankProduct(self.dropout.map { compute.dropout(x.value, update, $0) } ?? x.value, a)
     }
 
     func addForward(_ rows: Range<Int>, _ columns: Range<Int>, _ tile: UnsafeMutablePointer<Float>, _ stride: Int) {
@@ -105,7 +108,7 @@ private struct AdapterPath {
 
     /// Sums the gradients of A and B and returns `g = s·dy·B`, `[tokens, rank]`.
     func backward(_ dy: Tensor, into gradients: Gradients?) -> Tensor {
-        let (g, dA, dBTransposed) = compute.lowRankBackward(input, dy, a: a, b: b, scale: update.scale)
+        let (g, dA, dBTransposed) = compute.lowRankBackward(input.value(), dy, a: a, b: b, scale: update.scale)
         for (parameter, gradient) in [(update.a, dA), (update.b, compute.transposed(dBTransposed))] {
             gradients?.accumulate(parameter, on: compute) { sum, adding in
                 if adding {

@@ -20,8 +20,8 @@ extension Graph {
         let dHidden = hidden.needsGradient ? compute.empty(hidden.value.shape) : nil
         if let dHidden { dHidden.output.update(repeating: 0, count: dHidden.count) }
         var sum = 0.0
-        // At most 128 MB of logits at a time, in chunks of about equal size.
-        let chunks = max(1, (supervised.count * head.rows + (1 << 25) - 1) >> 25)
+        // At most 64 MB of logits at a time, in chunks of about equal size.
+        let chunks = max(1, (supervised.count * head.rows + (1 << 24) - 1) >> 24)
         let chunk = max(64, ((supervised.count + chunks - 1) / chunks + 63) / 64 * 64)
         for start in stride(from: 0, to: supervised.count, by: chunk) {
             let rows = Array(supervised[start..<min(supervised.count, start + chunk)])
@@ -31,14 +31,19 @@ extension Graph {
         let loss = record("loss", compute.tensor([Float(sum)], shape: [1]), inputs: [hidden]) { gradient in
             guard let dHidden else { return [nil] }
             let factor = gradient.floats[0]
-            if factor != 1 { martlet_scale(Int64(dHidden.count), factor, dHidden.floats, dHidden.output) }
-            return [compute.converted(dHidden, to: type)]
+            return [compute.converted(factor == 1 ? dHidden : compute.scaled(dHidden, by: factor), to: type)]
         }
         return (loss, sum)
     }
 }
 
 extension Compute {
+    fileprivate func scaled(_ x: Tensor, by factor: Float) -> Tensor {
+        let y = empty(x.shape)
+        martlet_scale(Int64(x.count), factor, x.floats, y.output)
+        return y
+    }
+
     /// Loss of the given rows; their gradients are written into `dHidden`.
     fileprivate func crossEntropyChunk(
         _ hidden: Tensor, _ head: Weight, _ rows: [Int], _ targets: [Int32], _ dHidden: Tensor?

@@ -10,28 +10,35 @@ extension Graph {
     ///   - weight: `[hidden]`, float32; a constant when it is frozen.
     /// - Returns: `[tokens, hidden]` in the activation type of the precision.
     public func rmsNorm(_ x: Variable, weight: Variable, epsilon: Float) -> Variable {
-        let (rows, columns) = (x.value.rows, x.value.columns)
-        precondition(weight.value.count == columns, "RMSNorm of \(x.value.shape) with weight \(weight.value.shape)")
-        let y = compute.empty(x.value.shape, compute.precision.activationType)
-        let inverse = compute.empty([rows])
+        precondition(weight.value.count == x.value.columns, "RMSNorm of \(x.value.shape) with weight \(weight.value.shape)")
         let (xValue, wValue, compute) = (x.value, weight.value, compute)
-        compute.forEachRowBlock(of: rows, rowElements: columns) { block in
-            compute.readRows(xValue, block) { input in
-                compute.writeRows(y, block) { output in
-                    martlet_rms_norm_forward(
-                        Int64(block.count), Int64(columns), input, wValue.floats, epsilon, output,
-                        inverse.output + block.lowerBound)
-                }
-            }
-        }
+        let (y, inverse) = compute.rmsNorm(xValue, wValue, epsilon)
         let weightGradient = weight.needsGradient
-        return record("norm", y, inputs: [x, weight]) { dy in
+        return record(
+            "norm", y, inputs: [x, weight], again: { compute.rmsNorm(xValue, wValue, epsilon).y }
+        ) { dy in
             compute.rmsNormBackward(xValue, wValue, inverse, dy, weightGradient: weightGradient)
         }
     }
 }
 
 extension Compute {
+    /// The normalised rows and `1 / √(mean(x²) + epsilon)` of each.
+    fileprivate func rmsNorm(_ x: Tensor, _ weight: Tensor, _ epsilon: Float) -> (y: Tensor, inverse: Tensor) {
+        let (rows, columns) = (x.rows, x.columns)
+        let (y, inverse) = (empty(x.shape, precision.activationType), empty([rows]))
+        forEachRowBlock(of: rows, rowElements: columns) { block in
+            readRows(x, block) { input in
+                writeRows(y, block) { output in
+                    martlet_rms_norm_forward(
+                        Int64(block.count), Int64(columns), input, weight.floats, epsilon, output,
+                        inverse.output + block.lowerBound)
+                }
+            }
+        }
+        return (y, inverse)
+    }
+
     fileprivate func rmsNormBackward(
         _ x: Tensor, _ weight: Tensor, _ inverse: Tensor, _ dy: Tensor, weightGradient: Bool
     ) -> [Tensor?] {

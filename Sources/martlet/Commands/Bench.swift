@@ -27,8 +27,13 @@ struct Bench: ParsableCommand {
     @Option(help: "Sequences in a step.")
     var batch = 4
 
-    @Option(help: "What is trained: lora.")
-    var method = "lora"
+    /// What is trained over what.
+    enum Method: String, ExpressibleByArgument, CaseIterable {
+        case lora, qlora
+    }
+
+    @Option(help: "lora (adapters over the weights as they lie) or qlora (over the weights packed in 4 bits).")
+    var method = Method.lora
 
     @Option(help: "Rank of the adapters on all linear layers.")
     var rank = 16
@@ -46,12 +51,12 @@ struct Bench: ParsableCommand {
     var recompute = false
 
     @OptionGroup var compute: ComputeOptions
+    @OptionGroup var cache: CacheOptions
 
     @Flag(help: "Print one JSON object.")
     var json = false
 
     func validate() throws {
-        if method != "lora" { throw ValidationError("--method is \(method), expected lora") }
         for (name, value) in [("seq", seq), ("batch", batch), ("rank", rank), ("steps", steps)] where value < 1 {
             throw ValidationError("--\(name) is \(value), expected a number above 0")
         }
@@ -60,7 +65,8 @@ struct Bench: ParsableCommand {
 
     func run() throws {
         let compute = try compute.makeCompute()
-        let base = try BaseModel.open(model)
+        let base = try BaseModel.open(
+            model, packing: method == .qlora ? Packing() : nil, cache: cache.packedModels, on: compute, note: Terminal.note)
         let network = try base.makeModel(on: compute)
         let adapter = try LoRAAdapter(
             attaching: AdapterConfiguration(rank: rank, alpha: Float(2 * rank)), to: network.linears, seed: 1, on: compute)
@@ -98,7 +104,7 @@ struct Bench: ParsableCommand {
 
     private func settings(_ precision: Precision) -> JSONObject {
         [
-            "model": .string(model), "seq": .integer(seq), "batch": .integer(batch), "method": .string(method),
+            "model": .string(model), "seq": .integer(seq), "batch": .integer(batch), "method": .string(method.rawValue),
             "rank": .integer(rank), "precision": .string(precision.rawValue), "recompute": .bool(recompute),
             "steps": .integer(steps), "warmup": .integer(warmup), "kernels": .string(InstructionSet.current.rawValue),
             "openblas_core": .string(BLAS.core),
