@@ -12,6 +12,8 @@ public protocol CausalLanguageModel {
     var maximumLength: Int { get }
     /// Every linear layer that can take an adapter, in the order of computation.
     var linears: [Linear] { get }
+    /// The embedding's table `[vocabulary, hidden]`.
+    var embedding: Weight { get }
     /// The head's weight `[vocabulary, hidden]`; the embedding's where they are tied.
     var head: Weight { get }
 

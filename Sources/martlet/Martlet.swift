@@ -22,7 +22,7 @@ struct Martlet: ParsableCommand {
         version: version,
         subcommands: [
             Train.self, Eval.self, Generate.self, Merge.self, Tokenize.self, Render.self, Inspect.self, Doctor.self,
-            Bench.self, Quantize.self, Cache.self,
+            Bench.self, Quantize.self, Cache.self, Plan.self,
         ])
 
     static func main() {

@@ -54,7 +54,10 @@ struct PackedManifest: Codable {
         let bytes = try files.names.map { try files.entry($0).bytes }
         var sums = [UInt64](repeating: 0, count: bytes.count)
         sums.withUnsafeMutableBufferPointer { sums in
-            compute.threads.run(tiles: bytes.count) { sums[$0] = bytes[$0].checksum }
+            compute.threads.run(tiles: bytes.count) {
+                sums[$0] = bytes[$0].checksum
+                bytes[$0].advise(.done)
+            }
         }
         return Dictionary(uniqueKeysWithValues: zip(files.names, sums))
     }

@@ -26,7 +26,7 @@ public final class PreparedRun {
     public let totalSteps: Int
     /// Digests of inputs, and the arithmetic.
     public let identity: RunIdentity
-    private let compute: Compute
+    let compute: Compute
 
     /// Opens and checks everything that the recipe names.
     /// - Parameters:

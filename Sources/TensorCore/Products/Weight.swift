@@ -23,6 +23,23 @@ public enum Weight: Sendable {
         }
     }
 
+    /// Bytes that its elements take as they are held.
+    public var byteCount: Int {
+        switch self {
+        case .stored(let tensor): tensor.byteCount
+        case .dense(let tensor): tensor.count * tensor.elementType.byteCount
+        }
+    }
+
+    /// Whether both are the same stored tensor: a head that is tied to the embedding.
+    public func isSameMemory(as other: Weight) -> Bool {
+        switch (self, other) {
+        case (.stored(let a), .stored(let b)): a.name == b.name
+        case (.dense(let a), .dense(let b)): a.floats == b.floats
+        default: false
+        }
+    }
+
     /// The elements where they lie, if they lie as float32 `[rows, columns]`.
     var float32Pointer: UnsafePointer<Float>? {
         switch self {

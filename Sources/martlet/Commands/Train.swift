@@ -56,7 +56,7 @@ struct Train: ParsableCommand {
         let place = URL(fileURLWithPath: recipe.output.directory, isDirectory: true)
         try refuseExistingRun(place)
         let prepared = try PreparedRun(
-            recipe, cache: cache.packedModels, on: try makeCompute(recipe), note: Terminal.note)
+            recipe, cache: cache.packedModels, on: try compute.makeCompute(for: recipe), note: Terminal.note)
         let folder = try RunFolder.create(
             place, recipe: FileManager.default.contents(atPath: path) ?? Data(),
             resolved: Data(prepared.recipe.resolvedYAML().utf8), overwrite: overwrite)
@@ -73,7 +73,7 @@ struct Train: ParsableCommand {
             return RunSummary(state, run: place.relativePath, adapter: folder.adapter.relativePath).print()
         }
         let prepared = try PreparedRun(
-            recipe, resuming: checkpoint, cache: cache.packedModels, on: try makeCompute(recipe), note: Terminal.note)
+            recipe, resuming: checkpoint, cache: cache.packedModels, on: try compute.makeCompute(for: recipe), note: Terminal.note)
         Terminal.note("resuming \(place.path) " + (checkpoint.map { "after step \($0.state.step)" } ?? "from the start: it has no checkpoint"))
         try checkArithmetic(prepared, checkpoint)
         try train(prepared, in: folder, from: checkpoint)
@@ -81,7 +81,8 @@ struct Train: ParsableCommand {
 
     private func train(_ prepared: PreparedRun, in folder: RunFolder, from checkpoint: TrainingCheckpoint?) throws {
         let run = try prepared.makeRun(in: folder, resuming: checkpoint)
-        let progress = TrainingProgress(prepared, startStep: run.state.step)
+        let plan = prepared.memoryPlan()
+        let progress = TrainingProgress(prepared, plan, startStep: run.state.step)
         progress.announce()
         let outcome = try run.run(shouldStop: { StopSignals.received }, report: progress.report)
         if outcome == .stopped {
@@ -90,15 +91,8 @@ struct Train: ParsableCommand {
         }
         try prepared.writeAdapter(to: folder)
         progress.finish(run.state)
-        RunSummary(run.state, run: folder.url.relativePath, adapter: folder.adapter.relativePath, speed: progress.tokensPerSecond).print()
-    }
-
-
-    /// The command line's precision and threads go over the recipe's.
-    private func makeCompute(_ recipe: Recipe) throws -> Compute {
-        try ComputeOptions.select(compute.isa)
-        let precision = compute.precision == .auto ? recipe.precision : (compute.precision == .bfloat16 ? .bfloat16 : .float32)
-        return try Compute(precision: precision, threadCount: compute.threads ?? recipe.threadCount)
+        RunSummary(run.state, run: folder.url.relativePath, adapter: folder.adapter.relativePath, speed: progress.tokensPerSecond,
+            plannedMemory: plan.total).print()
     }
 
     /// Before anything is loaded: an existing run is the commonest reason to stop.

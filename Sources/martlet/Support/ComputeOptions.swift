@@ -34,6 +34,13 @@ struct ComputeOptions: ParsableArguments {
         return try Compute(precision: precision == .bfloat16 ? .bfloat16 : .float32, threadCount: threads)
     }
 
+    /// The same for a recipe: what the command line says goes over it.
+    func makeCompute(for recipe: Recipe) throws -> Compute {
+        try Self.select(isa)
+        let chosen: Precision = precision == .auto ? recipe.precision : precision == .bfloat16 ? .bfloat16 : .float32
+        return try Compute(precision: chosen, threadCount: threads ?? recipe.threadCount)
+    }
+
     /// Uses another instruction set than the best; one that the CPU lacks is refused.
     static func select(_ name: String?) throws {
         guard let name, let wanted = InstructionSet(rawValue: name) else { return }

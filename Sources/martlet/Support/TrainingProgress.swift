@@ -12,14 +12,15 @@ import Training
 /// Shows a run while it goes: a bar on a terminal, a line per step elsewhere.
 final class TrainingProgress {
     private let prepared: PreparedRun
+    private let plan: MemoryPlan
     private let startStep: Int
     private let start = ContinuousClock.now
     private var tokens = 0
     private var stepSeconds = 0.0
     private var barIsShown = false
 
-    init(_ prepared: PreparedRun, startStep: Int) {
-        (self.prepared, self.startStep) = (prepared, startStep)
+    init(_ prepared: PreparedRun, _ plan: MemoryPlan, startStep: Int) {
+        (self.prepared, self.plan, self.startStep) = (prepared, plan, startStep)
     }
 
     /// Tokens per second of all steps so far, without evaluations and checkpoints.
@@ -39,7 +40,7 @@ final class TrainingProgress {
             if summary.skipped > 0 { line += ", \(summary.skipped) skipped, the first: \(summary.firstProblems.first?.description ?? "")" }
             Terminal.error(line)
         }
-        Terminal.error("\(prepared.totalSteps) steps in \(prepared.recipe.training.precision.rawValue)")
+        Terminal.error("\(prepared.totalSteps) steps in \(prepared.recipe.training.precision.rawValue); about \(MemoryText.gigabytes(plan.total)) of memory")
     }
 
     /// Takes an event of the run.
@@ -60,6 +61,9 @@ final class TrainingProgress {
     func finish(_ state: TrainingState) {
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         line("finished after \(state.step) steps and \(Self.duration(seconds)); the adapter is in \(prepared.recipe.output.directory)/adapter")
+        if let peak = ProcessMemory.peak {
+            line("peak memory \(MemoryText.gigabytes(peak)), planned were \(MemoryText.gigabytes(plan.total))")
+        }
     }
 
     private func show(_ step: Trainer.StepReport, _ total: Int) {

@@ -1,0 +1,66 @@
+import ArgumentParser
+import Autograd
+import Foundation
+import Layers
+import Models
+import Recipes
+import TensorCore
+import Tokenization
+import Training
+
+struct Plan: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Says what a recipe will train and how much memory that takes, without training.",
+        discussion: "Opens the model and the data as training does and checks everything. Exits with 69 if the memory of this machine (or its cgroup) does not suffice.")
+
+    @Argument(help: "The recipe, a YAML file.")
+    var recipe: String
+
+    @Argument(help: "Settings that go over the recipe's: key.path=value.")
+    var overrides: [String] = []
+
+    @OptionGroup var compute: ComputeOptions
+    @OptionGroup var cache: CacheOptions
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    func run() throws {
+        let recipe = try Recipe.read(contentsOf: recipe, overrides: overrides)
+        let prepared = try PreparedRun(
+            recipe, cache: cache.packedModels, on: try compute.makeCompute(for: recipe), note: Terminal.note)
+        let plan = prepared.memoryPlan()
+        show(plan, prepared)
+        if let limit = ProcessMemory.limit, plan.total > limit {
+            throw CommandError(
+                .unavailable,
+                "the run needs about \(MemoryText.gigabytes(plan.total)), but this process may use \(MemoryText.gigabytes(limit)); try training.recompute=blocks, a smaller training.micro_batch_tokens or model.quantization=nf4")
+        }
+    }
+
+    private func show(_ plan: MemoryPlan, _ prepared: PreparedRun) {
+        let trained = prepared.adapter.parameters.reduce(0) { $0 + $1.value.count }
+        let weights = prepared.model.linears.reduce(0) { $0 + $1.weight.rows * $1.weight.columns }
+        if json {
+            let parts = MemoryPlan.Part.allCases.map { ($0.rawValue, JSONValue.integer(plan.bytes[$0] ?? 0)) }
+            return Terminal.output([
+                "steps": .integer(prepared.totalSteps), "tokens_per_micro_batch": .integer(plan.tokens),
+                "trained_parameters": .integer(trained), "linear_parameters": .integer(weights),
+                "memory": .object(JSONObject(parts)), "memory_total_bytes": .integer(plan.total),
+                "memory_limit_bytes": ProcessMemory.limit.map { .integer($0) } ?? .null,
+            ])
+        }
+        Terminal.output("\(prepared.totalSteps) steps, at most \(plan.tokens) tokens at once; \(trained) parameters trained beside \(weights) frozen ones in linear layers")
+        for part in MemoryPlan.Part.allCases {
+            let name = part.rawValue.padding(toLength: 12, withPad: " ", startingAt: 0)
+            Terminal.output("\(name) \(MemoryText.gigabytes(plan.bytes[part] ?? 0))")
+        }
+        let limit = ProcessMemory.limit.map { "; this process may use \(MemoryText.gigabytes($0))" } ?? ""
+        Terminal.output("at the peak  \(MemoryText.gigabytes(plan.total))\(limit)")
+    }
+}
+
+/// Sizes of memory in words.
+enum MemoryText {
+    static func gigabytes(_ bytes: Int) -> String { String(format: "%.2f GB", Double(bytes) / 1e9) }
+}
