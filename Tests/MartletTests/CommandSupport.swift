@@ -60,8 +60,10 @@ enum Program {
         process.executableURL = program
         process.arguments = arguments
         process.currentDirectoryURL = (folder ?? streams).url
-        process.environment = ProcessInfo.processInfo.environment.merging(
-            ["SWIFT_BACKTRACE": "enable=no", "M": executable.path, "TERM": "dumb"]) { $1 }
+        process.environment = ProcessInfo.processInfo.environment.merging([
+            "SWIFT_BACKTRACE": "enable=no", "M": executable.path, "TERM": "dumb",
+            "XDG_CACHE_HOME": (folder ?? streams).path("cache"),
+        ]) { $1 }
         process.standardInput = FileHandle.nullDevice
         // Files instead of pipes: nothing to drain, nothing to block on.
         process.standardOutput = try FileHandle(forWritingTo: streams.write("", to: "out"))
