@@ -21,7 +21,12 @@ struct TensorCensus {
     }
 
     init(_ folder: ShardedSafetensors) throws {
-        for name in folder.names {
+        let packed = BitsandbytesTensors(folder)
+        for name in packed.packedNames {
+            let tensor = try packed.tensor(name)
+            add(type: "NF4", parameters: tensor.elementCount, bytes: tensor.byteCount)
+        }
+        for name in packed.names where !packed.packedNames.contains(name) {
             let entry = try folder.entry(name)
             add(type: entry.type.rawValue, parameters: entry.elementCount, bytes: entry.bytes.count)
         }
