@@ -48,8 +48,9 @@ public final class Trainer {
 
     /// Trains on the micro-batches of one step. Losses are summed and gradients divided once, by the supervised tokens of
     /// all of them: how tokens fall into micro-batches does not change the mathematics.
-    /// - Throws: ``TrainingError/nonFinite(step:what:)``; then nothing was updated.
-    public func step(_ window: [TokenBatch]) throws(TrainingError) -> StepReport {
+    /// - Parameter beforeUpdate: called when gradients are complete and parameters are about to change.
+    /// - Throws: ``TrainingError/nonFinite(step:what:)``, and what `beforeUpdate` throws; then nothing was updated.
+    public func step(_ window: [TokenBatch], beforeUpdate: () throws -> Void = {}) throws -> StepReport {
         let step = optimizer.step + 1
         gradients.removeAll()
         timer?.skip()
@@ -59,8 +60,9 @@ public final class Trainer {
         let norm = optimizer.parameters.reduce(0.0) { $0 + (gradients[$1].map(compute.sumOfSquares) ?? 0) }.squareRoot()
             / Double(supervised)
         let loss = sum / Double(supervised)
-        if !loss.isFinite { throw .nonFinite(step: step, what: "the loss") }
-        if !norm.isFinite { throw .nonFinite(step: step, what: "the gradient") }
+        if !loss.isFinite { throw TrainingError.nonFinite(step: step, what: "the loss") }
+        if !norm.isFinite { throw TrainingError.nonFinite(step: step, what: "the gradient") }
+        try beforeUpdate()
         let clip = maxGradientNorm > 0 && norm > maxGradientNorm ? maxGradientNorm / (norm + 1e-6) : 1
         let rate = schedule.rate(step: step)
         optimizer.update(with: gradients, scale: Float(clip / Double(supervised)), learningRate: rate)

@@ -77,6 +77,16 @@ public enum AtomicDirectory {
         try reportingFiles(try FileSystem.makeFolders(url.path))
     }
 
+    /// Does so for everything in a folder.
+    public static func recover(in folder: URL) {
+        for entry in (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [] where entry.hasPrefix(".") {
+            for kind in [".tmp-", ".old-"] {
+                guard let mark = entry.range(of: kind, options: .backwards) else { continue }
+                recover(beside: folder.appendingPathComponent(String(entry[..<mark.lowerBound].dropFirst())))
+            }
+        }
+    }
+
     private static func remove(_ path: String) {
         if FileSystem.exists(path) { try? FileManager.default.removeItem(atPath: path) }
     }

@@ -43,6 +43,8 @@ public struct RunFolder {
         }
         self.url = url
         lock = try Self.lock(url)
+        // Nobody else writes here now: what killed processes have left can go.
+        for place in [url, checkpoints] { AtomicDirectory.recover(in: place) }
         try? FileManager.default.createDirectory(at: checkpoints, withIntermediateDirectories: true)
     }
 

@@ -49,6 +49,8 @@ public final class TrainingRun {
     private let settings: Settings
     private let folder: RunFolder
     private let compute: Compute
+    /// The checkpoint that is being written.
+    private var pendingSave: BackgroundSave?
 
     /// Puts a run together; `resuming` takes up where a checkpoint stopped.
     /// - Parameters:
@@ -72,8 +74,13 @@ public final class TrainingRun {
     /// Trains to the end.
     /// - Parameters:
     ///   - shouldStop: asked after every step; `true` ends the run with a checkpoint.
+    ///   - wantsCheckpoint: asked after every step; `true` writes a checkpoint and goes on.
     ///   - report: is told what happens.
-    public func run(shouldStop: () -> Bool, report: (TrainingEvent) throws -> Void) throws -> TrainingOutcome {
+    public func run(
+        shouldStop: () -> Bool, wantsCheckpoint: () -> Bool = { false }, report: (TrainingEvent) throws -> Void
+    ) throws -> TrainingOutcome {
+        // Whatever ends the run, a checkpoint that has been begun is finished.
+        defer { try? pendingSave?.finish() }
         folder.removeCheckpoints(after: state.step)
         let log = try MetricsLog(folder.metrics, resumingAt: state.step)
         if state.step == 0 && settings.evaluateAtStart { _ = try evaluate(log, report) }
@@ -87,11 +94,15 @@ public final class TrainingRun {
             let stops = shouldStop() && !isLast
             let saves = settings.checkpointEverySteps > 0 && state.step % settings.checkpointEverySteps == 0
             // The last step is saved below, as finished.
-            if (saves || isBest || stops) && !isLast { try save(report) }
-            if stops { return .stopped }
+            if (saves || isBest || stops || wantsCheckpoint()) && !isLast { try save(report) }
+            if stops {
+                try finishSave(report)
+                return .stopped
+            }
         }
         state.isFinished = true
         try save(report)
+        try finishSave(report)
         return .finished
     }
 
@@ -101,7 +112,7 @@ public final class TrainingRun {
 
     private func takeStep(_ window: [TokenBatch], _ log: MetricsLog, _ report: (TrainingEvent) throws -> Void) throws {
         let start = ContinuousClock.now
-        let result = try trainer.step(window)
+        let result = try trainer.step(window) { try finishSave(report) }
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         state.step = result.step
         state.tokens += result.tokens
@@ -140,13 +151,25 @@ public final class TrainingRun {
         return isBest
     }
 
+    /// Begins to write a checkpoint; training goes on until parameters are about to change.
     private func save(_ report: (TrainingEvent) throws -> Void) throws {
-        let place = folder.checkpoint(step: state.step)
-        AtomicDirectory.recover(beside: place)
-        try TrainingCheckpoint.write(
-            state, adapter: adapter, optimizer: trainer.optimizer, baseModel: settings.baseModel,
-            metadata: settings.adapterMetadata, to: place)
-        try folder.rotate(latest: state.step, best: state.bestStep, keep: settings.keep)
-        try report(.checkpoint(step: state.step, path: place.path))
+        try finishSave(report)
+        let (state, adapter, settings, place) = (state, adapter, settings, folder.checkpoint(step: state.step))
+        let optimizer = trainer.optimizer
+        pendingSave = BackgroundSave(step: state.step) {
+            AtomicDirectory.recover(beside: place)
+            try TrainingCheckpoint.write(
+                state, adapter: adapter, optimizer: optimizer, baseModel: settings.baseModel,
+                metadata: settings.adapterMetadata, to: place)
+        }
+    }
+
+    /// Waits for the checkpoint that is being written, if one is, and lets the oldest go.
+    private func finishSave(_ report: (TrainingEvent) throws -> Void) throws {
+        guard let save = pendingSave else { return }
+        pendingSave = nil
+        try save.finish()
+        try folder.rotate(latest: save.step, best: state.bestStep, keep: settings.keep)
+        try report(.checkpoint(step: save.step, path: folder.checkpoint(step: save.step).path))
     }
 }

@@ -19,6 +19,7 @@ struct Train: ParsableCommand {
             martlet train --resume runs/quickstart
 
             SIGINT (Ctrl-C) and SIGTERM finish the step, write a checkpoint and exit with 75; a second one stops at once.
+            SIGUSR1 writes a checkpoint and goes on.
             A resumed run ends with the same bits as one that was never interrupted.
             """)
 
@@ -84,7 +85,8 @@ struct Train: ParsableCommand {
         let plan = prepared.memoryPlan()
         let progress = TrainingProgress(prepared, plan, startStep: run.state.step)
         progress.announce()
-        let outcome = try run.run(shouldStop: { StopSignals.received }, report: progress.report)
+        let outcome = try run.run(
+            shouldStop: { StopSignals.received }, wantsCheckpoint: StopSignals.takeCheckpointRequest, report: progress.report)
         if outcome == .stopped {
             throw CommandError(
                 .stopped, "stopped after step \(run.state.step) with a checkpoint; continue with `martlet train --resume \(folder.url.relativePath)`")

@@ -1,18 +1,23 @@
 import Foundation
 import Synchronization
 
-/// SIGINT and SIGTERM ask for a checkpoint and an end; a second one ends the process at once.
+/// SIGINT and SIGTERM ask for a checkpoint and an end; a second one ends the process at once. SIGUSR1 asks for a
+/// checkpoint.
 enum StopSignals {
     private static let flag = Atomic<Bool>(false)
+    private static let checkpointFlag = Atomic<Bool>(false)
 
     /// Whether one has come.
     static var received: Bool { flag.load(ordering: .relaxed) }
+
+    /// Whether a checkpoint has been asked for since the last call.
+    static func takeCheckpointRequest() -> Bool { checkpointFlag.exchange(false, ordering: .relaxed) }
 
     /// Starts listening, also where the program that started this one has blocked the signals.
     static func install() {
         var signals = sigset_t()
         sigemptyset(&signals)
-        for number in [SIGINT, SIGTERM] { sigaddset(&signals, number) }
+        for number in [SIGINT, SIGTERM, SIGUSR1] { sigaddset(&signals, number) }
         pthread_sigmask(SIG_UNBLOCK, &signals, nil)
         for number in [SIGINT, SIGTERM] {
             signal(number) { number in
@@ -21,5 +26,6 @@ enum StopSignals {
                 _ = number
             }
         }
+        signal(SIGUSR1) { _ in StopSignals.checkpointFlag.store(true, ordering: .relaxed) }
     }
 }
