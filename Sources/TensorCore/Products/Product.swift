@@ -106,7 +106,7 @@ extension Compute {
     }
 
     /// Rows of the activations as a product sees them.
-    private func withOperand(_ x: Tensor, _ rows: Range<Int>, _ body: (MatrixPointer) -> Void) {
+    func withOperand(_ x: Tensor, _ rows: Range<Int>, _ body: (MatrixPointer) -> Void) {
         readRows(x, rows) { values in
             if precision == .float32 || x.elementType == .bfloat16 {
                 return body(MatrixPointer(values, stride: x.columns))
