@@ -65,9 +65,9 @@ extension Compute {
         return converted(result, to: type)
     }
 
-    /// A tensor as a product sees it: float32 elements, rounded to bfloat16 if the precision says so.
+    /// A tensor as a product sees it: dense float32 elements, rounded to bfloat16 if the precision says so.
     package func rounded(_ tensor: Tensor) -> Tensor {
-        if tensor.elementType == .float32 && precision == .float32 { return tensor }
+        if tensor.elementType == .float32 && precision == .float32 { return converted(tensor, to: .float32) }
         return converted(converted(tensor, to: .bfloat16), to: .float32)
     }
 }
