@@ -49,6 +49,8 @@ public final class Graph {
     public var dropout: DropoutContext?
     /// Measures operations, if set.
     public var timer: OperationTimer?
+    /// Counts the tokens of experts in the forward pass, if set.
+    public var routingLog: RoutingLog?
     private var tape: [Node] = []
 
     /// A graph that sums parameter gradients into `gradients`, or that only evaluates if that is `nil`.

@@ -9,6 +9,7 @@ extension Graph {
         let silent = Graph(compute: compute)
         silent.dropout = dropout
         silent.timer = timer
+        silent.routingLog = routingLog
         let value = segment(silent, inputs.map { Variable(constant: $0.value) }).value
         let (compute, gradients, dropout, timer) = (compute, gradients, dropout, timer)
         return record("block", value, inputs: inputs, trainsParameters: true) { gradient in
