@@ -14,6 +14,8 @@ public protocol CausalLanguageModel {
     var linears: [Linear] { get }
     /// The head's weight `[vocabulary, hidden]`; the embedding's where they are tied.
     var head: Weight { get }
+    /// Logits `z` become `cap · tanh(z / cap)`, if there is one.
+    var logitSoftCap: Float? { get }
 
     /// Hidden states after the final norm, `[tokens, hidden]`.
     /// - Parameters:
@@ -23,23 +25,39 @@ public protocol CausalLanguageModel {
     func hiddenStates(
         _ tokens: [Int32], layout: SequenceLayout, cache: KeyValueCache?, recompute: Bool, in graph: Graph
     ) -> Variable
+
+    /// Whether keys cached for a sequence of `length` tokens are still right when it has grown to `newLength`. Positions
+    /// that are told in a way that depends on the length make them wrong.
+    func cacheStaysValid(from length: Int, to newLength: Int) -> Bool
 }
 
 extension CausalLanguageModel {
+    /// Summed cross-entropy of the next tokens; see ``Graph/linearCrossEntropy(_:head:targets:softCap:)``.
+    /// - Parameter hidden: what ``hiddenStates(_:layout:cache:recompute:in:)`` returned.
+    public func loss(_ hidden: Variable, targets: [Int32], in graph: Graph) -> (loss: Variable, sum: Double) {
+        graph.linearCrossEntropy(hidden, head: head, targets: targets, softCap: logitSoftCap)
+    }
+
     /// Logits `[vocabulary]` of the token after the last one, float32.
     public func nextTokenLogits(
         _ tokens: [Int32], layout: SequenceLayout, cache: KeyValueCache?, on compute: Compute
     ) -> Tensor {
         let graph = Graph(compute: compute)
         let hidden = hiddenStates(tokens, layout: layout, cache: cache, recompute: false, in: graph).value
-        return compute.product(compute.row(hidden.rows - 1, of: hidden), transposed: head).reshaped([vocabularySize])
+        return headLogits(compute.row(hidden.rows - 1, of: hidden), on: compute).reshaped([vocabularySize])
     }
 
     /// Logits `[tokens, vocabulary]` of every token, float32: for comparisons of small inputs.
     public func logits(_ tokens: [Int32], layout: SequenceLayout, on compute: Compute) -> Tensor {
         let graph = Graph(compute: compute)
         let hidden = hiddenStates(tokens, layout: layout, cache: nil, recompute: false, in: graph).value
-        return compute.product(hidden, transposed: head)
+        return headLogits(hidden, on: compute)
+    }
+
+    private func headLogits(_ hidden: Tensor, on compute: Compute) -> Tensor {
+        let logits = compute.product(hidden, transposed: head)
+        if let logitSoftCap { compute.capLogits(logits, logitSoftCap) }
+        return logits
     }
 }
 

@@ -77,7 +77,7 @@ public final class Trainer {
         graph.dropout = DropoutContext(seed: seed, step: UInt64(step), firstToken: batch.streamOffset)
         graph.timer = timer
         let hidden = model.hiddenStates(batch.tokens, layout: batch.layout, cache: nil, recompute: recompute, in: graph)
-        let (loss, sum) = graph.linearCrossEntropy(hidden, head: model.head, targets: batch.targets)
+        let (loss, sum) = model.loss(hidden, targets: batch.targets, in: graph)
         graph.backward(from: loss)
         return sum
     }

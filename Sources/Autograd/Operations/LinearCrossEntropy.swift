@@ -79,6 +79,7 @@ extension Compute {
     }
 
     /// Caps logits in place and returns the derivative of every one, if it is wanted.
+    @discardableResult
     package func capLogits(_ logits: Tensor, _ cap: Float, keepSlopes: Bool = false) -> Tensor? {
         let slopes = keepSlopes ? empty(logits.shape) : nil
         forEachRowBlock(of: logits.rows, rowElements: logits.columns) { rows in

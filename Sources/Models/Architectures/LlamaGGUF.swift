@@ -1,3 +1,4 @@
+import Autograd
 import Checkpoints
 import Foundation
 import TensorCore
@@ -106,14 +107,16 @@ struct LlamaGGUF {
     /// length of the first training is looked for among powers of two; the divisors must come out again.
     private func llama3Scaling(_ base: Double) throws(ModelError) -> [String: Any] {
         let divisors = try reporting { () throws(CheckpointError) in try file.tensor("rope_freqs.weight") }.expandAll()
-        let plain = RotaryScaling.none.frequencies(headSize: headSize, base: base)
+        let plain = RotaryEmbedding(size: headSize, base: base).frequencies(length: 1).values
         guard divisors.count == plain.count, let factor = divisors.max() else {
             throw problem("rope_freqs.weight has \(divisors.count) numbers, expected \(plain.count)")
         }
         for exponent in [13] + Array(4...20) {
             let length = Double(1 << exponent)
-            let scaling = RotaryScaling.llama3(
-                factor: Double(factor), lowFrequencyFactor: 1, highFrequencyFactor: 4, originalLength: length)
+            let scaling = RotaryEmbedding(
+                size: headSize, base: base,
+                scaling: .llama3(
+                    factor: Double(factor), lowFrequencyFactor: 1, highFrequencyFactor: 4, originalLength: length))
             if zip(plain, divisors).allSatisfy({ abs(Float(scaling.divisor(of: $0)) - $1) <= 1e-4 * $1 }) {
                 return [
                     "rope_type": "llama3", "factor": Double(factor), "low_freq_factor": 1.0, "high_freq_factor": 4.0,
