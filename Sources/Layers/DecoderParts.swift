@@ -18,7 +18,14 @@ public protocol AttentionLayer {
 public protocol FeedForward {
     /// Its linear layers in the order of computation.
     var linears: [Linear] { get }
+    /// The layers of all routed experts taken together, if it has experts.
+    var banks: [ExpertBank] { get }
 
     /// `[tokens, hidden]` → `[tokens, hidden]`.
     func callAsFunction(_ x: Variable, in graph: Graph) -> Variable
+}
+
+extension FeedForward {
+    /// None: dense blocks have no experts.
+    public var banks: [ExpertBank] { [] }
 }

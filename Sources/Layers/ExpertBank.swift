@@ -69,6 +69,9 @@ public final class ExpertBank {
     /// The experts' modules in order; none if they are fused.
     public var modules: [Linear] { if case .modules(let experts) = source { experts.flatMap { $0 } } else { [] } }
 
+    /// Name of the tensor that holds all experts, if there is one.
+    public var fusedTensor: String? { if case .fused(let tensor, _, _) = source { tensor } else { nil } }
+
     /// `[rows, inputs]` grouped by expert → `[rows, outputs]`.
     public func callAsFunction(_ x: Variable, groups: TokenGroups, in graph: Graph) -> Variable {
         let updates = hasAdapters ? (0..<weight.count).map(updates) : []
@@ -79,12 +82,12 @@ public final class ExpertBank {
 
     /// The updates of one expert.
     private func updates(_ expert: Int) -> [ExpertUpdate] {
-        var updates = fused.map { update in
-            let (a, b) = factors(update, expert)
-            return [
-                ExpertUpdate(outputs: 0..<weight.outputs, rank: update.rank, a: a, b: b, scale: update.scale, site: update.site)
-            ]
-        } ?? []
+        var updates: [ExpertUpdate] = []
+        if let fused {
+            let (a, b) = factors(fused, expert)
+            updates.append(
+                ExpertUpdate(outputs: 0..<weight.outputs, rank: fused.rank, a: a, b: b, scale: fused.scale, site: fused.site))
+        }
         guard case .modules(let experts) = source else { return updates }
         var first = 0
         for module in experts[expert] {

@@ -1,4 +1,5 @@
 public import Autograd
+import TensorCore
 
 /// A mixture of experts: each token passes the few experts that its router chooses, and the shared ones.
 ///

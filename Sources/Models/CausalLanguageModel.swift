@@ -10,8 +10,10 @@ public protocol CausalLanguageModel {
     var layerCount: Int { get }
     /// Longest sequence the model was made for, in tokens.
     var maximumLength: Int { get }
-    /// Every linear layer that can take an adapter, in the order of computation.
+    /// Every linear layer of the blocks, in the order of computation.
     var linears: [Linear] { get }
+    /// What can take an adapter, in the order of computation: linear layers, and the layers of all experts together.
+    var adapterTargets: [any AdapterTarget] { get }
     /// The head's weight `[vocabulary, hidden]`; the embedding's where they are tied.
     var head: Weight { get }
     /// Logits `z` become `cap · tanh(z / cap)`, if there is one.
@@ -32,6 +34,16 @@ public protocol CausalLanguageModel {
 }
 
 extension CausalLanguageModel {
+    /// Names of the tensors that are packed into 4 bits: linear layers and fused experts, but not routers.
+    public var packableTensors: Set<String> {
+        Set(
+            linears.filter { $0.role != .router }.map { $0.name + ".weight" }
+                + adapterTargets.compactMap { ($0 as? ExpertBank)?.fusedTensor })
+    }
+
+    /// The linear layers, where there are no experts.
+    public var adapterTargets: [any AdapterTarget] { linears }
+
     /// Summed cross-entropy of the next tokens; see ``Graph/linearCrossEntropy(_:head:targets:softCap:)``.
     /// - Parameter hidden: what ``hiddenStates(_:layout:cache:recompute:in:)`` returned.
     public func loss(_ hidden: Variable, targets: [Int32], in graph: Graph) -> (loss: Variable, sum: Double) {

@@ -16,6 +16,7 @@ struct DecoderBlock {
     let rotary: Int?
 
     var linears: [Linear] { attention.linears + feedForward.linears }
+    var adapterTargets: [any AdapterTarget] { linears as [any AdapterTarget] + feedForward.banks }
 
     /// `[tokens, hidden]` → `[tokens, hidden]`.
     /// - Parameter angles: one for each of the decoder's rotations.

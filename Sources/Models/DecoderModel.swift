@@ -15,6 +15,7 @@ struct DecoderModel: CausalLanguageModel {
 
     var layerCount: Int { blocks.count }
     var linears: [Linear] { blocks.flatMap(\.linears) }
+    var adapterTargets: [any AdapterTarget] { blocks.flatMap(\.adapterTargets) }
 
     /// Takes the weights out of a checkpoint. Tensors that the network has no use for are an error.
     init(_ description: DecoderDescription, _ loader: WeightLoader) throws(ModelError) {

@@ -19,7 +19,7 @@ let tokenizer = try base.requireTokenizer()
 
 // A low-rank adapter on every linear layer, and an optimiser for it.
 let settings = AdapterConfiguration(rank: 8, alpha: 16, targets: .group(.allLinear))
-let adapter = try LoRAAdapter(attaching: settings, to: model.linears, seed: 42, on: compute)
+let adapter = try LoRAAdapter(attaching: settings, to: model.adapterTargets, seed: 42, on: compute)
 var optimizer = AdamW(adapter.parameters, on: compute)
 
 // One batch: the texts laid end to end, without padding.

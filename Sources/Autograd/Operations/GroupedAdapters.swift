@@ -57,8 +57,9 @@ struct GroupedAdapters {
         let factors = compute.empty([factorCount])
         compute.threads.run(tiles: entries.count) { tile in
             let entry = entries[tile]
-            Self.copy(entry.update.a, entry.update.rank, weight.inputs, factors.output + entry.a)
-            Self.copy(entry.update.b, entry.update.outputs.count, entry.update.rank, factors.output + entry.b)
+            let (update, outputs) = (entry.update, entry.update.outputs.count)
+            update.a.matrix.copy(rows: 0..<update.rank, columns: weight.inputs, to: factors.output + entry.a)
+            update.b.matrix.copy(rows: 0..<outputs, columns: update.rank, to: factors.output + entry.b)
         }
         self.factors = compute.rounded(factors)
         input = compute.rounded(x)
@@ -71,12 +72,6 @@ struct GroupedAdapters {
                 martlet_scale(count * rank, entry.update.scale, target, target)
             }
         }
-    }
-
-    private static func copy(_ view: FactorView, _ rows: Int, _ columns: Int, _ target: UnsafeMutablePointer<Float>) {
-        martlet_strided_copy(
-            Int64(rows), Int64(columns), view.parameter.value.floats + view.offset, Int64(view.rowStride),
-            Int64(view.columnStride), target)
     }
 
     // MARK: Forward

@@ -19,15 +19,9 @@ public struct FactorView {
         self.init(parameter, offset: 0, rowStride: parameter.value.columns, columnStride: 1)
     }
 
-    /// The elements of some rows, `[rows.count, columns]`.
-    public func values(rows: Range<Int>, columns: Int) -> [Float] {
-        [Float](unsafeUninitializedCapacity: rows.count * columns) { buffer, count in
-            count = rows.count * columns
-            guard let target = buffer.baseAddress else { return }
-            martlet_strided_copy(
-                Int64(rows.count), Int64(columns), parameter.value.floats + offset + rows.lowerBound * rowStride,
-                Int64(rowStride), Int64(columnStride), target)
-        }
+    /// The elements as they are now.
+    package var matrix: StridedMatrix {
+        StridedMatrix(parameter.value, offset: offset, rowStride: rowStride, columnStride: columnStride)
     }
 }
 

@@ -1,4 +1,5 @@
 public import Autograd
+import TensorCore
 
 /// What a low-rank adapter can be attached to: a linear layer, or the layers of all experts taken together.
 public protocol AdapterTarget: AnyObject {

@@ -6,7 +6,20 @@ public import TensorCore
 /// The tensors of a base model with an adapter folded in: `W + scale · B · A`, formed a piece at a time.
 public struct MergedTensors: TensorSource {
     private let base: any TensorSource
-    private let updates: [String: [StoredUpdate]]
+    private let updates: [String: [Update]]
+
+    /// A low-rank update of some rows of a tensor, as it was when the merge began.
+    private struct Update {
+        let rows: Range<Int>
+        let columns, rank: Int
+        let left, right: StridedMatrix
+        let scale: Float
+
+        init(_ update: StoredUpdate) {
+            (rows, columns, rank, scale) = (update.rows, update.columns, update.rank, update.scale)
+            (left, right) = (update.left.matrix, update.right.matrix)
+        }
+    }
 
     /// Elements of a piece.
     private static let pieceElements = 1 << 22
@@ -14,20 +27,14 @@ public struct MergedTensors: TensorSource {
     /// Folds an adapter into the tensors of its base; `nil` gives the base as it is.
     public init(_ base: any TensorSource, adapter: LoRAAdapter?) {
         self.base = base
-        updates = Dictionary(grouping: (adapter?.layers ?? []).flatMap(\.storedUpdates), by: \.tensor)
+        updates = Dictionary(grouping: (adapter?.layers ?? []).flatMap(\.storedUpdates), by: \.tensor).mapValues { $0.map(Update.init) }
     }
 
     /// Names of the tensors that the adapter changes: those whose update is not zero.
+    /// For parameters with all experts that is all of them.
     public var changedNames: [String] {
-        var isZero: [ObjectIdentifier: Bool] = [:]
-        func vanishes(_ parameter: Parameter) -> Bool {
-            let key = ObjectIdentifier(parameter)
-            if let known = isZero[key] { return known }
-            let result = parameter.value.toArray().allSatisfy { $0 == 0 }
-            isZero[key] = result
-            return result
-        }
-        return updates.filter { $0.value.contains { !vanishes($0.left.parameter) && !vanishes($0.right.parameter) } }.keys.sorted()
+        func vanishes(_ factor: StridedMatrix) -> Bool { factor.tensor.toArray().allSatisfy { $0 == 0 } }
+        return updates.filter { $0.value.contains { !vanishes($0.left) && !vanishes($0.right) } }.keys.sorted()
     }
 
     /// All names, sorted.
@@ -75,7 +82,7 @@ public struct MergedTensors: TensorSource {
     }
 
     /// Adds the part of an update that falls on `rows`, whose values are given.
-    private static func add(_ update: StoredUpdate, _ rows: Range<Int>, _ values: UnsafeMutablePointer<Float>) {
+    private static func add(_ update: Update, _ rows: Range<Int>, _ values: UnsafeMutablePointer<Float>) {
         let part = update.rows.clamped(to: rows)
         if part.isEmpty { return }
         let first = part.lowerBound - update.rows.lowerBound

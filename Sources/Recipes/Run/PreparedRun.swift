@@ -95,7 +95,7 @@ public final class PreparedRun {
             return try adapter(at: URL(fileURLWithPath: path), recipe, model, on: compute)
         }
         return try LoRAAdapter(
-            attaching: recipe.adapterConfiguration, to: model.linears, seed: UInt64(recipe.training.seed), on: compute)
+            attaching: recipe.adapterConfiguration, to: model.adapterTargets, seed: UInt64(recipe.training.seed), on: compute)
     }
 
     /// An adapter from disk: rank, alpha and targets are the file's, dropout is the recipe's.
@@ -109,7 +109,7 @@ public final class PreparedRun {
         if recipe.adapter.path == nil {
             (configuration.targets, configuration.excluded) = (recipe.adapterConfiguration.targets, recipe.adapterConfiguration.excluded)
         }
-        do { return try LoRAAdapter(configuration, factors: file.factors, layers: model.linears) } catch {
+        do { return try LoRAAdapter(configuration, factors: file.factors, layers: model.adapterTargets) } catch {
             throw ModelError.adapter(place: file.path, error)
         }
     }
