@@ -22,14 +22,6 @@ public protocol ModelArchitecture: SendableMetatype {
     static func translate(_ file: GGUFFile) throws(ModelError) -> GGUFTranslation
 }
 
-/// What a GGUF file is in Hugging Face terms.
-public struct GGUFTranslation: Sendable {
-    /// Contents of `config.json`.
-    public var configuration: Data
-    /// Hugging Face name → name in the file and order of rows there.
-    public var tensors: [String: (name: String, rowOrder: RowOrder)]
-}
-
 /// The families that this program knows.
 public enum ModelRegistry {
     /// All of them. A test compares this list with the files in `Architectures/`.
