@@ -22,6 +22,17 @@ public protocol ModelArchitecture: SendableMetatype {
     static func translate(_ file: GGUFFile) throws(ModelError) -> GGUFTranslation
 }
 
+extension ModelArchitecture {
+    /// None: what a family without GGUF files says.
+    public static var ggufArchitectures: [String] { [] }
+
+    /// Refuses: what a family without GGUF files does.
+    public static func translate(_ file: GGUFFile) throws(ModelError) -> GGUFTranslation {
+        throw .configuration(
+            place: file.path, reason: "files of the family \(modelTypes.joined(separator: ", ")) are not read from GGUF")
+    }
+}
+
 /// The families that this program knows.
 public enum ModelRegistry {
     /// All of them. A test compares this list with the files in `Architectures/`.
