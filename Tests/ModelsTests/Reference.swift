@@ -8,8 +8,15 @@ import TensorCore
 /// The folder of recorded files beside the tests.
 let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures")
 
-/// The recorded models, one for each architecture or more.
-let references = ["llama", "llama-tied"]
+/// The recorded models: a folder with both forms of `config.json` and what the model must produce is one.
+let references: [String] = {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: fixtures.path)) ?? []
+    return names.sorted().filter { name in
+        ["config.v5.json", "expected.json"].allSatisfy { file in
+            FileManager.default.fileExists(atPath: fixtures.appendingPathComponent("\(name)/\(file)").path)
+        }
+    }
+}()
 
 /// A tiny model and what another implementation computed with it.
 struct Reference {
