@@ -1,4 +1,5 @@
 public import Autograd
+import Foundation
 public import TensorCore
 
 /// Causal self-attention with grouped heads and rotary positions.
@@ -24,6 +25,20 @@ public struct SelfAttention: AttentionLayer {
         }
     }
 
+    /// Grows queries with their position, so that attention stays sharp over long contexts (Llama 4): by
+    /// `1 + strength · ln(1 + ⌊(position + 1) / interval⌋)`.
+    public struct Temperature: Sendable {
+        let strength, interval: Double
+
+        /// Describes the growth.
+        public init(strength: Double, interval: Double) { (self.strength, self.interval) = (strength, interval) }
+
+        /// Factor of a query at a position.
+        func factor(_ position: Int32) -> Float {
+            Float(1 + strength * log1p(((Double(position) + 1) / interval).rounded(.down)))
+        }
+    }
+
     /// Queries, keys and values.
     public let input: Input
     /// Projection back to `[hidden]`.
@@ -36,16 +51,19 @@ public struct SelfAttention: AttentionLayer {
     public let interleavedRotation: Bool
     /// One more score per head, `[heads]`; see ``Graph/attention(_:_:_:layout:options:sinks:)``.
     public let sinks: Tensor?
+    /// Growth of queries with their position, if there is one.
+    public let temperature: Temperature?
     /// Number of the layer, for the cache.
     public let layer: Int
 
     /// Makes an attention block from its projections.
     public init(
         input: Input, output: Linear, options: AttentionOptions, headNorms: HeadNorms? = nil,
-        interleavedRotation: Bool = false, sinks: Tensor? = nil, layer: Int
+        interleavedRotation: Bool = false, sinks: Tensor? = nil, temperature: Temperature? = nil, layer: Int
     ) {
         (self.input, self.output, self.options, self.headNorms) = (input, output, options, headNorms)
-        (self.interleavedRotation, self.sinks, self.layer) = (interleavedRotation, sinks, layer)
+        (self.interleavedRotation, self.sinks) = (interleavedRotation, sinks)
+        (self.temperature, self.layer) = (temperature, layer)
     }
 
     /// Projections of queries, keys and values, and of the output.
@@ -61,7 +79,11 @@ public struct SelfAttention: AttentionLayer {
         _ x: Variable, angles: RotaryAngles?, layout: SequenceLayout, cache: KeyValueCache? = nil, in graph: Graph
     ) -> Variable {
         let projected = project(x, in: graph)
-        let q = positioned(projected.q, headNorms?.query, angles, in: graph)
+        var q = positioned(projected.q, headNorms?.query, angles, in: graph)
+        if let temperature {
+            let factors = layout.positions.map(temperature.factor)
+            q = graph.scaleRows(q, by: graph.compute.tensor(factors, shape: [factors.count]))
+        }
         var (k, v) = (positioned(projected.k, headNorms?.key, angles, in: graph), projected.v)
         if let cache {
             let (keys, values) = cache.extend(layer: layer, key: k.value, value: v.value, on: graph.compute)

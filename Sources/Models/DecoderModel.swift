@@ -57,12 +57,15 @@ struct DecoderModel: CausalLanguageModel {
 
 extension ModelArchitecture {
     /// Builds a decoder from its description, which may find the configuration impossible.
+    /// - Parameter prefixes: of tensors that the decoder does without.
     static func makeDecoder(
-        tensors: any TensorSource, place: String, on compute: Compute,
+        tensors: any TensorSource, ignoring prefixes: [String] = [], place: String, on compute: Compute,
         _ describe: () throws(ConfigurationProblem) -> DecoderDescription
     ) throws(ModelError) -> any CausalLanguageModel {
         let description: DecoderDescription
         do { description = try describe() } catch { throw .configuration(place: place, reason: error.reason) }
-        return try DecoderModel(description, WeightLoader(tensors: tensors, place: place, compute: compute))
+        let loader = WeightLoader(tensors: tensors, place: place, compute: compute)
+        for prefix in prefixes { loader.ignore(prefix: prefix) }
+        return try DecoderModel(description, loader)
     }
 }
