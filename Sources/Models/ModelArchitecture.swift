@@ -37,7 +37,7 @@ extension ModelArchitecture {
 public enum ModelRegistry {
     /// All of them. A test compares this list with the files in `Architectures/`.
     public static let architectures: [any ModelArchitecture.Type] = [
-        Llama.self, Mixtral.self, Qwen3MoE.self, DeepseekV3.self, Llama4.self,
+        Llama.self, Mixtral.self, Qwen3MoE.self, DeepseekV3.self, Llama4.self, GPTOSS.self,
     ]
 
     /// The family that reads a `model_type`.
