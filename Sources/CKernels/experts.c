@@ -125,6 +125,30 @@ KERNEL(route_backward,
     }
 }
 
+KERNEL(router_shares, (int64_t rows, int64_t experts, const float *logits, float *sums), (rows, experts, logits, sums)) {
+    for (int64_t r = 0; r < rows; r++, logits += experts) {
+        float shift = largest(logits, experts), total = 0;
+        for (int64_t e = 0; e < experts; e++) total += exponential(logits[e] - shift);
+        for (int64_t e = 0; e < experts; e++) sums[e] += exponential(logits[e] - shift) / total;
+    }
+}
+
+KERNEL(router_shares_backward,
+       (int64_t rows, int64_t experts, float scale, const float *factors, const float *logits, float *d_logits),
+       (rows, experts, scale, factors, logits, d_logits)) {
+    for (int64_t r = 0; r < rows; r++, logits += experts, d_logits += experts) {
+        float shift = largest(logits, experts), total = 0, mean = 0;
+        for (int64_t e = 0; e < experts; e++) {
+            float p = exponential(logits[e] - shift);
+            total += p;
+            mean += factors[e] * p;
+        }
+        mean /= total;
+        for (int64_t e = 0; e < experts; e++)
+            d_logits[e] += scale * exponential(logits[e] - shift) / total * (factors[e] - mean);
+    }
+}
+
 KERNEL(strided_copy,
        (int64_t rows, int64_t columns, const float *x, int64_t row_stride, int64_t column_stride, float *y),
        (rows, columns, x, row_stride, column_stride, y)) {

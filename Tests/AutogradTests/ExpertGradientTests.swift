@@ -60,6 +60,37 @@ struct ExpertGradientTests {
         #expect(zip(a.weights.value.toArray(), b.weights.value.toArray()).allSatisfy { abs($0 - $1) < 1e-6 })
     }
 
+    /// Two routers share one loss; its gradient is that of its value, also where a router is computed again.
+    @Test(arguments: [false, true]) func loadBalance(recompute: Bool) {
+        let options = RoutingOptions(experts: 5, chosen: 2, scoring: .softmax)
+        let inputs = [random([7, 5], 1), random([7, 5], 2)]
+        func run(_ values: [Tensor], weight: Float) -> (gradients: [[Float]], loss: Double) {
+            let graph = Graph(compute: compute, gradients: Gradients())
+            graph.loadBalance = LoadBalance(weight: weight)
+            let leaves = values.map { graph.leaf($0) }
+            var results = leaves.map { leaf in
+                recompute ? graph.recomputed([leaf]) { $0.route($1[0], options: options).weights } : graph.route(leaf, options: options).weights
+            }
+            results.append(graph.add(results[0], results[1]))
+            graph.backward(from: results[2])
+            return (leaves.map { graph.gradient(of: $0)?.toArray() ?? [] }, graph.loadBalance?.loss ?? .nan)
+        }
+        let (with, without) = (run(inputs, weight: 3), run(inputs, weight: 0))
+        #expect(with.loss == without.loss && with.loss > 1.9)
+        for input in 0..<2 {
+            for element in stride(from: 0, to: 35, by: 3) {
+                let losses = [Float(2e-3), -2e-3].map { step in
+                    var values = inputs.map { $0.toArray() }
+                    values[input][element] += step
+                    return run(values.map { compute.tensor($0, shape: [7, 5]) }, weight: 0).loss
+                }
+                let numeric = 3 * (losses[0] - losses[1]) / 4e-3
+                let analytic = Double(with.gradients[input][element] - without.gradients[input][element])
+                #expect(abs(numeric - analytic) < 2e-3, "\(input), \(element)")
+            }
+        }
+    }
+
     @Test func gather() {
         expectSmall(checker.check([random([6, 5], 1)]) { $0.gather($1[0], groups: Self.groups) })
         expectSmall(

@@ -111,6 +111,35 @@ struct ExpertKernelTests {
         }
     }
 
+    @Test(arguments: [1, 5, 16, 64]) func routerShares(experts: Int) {
+        let rows = 9
+        let (logits, factors) = (noise(rows * experts, 1, scale: 3), noise(experts, 2))
+        let shares = (0..<rows).map { row in
+            let exps = logits[row * experts..<(row + 1) * experts].map { exp(Double($0)) }
+            return exps.map { $0 / exps.reduce(0, +) }
+        }
+        let sums = (0..<experts).map { expert in 0.5 + shares.reduce(0.0) { $0 + $1[expert] } }
+        expectAgreement(
+            available(martlet_router_shares_portable, martlet_router_shares_avx2, martlet_router_shares_avx512), .exponential,
+            expected: sums, "shares"
+        ) { kernel in
+            changed([Float](repeating: 0.5, count: experts)) { kernel(Int64(rows), Int64(experts), logits, $0) }
+        }
+        let gradient = shares.flatMap { p in
+            let mean = zip(p, factors).reduce(0.0) { $0 + $1.0 * Double($1.1) }
+            return zip(p, factors).map { 0.25 + 2 * $0 * (Double($1) - mean) }
+        }
+        expectAgreement(
+            available(
+                martlet_router_shares_backward_portable, martlet_router_shares_backward_avx2,
+                martlet_router_shares_backward_avx512), .exponential, expected: gradient, "gradient"
+        ) { kernel in
+            changed([Float](repeating: 0.25, count: rows * experts)) {
+                kernel(Int64(rows), Int64(experts), 2, factors, logits, $0)
+            }
+        }
+    }
+
     @Test(arguments: [(3, 5, 1, 3), (3, 5, 5, 1), (17, 16, 40, 2), (0, 4, 4, 1)])
     func stridedCopies(rows: Int, columns: Int, rowStride: Int, columnStride: Int) {
         let x = noise(rows * rowStride + columns * columnStride + 1, 1)

@@ -60,6 +60,7 @@ extension Graph {
     /// Chooses experts for every token, with the weights that their results get.
     ///
     /// The choice has no derivative, the weights have: through softmax or sigmoid and their normalisation, in float32.
+    /// With a ``loadBalance`` the gradient of its loss is added.
     /// - Parameter logits: `[tokens, experts]`, float32.
     /// - Returns: weights `[tokens, chosen]`, the best expert first, and the choices sorted by expert.
     public func route(_ logits: Variable, options: RoutingOptions) -> (weights: Variable, groups: TokenGroups) {
@@ -79,6 +80,8 @@ extension Graph {
             }
         }
         let groups = TokenGroups(indices, chosen: chosen, experts: options.experts)
+        let balance = loadBalance
+        balance?.add(values, groups.counts)
         let result = record("route", weights, inputs: [logits]) { dWeights in
             let dLogits = compute.empty(values.shape)
             options.withKernelSettings { settings in
@@ -91,6 +94,7 @@ extension Graph {
                     }
                 }
             }
+            balance?.addGradient(values, into: dLogits.output)
             return [dLogits]
         }
         return (result, groups)

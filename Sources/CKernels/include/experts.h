@@ -38,6 +38,12 @@ DECLARE_KERNEL(route, (int64_t rows, const struct martlet_routing *routing, cons
 DECLARE_KERNEL(route_backward, (int64_t rows, const struct martlet_routing *routing, const float *logits,
                                 const int32_t *indices, const float *d_weights, float *d_logits));
 
+// sums[e] += softmax of the row's logits, over all rows in order.
+DECLARE_KERNEL(router_shares, (int64_t rows, int64_t experts, const float *logits, float *sums));
+// The gradient of scale * sum over e of factors[e] * sums[e]: d_logits += scale * p * (factors - sum of factors * p).
+DECLARE_KERNEL(router_shares_backward, (int64_t rows, int64_t experts, float scale, const float *factors,
+                                        const float *logits, float *d_logits));
+
 // y[r, c] = x[r * row_stride + c * column_stride]
 DECLARE_KERNEL(strided_copy, (int64_t rows, int64_t columns, const float *x, int64_t row_stride, int64_t column_stride,
                               float *y));

@@ -50,6 +50,16 @@ public struct AdapterFolder {
         configuration.targetParameters.isEmpty ? nil : configuration.layout
     }
 
+    /// How an adapter folder's factors over all experts are laid out, if it has some; reads headers only.
+    public static func expertLayout(of folder: URL) throws -> ExpertBank.FactorLayout? {
+        let place = folder.appendingPathComponent("adapter_config.json")
+        let file = try ConfigurationFile.decode(
+            PEFTConfiguration.self, from: try Data(contentsOf: place), place: place.path)
+        if (file.targetParameters ?? []).isEmpty { return nil }
+        let weights = try SafetensorsFile(folder.appendingPathComponent("adapter_model.safetensors"))
+        return try layout(file, weights.metadata, place: place.path)
+    }
+
     private static func layout(
         _ file: PEFTConfiguration, _ metadata: [String: String], place: String
     ) throws(ModelError) -> ExpertBank.FactorLayout {

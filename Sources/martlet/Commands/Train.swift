@@ -82,7 +82,7 @@ struct Train: ParsableCommand {
     private func train(_ prepared: PreparedRun, in folder: RunFolder, from checkpoint: TrainingCheckpoint?) throws {
         let run = try prepared.makeRun(in: folder, resuming: checkpoint)
         let progress = TrainingProgress(prepared, startStep: run.state.step)
-        progress.announce()
+        try progress.announce()
         let outcome = try run.run(shouldStop: { StopSignals.received }, report: progress.report)
         if outcome == .stopped {
             throw CommandError(
