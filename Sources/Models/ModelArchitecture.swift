@@ -36,7 +36,9 @@ extension ModelArchitecture {
 /// The families that this program knows.
 public enum ModelRegistry {
     /// All of them. A test compares this list with the files in `Architectures/`.
-    public static let architectures: [any ModelArchitecture.Type] = [Llama.self]
+    public static let architectures: [any ModelArchitecture.Type] = [
+        Llama.self, Mistral.self,
+    ]
 
     /// The family that reads a `model_type`.
     public static func architecture(modelType: String, place: String) throws(ModelError) -> any ModelArchitecture.Type {
