@@ -90,7 +90,7 @@ struct DecoderConfiguration: Codable {
         guard part > 0, part <= 1 else {
             throw ConfigurationProblem("partial_rotary_factor is \(part), expected a number above 0 and up to 1")
         }
-        let size = Int(Double(headSize) * part)
+        let size = Int(Double(headSize) * part + 1e-6)
         guard size >= 2, size % 2 == 0 else {
             throw ConfigurationProblem("partial_rotary_factor \(part) rotates \(size) elements of a head, expected an even number")
         }

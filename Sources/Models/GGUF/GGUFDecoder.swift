@@ -80,6 +80,8 @@ struct GGUFDecoder {
             "rms_norm_eps": epsilon, "rope_theta": try number("rope.freq_base", default: 10_000),
             "tie_word_embeddings": !file.contains("output.weight"), "torch_dtype": "bfloat16",
         ]
+        let (size, rotated) = (try headSize(), try integer("rope.dimension_count", default: try headSize()))
+        if rotated != size { object["partial_rotary_factor"] = Double(rotated) / Double(size) }
         if let scaling = try ropeScaling() { object["rope_scaling"] = scaling }
         for (key, name) in [("bos_token_id", "bos"), ("eos_token_id", "eos"), ("pad_token_id", "padding")] {
             let stored = "tokenizer.ggml.\(name)_token_id"
