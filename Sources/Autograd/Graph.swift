@@ -50,6 +50,10 @@ public final class Graph {
     public var dropout: DropoutContext?
     /// Measures operations, if set.
     public var timer: OperationTimer?
+    /// Counts the tokens of experts in the forward pass, if set.
+    public var routingLog: RoutingLog?
+    /// The loss that spreads tokens over experts, if it is asked for.
+    public var loadBalance: LoadBalance?
     private var tape: [Node] = []
 
     /// A graph that sums parameter gradients into `gradients`, or that only evaluates if that is `nil`.

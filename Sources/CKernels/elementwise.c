@@ -1,10 +1,13 @@
 #include "kernels.h"
-#include "exponential.h"
 
 #include <string.h>
 
 KERNEL(add, (int64_t count, const float *a, const float *b, float *out), (count, a, b, out)) {
     for (int64_t i = 0; i < count; i++) out[i] = a[i] + b[i];
+}
+
+KERNEL(multiply, (int64_t count, const float *a, const float *b, float *out), (count, a, b, out)) {
+    for (int64_t i = 0; i < count; i++) out[i] = a[i] * b[i];
 }
 
 KERNEL(add_scaled, (int64_t count, float alpha, const float *x, float *y), (count, alpha, x, y)) {
@@ -19,21 +22,6 @@ KERNEL(add_bias, (int64_t rows, int64_t columns, const float *bias, float *y, in
        (rows, columns, bias, y, stride)) {
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = 0; c < columns; c++) y[r * stride + c] += bias[c];
-}
-
-KERNEL(silu_gate_forward, (int64_t count, const float *gate, const float *up, float *y), (count, gate, up, y)) {
-    for (int64_t i = 0; i < count; i++) y[i] = gate[i] / (1.0f + exponential(-gate[i])) * up[i];
-}
-
-// silu'(g) = s + g s (1 - s) with s = sigmoid(g)
-KERNEL(silu_gate_backward,
-       (int64_t count, const float *gate, const float *up, const float *dy, float *d_gate, float *d_up),
-       (count, gate, up, dy, d_gate, d_up)) {
-    for (int64_t i = 0; i < count; i++) {
-        float g = gate[i], u = up[i], s = 1.0f / (1.0f + exponential(-g));
-        d_gate[i] = dy[i] * u * (s + g * s * (1.0f - s));
-        d_up[i] = dy[i] * g * s;
-    }
 }
 
 MARTLET_INLINE uint32_t bfloat16_bits(float value) {
@@ -61,6 +49,20 @@ KERNEL(to_bfloat16, (int64_t count, const float *x, uint16_t *y), (count, x, y))
 
 KERNEL(round_to_bfloat16, (int64_t count, const float *x, float *y), (count, x, y)) {
     for (int64_t i = 0; i < count; i++) y[i] = widened(bfloat16_bits(x[i]));
+}
+
+KERNEL(split_pairs, (int64_t count, const float *pairs, float *first, float *second), (count, pairs, first, second)) {
+    for (int64_t i = 0; i < count; i++) {
+        first[i] = pairs[2 * i];
+        second[i] = pairs[2 * i + 1];
+    }
+}
+
+KERNEL(join_pairs, (int64_t count, const float *first, const float *second, float *pairs), (count, first, second, pairs)) {
+    for (int64_t i = 0; i < count; i++) {
+        pairs[2 * i] = first[i];
+        pairs[2 * i + 1] = second[i];
+    }
 }
 
 KERNEL(sum_of_squares, (int64_t count, const float *x, double *result), (count, x, result)) {

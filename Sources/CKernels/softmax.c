@@ -38,14 +38,16 @@ MARTLET_INLINE void zero(float *x, int64_t from, int64_t to) {
 }
 
 KERNEL(attention_softmax,
-       (int64_t rows, int64_t columns, int64_t stride, float scale, const int32_t *first, const int32_t *last,
-        float *scores, float *lse),
-       (rows, columns, stride, scale, first, last, scores, lse)) {
+       (int64_t rows, int64_t columns, int64_t stride, float scale, float sink, const int32_t *first,
+        const int32_t *last, float *scores, float *lse),
+       (rows, columns, stride, scale, sink, first, last, scores, lse)) {
     for (int64_t r = 0; r < rows; r++, scores += stride) {
         float *visible = scores + first[r];
         int64_t count = last[r] - first[r];
         float shift = scale * row_maximum(visible, count);
+        shift = sink > shift ? sink : shift;
         float total = exponentials(visible, count, scale, shift);
+        if (sink > -INFINITY) total += exponential(sink - shift);
         float normaliser = 1.0f / total;
         for (int64_t c = 0; c < count; c++) visible[c] *= normaliser;
         lse[r] = shift + logf(total);

@@ -1,14 +1,6 @@
 public import Autograd
 public import TensorCore
 
-/// What a linear layer is for: adapters are aimed at roles, and what is trained is reported by role.
-public enum ModuleRole: String, Sendable, CaseIterable {
-    /// Query, key, value and output projections.
-    case attention
-    /// Gate, up and down projections of a dense block.
-    case mlp
-}
-
 /// A linear layer: a frozen weight in any storage, an optional bias, an optional trainable adapter.
 ///
 /// A class because adapters are attached to it after the model has been built.
@@ -29,8 +21,8 @@ public final class Linear {
         (self.name, self.role, self.weight, self.bias) = (name, role, weight, bias)
     }
 
-    /// `[tokens, inputs]` → `[tokens, outputs]`.
+    /// `[tokens, inputs]` → `[tokens, outputs]`. A router computes in float32 whatever the precision is.
     public func callAsFunction(_ x: Variable, in graph: Graph) -> Variable {
-        graph.linear(x, weight: weight, bias: bias, update: adapter)
+        graph.linear(x, weight: weight, bias: bias, update: adapter, precision: role == .router ? .float32 : nil)
     }
 }

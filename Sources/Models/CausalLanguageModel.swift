@@ -10,12 +10,16 @@ public protocol CausalLanguageModel {
     var layerCount: Int { get }
     /// Longest sequence the model was made for, in tokens.
     var maximumLength: Int { get }
-    /// Every linear layer that can take an adapter, in the order of computation.
+    /// Every linear layer of the blocks, in the order of computation.
     var linears: [Linear] { get }
+    /// What can take an adapter, in the order of computation: linear layers, and the layers of all experts together.
+    var adapterTargets: [any AdapterTarget] { get }
     /// The embedding's table `[vocabulary, hidden]`.
     var embedding: Weight { get }
     /// The head's weight `[vocabulary, hidden]`; the embedding's where they are tied.
     var head: Weight { get }
+    /// Logits `z` become `cap · tanh(z / cap)`, if there is one.
+    var logitSoftCap: Float? { get }
 
     /// Hidden states after the final norm, `[tokens, hidden]`.
     /// - Parameters:
@@ -25,23 +29,49 @@ public protocol CausalLanguageModel {
     func hiddenStates(
         _ tokens: [Int32], layout: SequenceLayout, cache: KeyValueCache?, recompute: Bool, in graph: Graph
     ) -> Variable
+
+    /// Whether keys cached for a sequence of `length` tokens are still right when it has grown to `newLength`. Positions
+    /// that are told in a way that depends on the length make them wrong.
+    func cacheStaysValid(from length: Int, to newLength: Int) -> Bool
 }
 
 extension CausalLanguageModel {
+    /// Names of the tensors that are packed into 4 bits: linear layers and fused experts, but not routers.
+    public var packableTensors: Set<String> {
+        Set(
+            linears.filter { $0.role != .router }.map { $0.name + ".weight" }
+                + adapterTargets.compactMap { ($0 as? ExpertBank)?.fusedTensor })
+    }
+
+    /// The linear layers, where there are no experts.
+    public var adapterTargets: [any AdapterTarget] { linears }
+
+    /// Summed cross-entropy of the next tokens; see ``Graph/linearCrossEntropy(_:head:targets:softCap:)``.
+    /// - Parameter hidden: what ``hiddenStates(_:layout:cache:recompute:in:)`` returned.
+    public func loss(_ hidden: Variable, targets: [Int32], in graph: Graph) -> (loss: Variable, sum: Double) {
+        graph.linearCrossEntropy(hidden, head: head, targets: targets, softCap: logitSoftCap)
+    }
+
     /// Logits `[vocabulary]` of the token after the last one, float32.
     public func nextTokenLogits(
         _ tokens: [Int32], layout: SequenceLayout, cache: KeyValueCache?, on compute: Compute
     ) -> Tensor {
         let graph = Graph(compute: compute)
         let hidden = hiddenStates(tokens, layout: layout, cache: cache, recompute: false, in: graph).value
-        return compute.product(compute.row(hidden.rows - 1, of: hidden), transposed: head).reshaped([vocabularySize])
+        return headLogits(compute.row(hidden.rows - 1, of: hidden), on: compute).reshaped([vocabularySize])
     }
 
     /// Logits `[tokens, vocabulary]` of every token, float32: for comparisons of small inputs.
     public func logits(_ tokens: [Int32], layout: SequenceLayout, on compute: Compute) -> Tensor {
         let graph = Graph(compute: compute)
         let hidden = hiddenStates(tokens, layout: layout, cache: nil, recompute: false, in: graph).value
-        return compute.product(hidden, transposed: head)
+        return headLogits(hidden, on: compute)
+    }
+
+    private func headLogits(_ hidden: Tensor, on compute: Compute) -> Tensor {
+        let logits = compute.product(hidden, transposed: head)
+        if let logitSoftCap { compute.capLogits(logits, logitSoftCap) }
+        return logits
     }
 }
 

@@ -1,23 +1,34 @@
 import Autograd
 import Layers
 
-/// A pre-norm decoder block: `x += attention(norm(x)); x += mlp(norm(x))`.
+/// A decoder block: `x += attention(norm(x)); x += feedForward(norm(x))`, where the two results may be normed again
+/// before they are added.
 struct DecoderBlock {
     let attentionNorm: RMSNorm
-    let attention: SelfAttention
-    let mlpNorm: RMSNorm
-    let mlp: GatedMLP
+    let attention: any AttentionLayer
+    /// Norm of the result of the attention.
+    let attentionOutputNorm: RMSNorm?
+    let feedForwardNorm: RMSNorm
+    let feedForward: any FeedForward
+    /// Norm of the result of the feed-forward part.
+    let feedForwardOutputNorm: RMSNorm?
+    /// Which of the decoder's rotations positions are told by; `nil` for a layer without positions.
+    let rotary: Int?
 
-    var linears: [Linear] {
-        [attention.query, attention.key, attention.value, attention.output, mlp.gate, mlp.up, mlp.down]
-    }
+    var linears: [Linear] { attention.linears + feedForward.linears }
+    var adapterTargets: [any AdapterTarget] { linears as [any AdapterTarget] + feedForward.banks }
 
     /// `[tokens, hidden]` → `[tokens, hidden]`.
+    /// - Parameter angles: one for each of the decoder's rotations.
     func callAsFunction(
-        _ x: Variable, angles: RotaryAngles, layout: SequenceLayout, cache: KeyValueCache?, in graph: Graph
+        _ x: Variable, angles: [RotaryAngles], layout: SequenceLayout, cache: KeyValueCache?, in graph: Graph
     ) -> Variable {
-        let attended = attention(attentionNorm(x, in: graph), angles: angles, layout: layout, cache: cache, in: graph)
+        var attended = attention(
+            attentionNorm(x, in: graph), angles: rotary.map { angles[$0] }, layout: layout, cache: cache, in: graph)
+        if let attentionOutputNorm { attended = attentionOutputNorm(attended, in: graph) }
         let middle = graph.add(x, attended)
-        return graph.add(middle, mlp(mlpNorm(middle, in: graph), in: graph))
+        var result = feedForward(feedForwardNorm(middle, in: graph), in: graph)
+        if let feedForwardOutputNorm { result = feedForwardOutputNorm(result, in: graph) }
+        return graph.add(middle, result)
     }
 }

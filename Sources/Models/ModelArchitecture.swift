@@ -22,18 +22,24 @@ public protocol ModelArchitecture: SendableMetatype {
     static func translate(_ file: GGUFFile) throws(ModelError) -> GGUFTranslation
 }
 
-/// What a GGUF file is in Hugging Face terms.
-public struct GGUFTranslation: Sendable {
-    /// Contents of `config.json`.
-    public var configuration: Data
-    /// Hugging Face name → name in the file and order of rows there.
-    public var tensors: [String: (name: String, rowOrder: RowOrder)]
+extension ModelArchitecture {
+    /// None: what a family without GGUF files says.
+    public static var ggufArchitectures: [String] { [] }
+
+    /// Refuses: what a family without GGUF files does.
+    public static func translate(_ file: GGUFFile) throws(ModelError) -> GGUFTranslation {
+        throw .configuration(
+            place: file.path, reason: "files of the family \(modelTypes.joined(separator: ", ")) are not read from GGUF")
+    }
 }
 
 /// The families that this program knows.
 public enum ModelRegistry {
     /// All of them. A test compares this list with the files in `Architectures/`.
-    public static let architectures: [any ModelArchitecture.Type] = [Llama.self]
+    public static let architectures: [any ModelArchitecture.Type] = [
+        Llama.self, Mistral.self, Qwen2.self, Qwen3.self, Gemma3.self, Phi3.self,
+        Mixtral.self, Qwen3MoE.self, DeepseekV3.self, Llama4.self, GPTOSS.self,
+    ]
 
     /// The family that reads a `model_type`.
     public static func architecture(modelType: String, place: String) throws(ModelError) -> any ModelArchitecture.Type {

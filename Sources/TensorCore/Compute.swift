@@ -60,9 +60,9 @@ public final class Compute: Sendable {
     /// A float32 copy with storage of its own.
     public func copy(_ tensor: Tensor) -> Tensor { converted(tensor, to: .float32, always: true) }
 
-    /// The tensor with elements of the given type; the same tensor if it has them already.
+    /// The tensor, dense and with elements of the given type; the same tensor if it is so already.
     public func converted(_ tensor: Tensor, to type: ElementType, always: Bool = false) -> Tensor {
-        if tensor.elementType == type && !always { return tensor }
+        if tensor.elementType == type && tensor.isDense && !always { return tensor }
         let result = empty(tensor.shape, type)
         forEachRowBlock(of: tensor.rows, rowElements: tensor.columns) { rows in
             readRows(tensor, rows) { values in

@@ -2,8 +2,8 @@ import CKernels
 
 /// Row blocks: how elementwise operations walk over tensors of either element type.
 ///
-/// Kernels see float32 rows. A float32 tensor is handed over as it lies; rows of a bfloat16 tensor are widened into
-/// scratch, or written to scratch and rounded.
+/// Kernels see float32 rows. A dense float32 tensor is handed over as it lies; rows of views are gathered and those of
+/// bfloat16 tensors widened into scratch, or written to scratch and rounded.
 extension Compute {
     /// Runs `body` for consecutive blocks of rows on all threads. Block sizes depend on the shape only.
     package func forEachRowBlock(of rows: Int, rowElements: Int, _ body: (Range<Int>) -> Void) {
@@ -17,9 +17,17 @@ extension Compute {
     /// Calls `body` with the rows as float32, `[rows.count, columns]`.
     package func readRows(_ tensor: Tensor, _ rows: Range<Int>, _ body: (UnsafePointer<Float>) -> Void) {
         let columns = tensor.columns
-        if tensor.elementType == .float32 { return body(tensor.floats + rows.lowerBound * columns) }
+        if tensor.elementType == .float32 && tensor.isDense { return body(tensor.floats + rows.lowerBound * columns) }
+        // A dense tensor is one run of elements, a view as many as it has rows.
+        let (runs, length) = tensor.isDense ? (1, rows.count * columns) : (rows.count, columns)
         withScratch(rows.count * columns) { scratch in
-            martlet_from_bfloat16(Int64(rows.count * columns), tensor.bfloats + rows.lowerBound * columns, scratch)
+            for run in 0..<runs {
+                let at = rows.lowerBound * tensor.rowStride + run * tensor.rowStride
+                switch tensor.elementType {
+                case .float32: (scratch + run * length).update(from: tensor.floatRows + at, count: length)
+                case .bfloat16: martlet_from_bfloat16(Int64(length), tensor.bfloatRows + at, scratch + run * length)
+                }
+            }
             body(scratch)
         }
     }
@@ -31,6 +39,24 @@ extension Compute {
         withScratch(rows.count * columns) { scratch in
             body(scratch)
             martlet_to_bfloat16(Int64(rows.count * columns), scratch, tensor.bfloatOutput + rows.lowerBound * columns)
+        }
+    }
+
+    /// Calls `body` with memory for some columns of the rows as float32, `[rows.count, columns.count]`, and stores what it
+    /// leaves there.
+    package func writeRows(
+        _ tensor: Tensor, _ rows: Range<Int>, columns: Range<Int>, _ body: (UnsafeMutablePointer<Float>) -> Void
+    ) {
+        let width = columns.count
+        withScratch(rows.count * width) { scratch in
+            body(scratch)
+            for (index, row) in rows.enumerated() {
+                let (source, at) = (scratch + index * width, row * tensor.columns + columns.lowerBound)
+                switch tensor.elementType {
+                case .float32: (tensor.output + at).update(from: source, count: width)
+                case .bfloat16: martlet_to_bfloat16(Int64(width), source, tensor.bfloatOutput + at)
+                }
+            }
         }
     }
 

@@ -25,19 +25,25 @@ final class Storage: @unchecked Sendable {
     deinit { pool.give(pointer, byteCount) }
 }
 
-/// A dense row-major array. A value: once an operation has published a tensor, nobody writes to it, except through
-/// ``withUniqueFloats(_:)``, which needs that no other tensor shares the storage.
+/// A row-major array, dense unless it is a view of some columns of another. A value: once an operation has published a
+/// tensor, nobody writes to it, except through ``withUniqueFloats(_:)``, which needs that no other tensor shares the
+/// storage.
 public struct Tensor: Sendable {
     /// Sizes, outermost first.
     public let shape: [Int]
     /// Type of the elements.
     public let elementType: ElementType
+    /// Elements from the beginning of one row to that of the next.
+    package let rowStride: Int
+    /// Elements of the storage before the first of this tensor.
+    private let offset: Int
     var storage: Storage
 
     init(shape: [Int], elementType: ElementType, pool: BufferPool) {
         precondition(shape.allSatisfy { $0 >= 0 }, "negative size in shape \(shape)")
         self.shape = shape
         self.elementType = elementType
+        (rowStride, offset) = (shape.last ?? 1, 0)
         let count = shape.reduce(1, *)
         storage = Storage(byteCount: count * elementType.byteCount, pool: pool)
     }
@@ -49,16 +55,31 @@ public struct Tensor: Sendable {
     /// Number of rows when all dimensions but the last are taken together.
     public var rows: Int { shape.dropLast().reduce(1, *) }
 
-    /// The elements of a float32 tensor. The pointer is valid while the tensor lives.
+    /// Whether the rows lie one after another without gaps.
+    package var isDense: Bool { rowStride == columns }
+
+    /// The elements of a dense float32 tensor. The pointer is valid while the tensor lives.
     package var floats: UnsafePointer<Float> {
-        precondition(elementType == .float32, "expected a float32 tensor, found \(elementType) of shape \(shape)")
-        return UnsafePointer(storage.pointer.assumingMemoryBound(to: Float.self))
+        precondition(isDense, "expected a dense tensor, found a view of shape \(shape)")
+        return floatRows
     }
 
-    /// The bit patterns of a bfloat16 tensor.
+    /// The bit patterns of a dense bfloat16 tensor.
     package var bfloats: UnsafePointer<UInt16> {
+        precondition(isDense, "expected a dense tensor, found a view of shape \(shape)")
+        return bfloatRows
+    }
+
+    /// The first row of a float32 tensor; the others follow ``rowStride`` elements apart.
+    package var floatRows: UnsafePointer<Float> {
+        precondition(elementType == .float32, "expected a float32 tensor, found \(elementType) of shape \(shape)")
+        return UnsafePointer(storage.pointer.assumingMemoryBound(to: Float.self) + offset)
+    }
+
+    /// The first row of a bfloat16 tensor; the others follow ``rowStride`` elements apart.
+    package var bfloatRows: UnsafePointer<UInt16> {
         precondition(elementType == .bfloat16, "expected a bfloat16 tensor, found \(elementType) of shape \(shape)")
-        return UnsafePointer(storage.pointer.assumingMemoryBound(to: UInt16.self))
+        return UnsafePointer(storage.pointer.assumingMemoryBound(to: UInt16.self) + offset)
     }
 
     /// The elements for the operation that has just allocated this tensor and not yet published it.
@@ -77,21 +98,33 @@ public struct Tensor: Sendable {
 
     /// The same elements under another shape with the same count.
     public func reshaped(_ shape: [Int]) -> Tensor {
-        precondition(shape.reduce(1, *) == count, "cannot reshape \(self.shape) to \(shape)")
-        return Tensor(view: self, shape: shape)
+        precondition(shape.reduce(1, *) == count && isDense, "cannot reshape \(self.shape) to \(shape)")
+        return Tensor(viewing: self, shape: shape, offset: offset, rowStride: shape.last ?? 1)
     }
 
-    private init(view: Tensor, shape: [Int]) {
-        self.shape = shape
-        elementType = view.elementType
-        storage = view.storage
+    /// Some columns of every row, without a copy; the storage lives as long as the view.
+    public func columnSlice(_ range: Range<Int>) -> Tensor {
+        precondition(range.lowerBound >= 0 && range.upperBound <= columns, "columns \(range) of \(shape)")
+        return Tensor(
+            viewing: self, shape: shape.dropLast() + [range.count], offset: offset + range.lowerBound,
+            rowStride: rowStride)
+    }
+
+    private init(viewing other: Tensor, shape: [Int], offset: Int, rowStride: Int) {
+        (self.shape, self.offset, self.rowStride) = (shape, offset, rowStride)
+        (elementType, storage) = (other.elementType, other.storage)
     }
 
     /// A copy of the elements as float32, for results, files and tests.
     public func toArray() -> [Float] {
-        switch elementType {
-        case .float32: Array(UnsafeBufferPointer(start: floats, count: count))
-        case .bfloat16: (0..<count).map { Float(bitPattern: UInt32(bfloats[$0]) << 16) }
+        var values: [Float] = []
+        values.reserveCapacity(count)
+        for start in stride(from: 0, to: rows * rowStride, by: max(1, rowStride)) {
+            switch elementType {
+            case .float32: values += UnsafeBufferPointer(start: floatRows + start, count: columns)
+            case .bfloat16: values += (start..<start + columns).map { Float(bitPattern: UInt32(bfloatRows[$0]) << 16) }
+            }
         }
+        return values
     }
 }

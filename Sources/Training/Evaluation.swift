@@ -28,7 +28,7 @@ public struct Evaluation: Sendable, Equatable {
             try batch.check(vocabulary: model.vocabularySize)
             let graph = Graph(compute: compute)
             let hidden = model.hiddenStates(batch.tokens, layout: batch.layout, cache: nil, recompute: false, in: graph)
-            sum += graph.linearCrossEntropy(hidden, head: model.head, targets: batch.targets).sum
+            sum += model.loss(hidden, targets: batch.targets, in: graph).sum
             supervised += batch.supervisedCount
             tokens += batch.tokenCount
         }

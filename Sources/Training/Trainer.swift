@@ -18,6 +18,10 @@ public final class Trainer {
         public let gradientNorm: Double
         /// Tokens that went through the model, and those that were trained.
         public let tokens, supervisedTokens: Int
+        /// The loss that spreads tokens over experts, without its coefficient; `nil` where it is off.
+        public var auxiliaryLoss: Double?
+        /// Tokens of each expert; empty in a model without experts.
+        public var experts = ExpertUsage()
     }
 
     /// The model.
@@ -32,6 +36,8 @@ public final class Trainer {
     public let recompute: Bool
     /// Seed of dropout.
     public let seed: UInt64
+    /// Factor of the loss that spreads tokens over experts; 0 = off.
+    public var auxiliaryLossCoefficient = 0.0
     /// Measures the operations of the steps, if set.
     public var timer: OperationTimer?
     private let compute: Compute
@@ -54,8 +60,14 @@ public final class Trainer {
         let step = optimizer.step + 1
         gradients.removeAll()
         timer?.skip()
-        var sum = 0.0
-        for batch in window { sum += try forwardBackward(batch, step: step) }
+        var (sum, auxiliary) = (0.0, 0.0)
+        let routing = RoutingLog()
+        for batch in window {
+            let balance = auxiliaryLossCoefficient > 0
+                ? LoadBalance(weight: Float(auxiliaryLossCoefficient * Double(batch.supervisedCount))) : nil
+            sum += try forwardBackward(batch, step: step, routing, balance)
+            auxiliary += (balance?.loss ?? 0) * Double(batch.supervisedCount)
+        }
         let supervised = max(1, window.supervisedCount)
         let norm = optimizer.parameters.reduce(0.0) { $0 + (gradients[$1].map(compute.sumOfSquares) ?? 0) }.squareRoot()
             / Double(supervised)
@@ -69,17 +81,21 @@ public final class Trainer {
         timer?.lap("optimizer")
         return StepReport(
             step: step, loss: loss, learningRate: rate, gradientNorm: norm, tokens: window.tokenCount,
-            supervisedTokens: window.supervisedCount)
+            supervisedTokens: window.supervisedCount,
+            auxiliaryLoss: auxiliaryLossCoefficient > 0 ? auxiliary / Double(supervised) : nil, experts: ExpertUsage(routing))
     }
 
     /// Summed loss of a micro-batch; its gradients are added to the sums of the step.
-    private func forwardBackward(_ batch: TokenBatch, step: Int) throws(TrainingError) -> Double {
+    private func forwardBackward(
+        _ batch: TokenBatch, step: Int, _ routing: RoutingLog, _ balance: LoadBalance?
+    ) throws(TrainingError) -> Double {
         try batch.check(vocabulary: model.vocabularySize)
         let graph = Graph(compute: compute, gradients: gradients)
         graph.dropout = DropoutContext(seed: seed, step: UInt64(step), firstToken: batch.streamOffset)
         graph.timer = timer
+        (graph.routingLog, graph.loadBalance) = (routing, balance)
         let hidden = model.hiddenStates(batch.tokens, layout: batch.layout, cache: nil, recompute: recompute, in: graph)
-        let (loss, sum) = graph.linearCrossEntropy(hidden, head: model.head, targets: batch.targets)
+        let (loss, sum) = model.loss(hidden, targets: batch.targets, in: graph)
         graph.backward(from: loss)
         return sum
     }

@@ -1,4 +1,5 @@
 import Autograd
+import Foundation
 import TensorCore
 import Testing
 
@@ -37,8 +38,35 @@ struct OperationGradientTests {
         expectSmall(checker.check([random([67, 9], 1), random([9], 2)]) { $0.rmsNorm($1[0], weight: $1[1], epsilon: 1e-5) })
     }
 
-    @Test func gatedActivation() {
-        expectSmall(checker.check([random([6, 19], 1), random([6, 19], 2)]) { $0.gatedActivation($1[0], $1[1]) })
+    @Test func rmsNormOfHeads() {
+        expectSmall(checker.check([random([7, 12], 1), random([4], 2)]) { $0.rmsNorm($1[0], weight: $1[1], epsilon: 1e-5) })
+    }
+
+    @Test(arguments: [GateFunction.silu, .geluTanh, .clamped(alpha: 1.702, limit: 7)])
+    func gatedActivation(function: GateFunction) {
+        expectSmall(checker.check([random([6, 19], 1), random([6, 19], 2)]) { $0.gatedActivation($1[0], $1[1], function) })
+        expectSmall(checker.check([random([6, 38], 1)]) { $0.gatedActivation(interleaved: $1[0], function) })
+    }
+
+    @Test func interleavedGateIsTheSameFunction() {
+        let (gate, up) = (random([5, 9], 1), random([5, 9], 2))
+        let pairs = compute.tensor(zip(gate.toArray(), up.toArray()).flatMap { [$0, $1] }, shape: [5, 18])
+        let graph = Graph(compute: compute)
+        let function = GateFunction.clamped(alpha: 1.3, limit: 0.5)
+        let apart = graph.gatedActivation(Variable(constant: gate), Variable(constant: up), function).value.toArray()
+        #expect(graph.gatedActivation(interleaved: Variable(constant: pairs), function).value.toArray() == apart)
+    }
+
+    @Test func splitColumns() {
+        expectSmall(checker.check([random([5, 12], 1)]) { graph, inputs in
+            let parts = graph.split(inputs[0], widths: [3, 5, 4])
+            return graph.gatedActivation(parts[0], graph.split(parts[1], widths: [3, 2])[0])
+        })
+        expectSmall(checker.check([random([9, 12], 1)]) { graph, inputs in
+            let parts = graph.split(inputs[0], widths: [6, 3, 3])
+            let options = AttentionOptions(heads: 2, keyValueHeads: 1, headSize: 3, scale: 0.5)
+            return graph.attention(parts[0], parts[1], parts[2], layout: SequenceLayout(count: 9), options: options)
+        })
     }
 
     @Test(arguments: [false, true]) func rotary(interleaved: Bool) {
@@ -46,17 +74,51 @@ struct OperationGradientTests {
         expectSmall(checker.check([random([4, 16], 1)]) {
             $0.rotate($1[0], by: angles, headSize: 8, interleaved: interleaved)
         })
+        let layout = SequenceLayout(offsets: [0, 1, 4])
+        let magnified = RotaryAngles(layout, on: compute) { RotaryFrequencies([1, 0.1 * Double($0)], magnitude: 1.3) }
+        expectSmall(checker.check([random([4, 16], 1)]) {
+            $0.rotate($1[0], by: magnified, headSize: 8, offset: 3, interleaved: interleaved)
+        })
     }
 
     @Test(arguments: [
         AttentionOptions(heads: 4, keyValueHeads: 2, headSize: 6, scale: 0.4),
         AttentionOptions(heads: 2, keyValueHeads: 2, headSize: 6, valueSize: 4, scale: 0.4, window: 3),
         AttentionOptions(heads: 3, keyValueHeads: 1, headSize: 6, scale: 0.4, chunk: 4),
+        AttentionOptions(heads: 4, keyValueHeads: 2, headSize: 6, valueSize: 4, scale: 1.4, window: 5, softCap: 0.8),
     ]) func attention(options: AttentionOptions) {
         let layout = SequenceLayout(offsets: [0, 1, 8, 19])
         let (q, k) = (random([19, options.heads * 6], 1), random([19, options.keyValueHeads * 6], 2))
         let v = random([19, options.keyValueHeads * options.valueSize], 3)
         expectSmall(checker.check([q, k, v]) { $0.attention($1[0], $1[1], $1[2], layout: layout, options: options) })
+        let sinks = random([options.heads], 4)
+        expectSmall(checker.check([q, k, v]) {
+            $0.attention($1[0], $1[1], $1[2], layout: layout, options: options, sinks: sinks)
+        })
+    }
+
+    @Test func sinkTakesItsShare() {
+        // One token sees itself with score 0: its weight is 1 / (1 + exp(sink)).
+        let (zero, v) = (Variable(constant: compute.zeros([1, 4])), Variable(constant: random([1, 4], 1)))
+        let options = AttentionOptions(heads: 2, keyValueHeads: 2, headSize: 2, scale: 1)
+        let sinks = compute.tensor([0, 2], shape: [2])
+        let y = Graph(compute: compute).attention(
+            zero, zero, v, layout: SequenceLayout(count: 1), options: options, sinks: sinks).value.toArray()
+        let shares = [Float](repeating: 0.5, count: 2) + [Float](repeating: 1 / (1 + exp(2)), count: 2)
+        for (index, value) in v.value.toArray().enumerated() { #expect(abs(y[index] - value * shares[index]) < 1e-6) }
+    }
+
+    @Test func rotationFollowsTheLengthOfEachSequence() {
+        func frequencies(_ length: Int) -> RotaryFrequencies { RotaryFrequencies([1, length > 3 ? 0.1 : 0.5]) }
+        let x = random([7, 4], 1)
+        func rotated(_ rows: Range<Int>, _ layout: SequenceLayout) -> [Float] {
+            let part = compute.tensor(Array(x.toArray()[rows.lowerBound * 4..<rows.upperBound * 4]), shape: [rows.count, 4])
+            let angles = RotaryAngles(layout, on: compute, frequencies: frequencies)
+            return Graph(compute: compute).rotate(Variable(constant: part), by: angles, headSize: 4).value.toArray()
+        }
+        let together = rotated(0..<7, SequenceLayout(offsets: [0, 2, 7]))
+        #expect(together == rotated(0..<2, SequenceLayout(count: 2)) + rotated(2..<7, SequenceLayout(count: 5)))
+        #expect(rotated(6..<7, SequenceLayout(count: 1, after: 4)) == Array(together.suffix(4)))
     }
 
     @Test func linearInput() {
@@ -68,6 +130,9 @@ struct OperationGradientTests {
         let head = Weight.dense(random([23, 13], 1))
         let targets: [Int32] = [3, -100, 22, 0, 7, -100, 1, 1, 5]
         expectSmall(checker.check([random([9, 13], 2)]) { $0.linearCrossEntropy($1[0], head: head, targets: targets).loss })
+        expectSmall(checker.check([random([9, 13], 2)]) {
+            $0.linearCrossEntropy($1[0], head: head, targets: targets, softCap: 1.5).loss
+        })
     }
 
     @Test(arguments: [Float(0), 0.4]) func lowRankFactors(dropout: Float) {

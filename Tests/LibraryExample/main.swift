@@ -19,7 +19,7 @@ let tokenizer = try base.requireTokenizer()
 
 // A low-rank adapter on every linear layer, and an optimiser for it.
 let settings = AdapterConfiguration(rank: 8, alpha: 16, targets: .group(.allLinear))
-let adapter = try LoRAAdapter(attaching: settings, to: model.linears, seed: 42, on: compute)
+let adapter = try LoRAAdapter(attaching: settings, to: model.adapterTargets, seed: 42, on: compute)
 var optimizer = AdamW(adapter.parameters, on: compute)
 
 // One batch: the texts laid end to end, without padding.
@@ -30,7 +30,7 @@ for step in 1...10 {
     let gradients = Gradients()
     let graph = Graph(compute: compute, gradients: gradients)
     let hidden = model.hiddenStates(batch.tokens, layout: batch.layout, cache: nil, recompute: false, in: graph)
-    let (loss, sum) = graph.linearCrossEntropy(hidden, head: model.head, targets: batch.targets)
+    let (loss, sum) = model.loss(hidden, targets: batch.targets, in: graph)
     graph.backward(from: loss)
     optimizer.update(with: gradients, scale: 1 / Float(batch.supervisedCount), learningRate: 2e-3)
     print("step \(step): loss \(sum / Double(batch.supervisedCount))")

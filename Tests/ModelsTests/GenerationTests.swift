@@ -10,7 +10,7 @@ import Testing
 
     init() throws { compute = try Compute(threadCount: 2) }
 
-    @Test(arguments: ["llama", "llama-tied"]) func greedyIdsAreThoseOfTheReference(name: String) throws {
+    @Test(arguments: references) func greedyIdsAreThoseOfTheReference(name: String) throws {
         let reference = try Reference(name)
         let greedy = reference.section("greedy")
         let prompt = (greedy["prompt"] as? [Int] ?? []).map { Int32($0) }
@@ -35,7 +35,7 @@ import Testing
         #expect(cancelled.ids == Array(expected[..<1]) && cancelled.stopReason == .cancelled)
     }
 
-    @Test(arguments: ["llama", "llama-tied"], [[1], [12, 1], [5, 7, 1, 3]])
+    @Test(arguments: references, [[1], [12, 1], [5, 7, 1, 3]])
     func cacheGivesTheLogitsOfTheWholeSequence(name: String, pieces: [Int]) throws {
         let reference = try Reference(name)
         let model = try reference.model(on: compute)

@@ -36,13 +36,14 @@ import Testing
             ("hidden_size", nil, "PLACE: the key hidden_size is missing"),
             ("hidden_size", "64", "PLACE: the key hidden_size is no whole number"),
             ("hidden_size", 32, "model.embed_tokens.weight has shape [288, 64]"),
-            ("num_hidden_layers", 4, "model.layers.3"), ("num_hidden_layers", 0, "num_hidden_layers is 0"),
+            ("num_hidden_layers", 4, "model.layers.3"),
+            ("num_hidden_layers", 2, "does not use 9 tensors (model.layers.2.input_layernorm.weight"), ("num_hidden_layers", 0, "num_hidden_layers is 0"),
             ("num_hidden_layers", -1, "num_hidden_layers is -1"),
             ("num_attention_heads", 0, "num_attention_heads is 0"),
             ("num_key_value_heads", 3, "no multiple of num_key_value_heads"), ("head_dim", 15, "head_dim is 15"),
             ("rms_norm_eps", 0, "rms_norm_eps"), ("hidden_act", "gelu", "hidden_act is gelu"),
             ("rope_theta", 0, "rope_theta"), ("vocab_size", Int.max, "vocab_size"),
-            ("rope_scaling", ["rope_type": "yarn"], "rope_scaling type yarn"),
+            ("rope_scaling", ["rope_type": "mrope"], "rope_scaling type mrope"),
             ("rope_scaling", ["rope_type": "linear"], "rope_scaling.factor"),
         ]
         for (key, value, expected) in cases {

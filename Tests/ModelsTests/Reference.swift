@@ -8,6 +8,16 @@ import TensorCore
 /// The folder of recorded files beside the tests.
 let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures")
 
+/// The recorded models: a folder with both forms of `config.json` and what the model must produce is one.
+let references: [String] = {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: fixtures.path)) ?? []
+    return names.sorted().filter { name in
+        ["config.v5.json", "expected.json"].allSatisfy { file in
+            FileManager.default.fileExists(atPath: fixtures.appendingPathComponent("\(name)/\(file)").path)
+        }
+    }
+}()
+
 /// A tiny model and what another implementation computed with it.
 struct Reference {
     let folder: URL
@@ -28,10 +38,18 @@ struct Reference {
 
     func source() throws -> ShardedSafetensors { try ShardedSafetensors(folder: folder) }
 
-    func model(config: String = "config.json", on compute: Compute) throws -> any CausalLanguageModel {
+    /// The model, perhaps after a change of its configuration.
+    func model(
+        config: String = "config.json", on compute: Compute, changing change: (inout [String: Any]) -> Void = { _ in }
+    ) throws -> any CausalLanguageModel {
         let place = folder.appendingPathComponent(config)
-        return try Llama.makeModel(
-            configuration: try Data(contentsOf: place), tensors: try source(), place: place.path, on: compute)
+        var object = try JSONSerialization.jsonObject(with: Data(contentsOf: place)) as? [String: Any] ?? [:]
+        change(&object)
+        let architecture = try ModelRegistry.architecture(
+            modelType: object["model_type"] as? String ?? "", place: place.path)
+        return try architecture.makeModel(
+            configuration: try JSONSerialization.data(withJSONObject: object), tensors: try source(), place: place.path,
+            on: compute)
     }
 
     func attachAdapter(to model: any CausalLanguageModel, on compute: Compute) throws -> LoRAAdapter {
@@ -83,7 +101,7 @@ func meanLoss(
     let graph = Graph(compute: compute, gradients: gradients)
     graph.dropout = dropout
     let hidden = model.hiddenStates(ids, layout: layout, cache: nil, recompute: recompute, in: graph)
-    let (loss, sum) = graph.linearCrossEntropy(hidden, head: model.head, targets: targets)
+    let (loss, sum) = model.loss(hidden, targets: targets, in: graph)
     graph.backward(from: loss)
     return sum / Double(targets.count { $0 >= 0 })
 }

@@ -12,7 +12,7 @@ import Testing
 
     init() throws { compute = try Compute(threadCount: 2) }
 
-    @Test(arguments: ["llama", "llama-tied"], ["config.json", "config.v5.json"])
+    @Test(arguments: references, ["config.json", "config.v5.json"])
     func logits(name: String, config: String) throws {
         let reference = try Reference(name)
         let (ids, _, layout) = try reference.batch()
@@ -21,7 +21,7 @@ import Testing
         #expect(largestDifference(logits.toArray(), try reference.floats("logits")) < Tolerance.logits)
     }
 
-    @Test(arguments: ["llama", "llama-tied"]) func bothConfigurationsGiveTheSameBits(name: String) throws {
+    @Test(arguments: references) func bothConfigurationsGiveTheSameBits(name: String) throws {
         let reference = try Reference(name)
         let (ids, _, layout) = try reference.batch()
         let old = try reference.model(config: "config.json", on: compute).logits(ids, layout: layout, on: compute)
@@ -29,7 +29,7 @@ import Testing
         #expect(old.toArray() == new.toArray())
     }
 
-    @Test(arguments: ["llama", "llama-tied"]) func losses(name: String) throws {
+    @Test(arguments: references) func losses(name: String) throws {
         let reference = try Reference(name)
         let model = try reference.model(on: compute)
         for (labels, key) in [("input_ids", "loss"), ("labels_masked", "loss_masked")] {
@@ -42,7 +42,7 @@ import Testing
         #expect(masked.count { $0 >= 0 } < 78)
     }
 
-    @Test(arguments: ["llama", "llama-tied"]) func longSequence(name: String) throws {
+    @Test(arguments: references) func longSequence(name: String) throws {
         let reference = try Reference(name)
         let model = try reference.model(on: compute)
         let (ids, expected) = (try reference.ids("long_input_ids"), try reference.floats("long_logits_last8"))
@@ -54,7 +54,7 @@ import Testing
         #expect(abs(loss - reference.number("loss_long")) < Tolerance.loss)
     }
 
-    @Test(arguments: ["llama", "llama-tied"]) func adapterLogits(name: String) throws {
+    @Test(arguments: references) func adapterLogits(name: String) throws {
         let reference = try Reference(name)
         let model = try reference.model(on: compute)
         let (ids, _, layout) = try reference.batch()
@@ -68,7 +68,7 @@ import Testing
         #expect(model.logits(ids, layout: layout, on: compute).toArray() == plain)
     }
 
-    @Test(arguments: ["llama", "llama-tied"]) func adapterGradients(name: String) throws {
+    @Test(arguments: references) func adapterGradients(name: String) throws {
         let reference = try Reference(name)
         let model = try reference.model(on: compute)
         let adapter = try reference.attachAdapter(to: model, on: compute)
@@ -85,7 +85,7 @@ import Testing
         }
     }
 
-    @Test(arguments: ["llama", "llama-tied"]) func mergedTensors(name: String) throws {
+    @Test(arguments: references) func mergedTensors(name: String) throws {
         let reference = try Reference(name)
         let model = try reference.model(on: compute)
         let adapter = try reference.attachAdapter(to: model, on: compute)

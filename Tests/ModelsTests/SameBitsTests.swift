@@ -10,10 +10,10 @@ import Testing
     /// Loss and gradients of the tiny model with its adapter and dropout on 700 tokens in four sequences, which is more
     /// than one tile of every product.
     private func results(
-        precision: Precision = .float32, threads: Int = 2, recompute: Bool = false
+        _ name: String = "llama", precision: Precision = .float32, threads: Int = 2, recompute: Bool = false
     ) throws -> (loss: Double, gradients: [[Float]]) {
         let compute = try Compute(precision: precision, threadCount: threads)
-        let reference = try Reference("llama")
+        let reference = try Reference(name)
         let model = try reference.model(on: compute)
         let file = try AdapterFolder(reference.folder.appendingPathComponent("adapter"), on: compute)
         var configuration = file.configuration
@@ -39,13 +39,15 @@ import Testing
         #expect(one.loss.isFinite && one.gradients.allSatisfy { $0.contains { $0 != 0 } })
     }
 
-    @Test(arguments: Precision.allCases) func recomputationChangesNoBit(precision: Precision) throws {
-        let (kept, recomputed) = (try results(precision: precision), try results(precision: precision, recompute: true))
+    @Test(arguments: references, Precision.allCases)
+    func recomputationChangesNoBit(name: String, precision: Precision) throws {
+        let kept = try results(name, precision: precision)
+        let recomputed = try results(name, precision: precision, recompute: true)
         #expect(kept.loss == recomputed.loss && kept.gradients == recomputed.gradients)
     }
 
-    @Test func bfloat16IsCloseToFloat32() throws {
-        let reference = try Reference("llama")
+    @Test(arguments: references) func bfloat16IsCloseToFloat32(name: String) throws {
+        let reference = try Reference(name)
         let (ids, targets, layout) = try reference.batch()
         func run(_ precision: Precision) throws -> (logits: [Float], loss: Double) {
             let compute = try Compute(precision: precision, threadCount: 2)
@@ -61,13 +63,17 @@ import Testing
         #expect(abs(rough.loss - exact.loss) < Tolerance.bfloat16Loss)
     }
 
-    @Test func sequencesOfABatchDoNotSeeEachOther() throws {
+    /// The second sequence is longer than the first, so that what depends on a length is seen too.
+    @Test(arguments: references) func sequencesOfABatchDoNotSeeEachOther(name: String) throws {
         let compute = try Compute(threadCount: 2)
-        let reference = try Reference("llama")
+        let reference = try Reference(name)
         let model = try reference.model(on: compute)
-        let (ids, _, layout) = try reference.batch()
-        let together = model.logits(ids, layout: layout, on: compute).toArray()
-        let alone = model.logits(Array(ids[40...]), layout: SequenceLayout(count: 40), on: compute).toArray()
-        #expect(largestDifference(Array(together[(40 * 288)...]), alone) < Tolerance.logits)
+        let (short, long) = (try reference.ids("input_ids").prefix(40), try reference.ids("long_input_ids"))
+        let layout = SequenceLayout(offsets: [0, 40, 40 + long.count])
+        let together = model.logits(short + long, layout: layout, on: compute).toArray()
+        func alone(_ ids: some Collection<Int32>) -> [Float] {
+            model.logits(Array(ids), layout: SequenceLayout(count: ids.count), on: compute).toArray()
+        }
+        #expect(largestDifference(together, alone(short) + alone(long)) < Tolerance.logits)
     }
 }

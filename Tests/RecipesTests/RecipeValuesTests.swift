@@ -91,6 +91,7 @@ func whatIsNoNumberOfStepsIsRefused(_ text: String) {
 
 @Test(arguments: [
     ("all-linear", Recipe.TargetModules.group(.allLinear)), ("attention", .group(.attention)), ("mlp", .group(.mlp)),
+    ("experts", .group(.experts)), ("shared-experts", .group(.sharedExperts)), ("router", .group(.router)),
     (".*\\.(q|v)_proj", .pattern(".*\\.(q|v)_proj")),
     ("model.layers.0.mlp.up_proj", .pattern("model.layers.0.mlp.up_proj")),
     ("[q_proj]", .names(["q_proj"])), ("[q_proj, '.*mlp.*']", .names(["q_proj", ".*mlp.*"])),
@@ -100,7 +101,6 @@ func targetModulesAreGroupsPatternsOrNames(_ text: String, _ value: Recipe.Targe
 }
 
 @Test(arguments: [
-    ("experts", "planned"), ("router", "planned"), ("shared-experts", "planned"),
     ("all_linear", "did you mean all-linear?"),
     ("q_proj", "write [q_proj]"), ("'(q_proj'", "not a valid regular expression"), ("[]", "an empty list"),
     ("[attention]", "a group stands alone"), ("['(']", "not a valid regular expression"), ("3", "found 3"),

@@ -37,45 +37,24 @@ import Testing
         }
     }
 
-    @Test(arguments: kernelSizes) func gatedActivation(size: Int) {
-        let (gate, up, dy, n) = (noise(size, 1, scale: 8), noise(size, 2), noise(size, 3), Int64(size))
-        let values = zip(zip(doubles(gate), doubles(up)), doubles(dy)).map { ($0.0, $0.1, $1) }
-        func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
+    @Test(arguments: kernelSizes) func productsAndPairs(size: Int) {
+        let (a, b, n) = (noise(size, 1, scale: 3), noise(size, 2), Int64(size))
         expectAgreement(
-            available(
-                martlet_silu_gate_forward_portable, martlet_silu_gate_forward_avx2, martlet_silu_gate_forward_avx512),
-            .exponential, expected: values.map { $0.0 * sigmoid($0.0) * $0.1 }, "silu_gate_forward \(size)"
-        ) { silu in
-            written(size) { silu(n, gate, up, $0) }
-        }
-        let forGate = values.map { g, u, dy -> Double in
-            let s = sigmoid(g)
-            return dy * u * (s + g * s * (1 - s))
-        }
-        let forUp = values.map { $2 * $0 * sigmoid($0) }
+            available(martlet_multiply_portable, martlet_multiply_avx2, martlet_multiply_avx512), .rounding,
+            expected: zip(doubles(a), doubles(b)).map { $0 * $1 }, "multiply \(size)"
+        ) { multiply in changed(a) { multiply(n, $0, b, $0) } }
+        let pairs = zip(a, b).flatMap { [$0, $1] }
         expectAgreement(
-            available(
-                martlet_silu_gate_backward_portable, martlet_silu_gate_backward_avx2, martlet_silu_gate_backward_avx512),
-            .exponential, expected: forGate + forUp, "silu_gate_backward \(size)"
-        ) { silu in
-            // In place of the inputs, as the header allows.
-            var result: [Float] = []
-            let g = changed(gate) { g in result = changed(up) { u in silu(n, g, u, dy, g, u) } }
-            return g + result
-        }
-    }
-
-    @Test func gatedActivationOfExtremes() {
-        let gate: [Float] = [-3e38, -1000, -88, 0, 88, 1000, 3e38, .nan]
-        let ones = [Float](repeating: 1, count: gate.count)
-        for silu in available(
-            martlet_silu_gate_forward_portable, martlet_silu_gate_forward_avx2, martlet_silu_gate_forward_avx512)
-        {
-            let y = written(gate.count) { silu(Int64(gate.count), gate, ones, $0) }
-            #expect(
-                abs(y[1]) < 1e-30 && abs(y[2]) < 1e-30 && y[3] == 0 && y[4] == 88 && y[5] == 1000 && y[6] == 3e38
-                    && y[7].isNaN)
-            #expect(y[0].isFinite)
+            available(martlet_join_pairs_portable, martlet_join_pairs_avx2, martlet_join_pairs_avx512), .exact,
+            expected: doubles(pairs), "join_pairs \(size)"
+        ) { join in written(2 * size) { join(n, a, b, $0) } }
+        expectAgreement(
+            available(martlet_split_pairs_portable, martlet_split_pairs_avx2, martlet_split_pairs_avx512), .exact,
+            expected: doubles(a + b), "split_pairs \(size)"
+        ) { split in
+            var second: [Float] = []
+            let first = written(size) { first in second = written(size) { split(n, pairs, first, $0) } }
+            return first + second
         }
     }
 

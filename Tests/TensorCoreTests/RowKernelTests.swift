@@ -54,6 +54,10 @@ import Testing
     }
 
     @Test(arguments: [1, 7, 8, 9, 16, 17, 33], [0, 1]) func rotation(half: Int, interleaved: Int) {
+        for offset in [0, 2] { rotation(half: half, interleaved: interleaved, offset: offset) }
+    }
+
+    private func rotation(half: Int, interleaved: Int, offset: Int) {
         let (rows, heads, headSize) = (3, 2, 2 * half + 3)
         let x = noise(rows * heads * headSize, 1)
         let angles = noise(rows * half, 2, scale: 3)
@@ -61,7 +65,7 @@ import Testing
         var expected = doubles(x)
         for r in 0..<rows {
             for h in 0..<heads {
-                let start = (r * heads + h) * headSize
+                let start = (r * heads + h) * headSize + offset
                 for i in 0..<half {
                     let (at, other) =
                         interleaved == 1 ? (start + 2 * i, start + 2 * i + 1) : (start + i, start + half + i)
@@ -74,14 +78,14 @@ import Testing
         let kernels = available(martlet_rotate_portable, martlet_rotate_avx2, martlet_rotate_avx512)
         func run(
             _ kernel: (
-                Int64, Int64, Int64, Int64, Int32, Float, UnsafePointer<Float>?, UnsafePointer<Float>?,
+                Int64, Int64, Int64, Int64, Int64, Int32, Float, UnsafePointer<Float>?, UnsafePointer<Float>?,
                 UnsafePointer<Float>?, UnsafeMutablePointer<Float>?
             ) -> Void, _ x: [Float], _ direction: Float
         ) -> [Float] {
             written(x.count) {
                 kernel(
-                    Int64(rows), Int64(heads), Int64(headSize), Int64(half), Int32(interleaved), direction, x, cosine,
-                    sine, $0)
+                    Int64(rows), Int64(heads), Int64(headSize), Int64(offset), Int64(half), Int32(interleaved), direction,
+                    x, cosine, sine, $0)
             }
         }
         expectAgreement(kernels, .rounding, expected: expected, "rotate \(half)") { run($0, x, 1) }

@@ -24,7 +24,8 @@ import Testing
         }
     }
 
-    @Test(arguments: kernelSizes.filter { $0 > 0 }) func attention(columns: Int) {
+    @Test(arguments: kernelSizes.filter { $0 > 0 }, [-Float.infinity, -2, 11])
+    func attention(columns: Int, sink: Float) {
         let (rows, stride, scale) = (4, columns + 2, 0.7)
         let scores = noise(rows * stride, 1, scale: 9)
         let first: [Int32] = [0, 0, Int32(columns / 2), Int32(columns - 1)]
@@ -32,8 +33,10 @@ import Testing
         var (weights, lse) = (doubles(scores), [Double]())
         for r in 0..<rows {
             let seen = Int(first[r])..<Int(last[r])
-            let largest = seen.map { scale * Double(scores[r * stride + $0]) }.max() ?? 0
-            let total = seen.reduce(0.0) { $0 + exp(scale * Double(scores[r * stride + $1]) - largest) }
+            let largest = max(Double(sink), seen.map { scale * Double(scores[r * stride + $0]) }.max() ?? 0)
+            let total = seen.reduce(exp(Double(sink) - largest)) {
+                $0 + exp(scale * Double(scores[r * stride + $1]) - largest)
+            }
             lse.append(largest + log(total))
             for c in 0..<columns {
                 let at = r * stride + c
@@ -48,7 +51,8 @@ import Testing
             var sums: [Float] = []
             let result = changed(scores) { scores in
                 sums = written(rows) {
-                    softmax(Int64(rows), Int64(columns), Int64(stride), Float(scale), first, last, scores, $0)
+                    softmax(
+                        Int64(rows), Int64(columns), Int64(stride), Float(scale), sink, first, last, scores, $0)
                 }
             }
             return result + sums

@@ -1,5 +1,5 @@
 import CKernels
-import TensorCore
+public import TensorCore
 
 /// What an attention operation computes, apart from its inputs.
 public struct AttentionOptions: Sendable {
@@ -13,15 +13,18 @@ public struct AttentionOptions: Sendable {
     public let window: Int?
     /// A query sees tokens of its own chunk of positions only.
     public let chunk: Int?
+    /// Scores `s` become `cap · tanh(s / cap)`.
+    public let softCap: Float?
 
     /// Causal attention within each sequence, optionally narrowed by a window or chunks.
     public init(
         heads: Int, keyValueHeads: Int, headSize: Int, valueSize: Int? = nil, scale: Float, window: Int? = nil,
-        chunk: Int? = nil
+        chunk: Int? = nil, softCap: Float? = nil
     ) {
         precondition(heads % keyValueHeads == 0, "\(heads) query heads over \(keyValueHeads) key heads")
         (self.heads, self.keyValueHeads, self.headSize) = (heads, keyValueHeads, headSize)
         (self.valueSize, self.scale, self.window, self.chunk) = (valueSize ?? headSize, scale, window, chunk)
+        self.softCap = softCap
     }
 
     /// First position that a query at `position` sees.
@@ -34,23 +37,28 @@ extension Graph {
     /// Scaled dot-product attention (Vaswani et al., 2017), causal, within each sequence.
     ///
     /// Scores exist for a block of queries at a time: memory is linear in tokens. Derivative from the saved log-sum-exp:
-    /// `P = exp(s − lse)`, `dV = Pᵀ·dO`, `dS = P·(dO·Vᵀ − Σ dO·O)·scale`, `dQ = dS·K`, `dK = dSᵀ·Q`.
+    /// `P = exp(s − lse)`, `dV = Pᵀ·dO`, `dS = P·(dO·Vᵀ − Σ dO·O)·scale`, `dQ = dS·K`, `dK = dSᵀ·Q`; with a soft cap
+    /// the slope of the cap takes the place of `scale`.
     /// - Parameters:
     ///   - q: `[tokens, heads · headSize]`.
     ///   - k: `[prefix + tokens, keyValueHeads · headSize]` (more rows are ignored).
     ///   - v: `[prefix + tokens, keyValueHeads · valueSize]`.
+    ///   - sinks: `[heads]`, float32 and frozen: one more score per head, which takes its share of the softmax and adds
+    ///     nothing to the output (gpt-oss). The lse includes it, and so the derivative stays as it is.
     /// - Returns: `[tokens, heads · valueSize]`.
     public func attention(
-        _ q: Variable, _ k: Variable, _ v: Variable, layout: SequenceLayout, options: AttentionOptions
+        _ q: Variable, _ k: Variable, _ v: Variable, layout: SequenceLayout, options: AttentionOptions,
+        sinks: Tensor? = nil
     ) -> Variable {
+        precondition(sinks.map { $0.count == options.heads } ?? true, "sinks must be one number for each head")
         let pass = AttentionPass(
             q: compute.rounded(q.value), k: compute.rounded(k.value), v: compute.rounded(v.value), layout: layout,
-            options: options, compute: compute)
+            options: options, sinks: sinks, compute: compute)
         let (output, lse) = pass.forward()
-        let (compute, type) = (compute, q.value.elementType)
+        let (compute, types) = (compute, [q, k, v].map(\.value.elementType))
         let value = compute.converted(output, to: compute.precision.activationType)
         return record("attention", value, inputs: [q, k, v]) { gradient in
-            pass.backward(compute.rounded(gradient), output, lse).map { compute.converted($0, to: type) }
+            zip(pass.backward(compute.rounded(gradient), output, lse), types).map { compute.converted($0, to: $1) }
         }
     }
 }
@@ -60,6 +68,7 @@ private struct AttentionPass {
     let q, k, v: Tensor
     let layout: SequenceLayout
     let options: AttentionOptions
+    let sinks: Tensor?
     let compute: Compute
 
     /// Queries whose scores exist at a time.
@@ -97,8 +106,8 @@ private struct AttentionPass {
             compute.withScratch(Self.blockSize * widest) { scores in
                 multiplyScores(block, head, into: scores)
                 martlet_attention_softmax(
-                    Int64(rows), Int64(keys), Int64(keys), options.scale, block.first, block.last, scores,
-                    lse.output + head * q.rows + block.queries.lowerBound)
+                    Int64(rows), Int64(keys), Int64(keys), softmaxScale, sinks?.floats[head] ?? -.infinity, block.first,
+                    block.last, scores, lse.output + head * q.rows + block.queries.lowerBound)
                 sgemm(
                     rows, options.valueSize, keys, MatrixPointer(scores, stride: keys), values(block, head),
                     into: output.output + block.queries.lowerBound * output.columns + head * options.valueSize,
@@ -118,7 +127,8 @@ private struct AttentionPass {
         compute.threads.run(tiles: sequences.count * options.heads) { tile in
             let (blocks, head) = (sequences[tile / options.heads], tile % options.heads)
             let widest = blocks.map(\.keys.count).max() ?? 0
-            compute.withScratch(2 * Self.blockSize * widest + Self.blockSize) { scratch in
+            let matrices = options.softCap == nil ? 2 : 3
+            compute.withScratch(matrices * Self.blockSize * widest + Self.blockSize) { scratch in
                 clearHead(dkHeads, head, options.headSize, blocks)
                 clearHead(dvHeads, head, options.valueSize, blocks)
                 for block in blocks {
@@ -136,19 +146,21 @@ private struct AttentionPass {
         let (rows, keys, row) = (block.queries.count, block.keys.count, block.queries.lowerBound)
         let (weights, dScores) = (scratch, scratch + rows * keys)
         let delta = dScores + rows * keys
+        let slopes = options.softCap.map { _ in delta + rows }
         let width = output.columns
         let dOut = MatrixPointer(dOutput.floats + row * width + head * options.valueSize, stride: width)
         let out = output.floats + row * width + head * options.valueSize
-        multiplyScores(block, head, into: weights)
+        multiplyScores(block, head, into: weights, slopes: slopes)
         martlet_attention_weights(
-            Int64(rows), Int64(keys), Int64(keys), options.scale, block.first, block.last,
+            Int64(rows), Int64(keys), Int64(keys), softmaxScale, block.first, block.last,
             lse.floats + head * q.rows + row, weights)
         martlet_row_dots(
             Int64(rows), Int64(options.valueSize), dOut.start, Int64(width), out, Int64(width), delta)
         sgemm(
             rows, keys, options.valueSize, dOut, values(block, head).transposed, into: dScores, stride: keys)
         martlet_attention_softmax_backward(
-            Int64(rows), Int64(keys), Int64(keys), options.scale, weights, delta, dScores)
+            Int64(rows), Int64(keys), Int64(keys), softmaxScale, weights, delta, dScores)
+        if let slopes { martlet_multiply(Int64(rows * keys), dScores, slopes, dScores) }
         let (kWidth, vWidth) = (dkHeads.columns, dvHeads.columns)
         sgemm(
             keys, options.valueSize, rows, MatrixPointer(weights, stride: keys).transposed, dOut, beta: 1,
@@ -177,11 +189,19 @@ private struct AttentionPass {
         return MatrixPointer(v.floats + block.keys.lowerBound * v.columns + group * options.valueSize, stride: v.columns)
     }
 
-    private func multiplyScores(_ block: Block, _ head: Int, into scores: UnsafeMutablePointer<Float>) {
+    /// Products of queries and keys; where there is a soft cap, scaled and capped already.
+    private func multiplyScores(
+        _ block: Block, _ head: Int, into scores: UnsafeMutablePointer<Float>, slopes: UnsafeMutablePointer<Float>? = nil
+    ) {
+        let (rows, keys) = (block.queries.count, block.keys.count)
         sgemm(
-            block.queries.count, block.keys.count, options.headSize, queries(block, head),
-            keys(block, head).transposed, into: scores, stride: block.keys.count)
+            rows, keys, options.headSize, queries(block, head), self.keys(block, head).transposed, into: scores,
+            stride: keys)
+        if let cap = options.softCap { martlet_soft_cap(Int64(rows * keys), options.scale, cap, scores, slopes) }
     }
+
+    /// What the softmax multiplies scores with.
+    private var softmaxScale: Float { options.softCap == nil ? options.scale : 1 }
 
     private func clearHead(_ tensor: Tensor, _ head: Int, _ size: Int, _ blocks: [Block]) {
         guard let start = blocks.first?.queries.lowerBound, let end = blocks.last?.queries.upperBound else { return }

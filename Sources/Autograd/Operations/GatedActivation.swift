@@ -1,15 +1,48 @@
 import CKernels
 import TensorCore
 
+/// The function between the two factors of a gated feed-forward block.
+public enum GateFunction: Sendable, Equatable {
+    /// `gate · σ(gate) · up`, SwiGLU (Shazeer, 2020).
+    case silu
+    /// `gelu(gate) · up` with GELU's tanh approximation (Hendrycks & Gimpel, 2016).
+    case geluTanh
+    /// `g · σ(alpha · g) · (u + 1)` with `g = min(gate, limit)` and `u` = `up` cut to ±`limit` (gpt-oss).
+    case clamped(alpha: Float, limit: Float)
+
+    fileprivate func forward(
+        _ count: Int, _ gate: UnsafePointer<Float>, _ up: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
+    ) {
+        let n = Int64(count)
+        switch self {
+        case .silu: martlet_silu_gate_forward(n, gate, up, y)
+        case .geluTanh: martlet_gelu_gate_forward(n, gate, up, y)
+        case .clamped(let alpha, let limit): martlet_clamped_gate_forward(n, alpha, limit, gate, up, y)
+        }
+    }
+
+    fileprivate func backward(
+        _ count: Int, _ gate: UnsafePointer<Float>, _ up: UnsafePointer<Float>, _ dy: UnsafePointer<Float>,
+        _ dGate: UnsafeMutablePointer<Float>, _ dUp: UnsafeMutablePointer<Float>
+    ) {
+        let n = Int64(count)
+        switch self {
+        case .silu: martlet_silu_gate_backward(n, gate, up, dy, dGate, dUp)
+        case .geluTanh: martlet_gelu_gate_backward(n, gate, up, dy, dGate, dUp)
+        case .clamped(let alpha, let limit): martlet_clamped_gate_backward(n, alpha, limit, gate, up, dy, dGate, dUp)
+        }
+    }
+}
+
 extension Graph {
-    /// `silu(gate) · up`, the inside of a SwiGLU block (Shazeer, 2020).
+    /// The inside of a gated feed-forward block, element by element.
     ///
-    /// Derivative: with `s = σ(gate)`, `dgate = dy·up·(s + gate·s·(1 − s))`, `dup = dy·gate·s`.
+    /// Derivative of `f(gate) · up`: `dgate = dy · up · f'(gate)`, `dup = dy · f(gate)`; see ``GateFunction``.
     /// - Parameters: `gate` and `up` are `[tokens, width]`.
-    public func gatedActivation(_ gate: Variable, _ up: Variable) -> Variable {
+    public func gatedActivation(_ gate: Variable, _ up: Variable, _ function: GateFunction = .silu) -> Variable {
         let (g, u, compute) = (gate.value, up.value, compute)
         precondition(g.shape == u.shape, "gate \(g.shape) and up \(u.shape) differ")
-        let forward = { compute.gatedActivation(g, u) }
+        let forward = { compute.gatedActivation(g, u, function) }
         return record("gated activation", forward(), inputs: [gate, up], again: forward) { dy in
             let (dGate, dUp) = (compute.empty(g.shape, g.elementType), compute.empty(u.shape, u.elementType))
             compute.forEachRowBlock(of: g.rows, rowElements: g.columns) { rows in
@@ -18,8 +51,7 @@ extension Graph {
                         compute.readRows(dy, rows) { gradient in
                             compute.writeRows(dGate, rows) { dGates in
                                 compute.writeRows(dUp, rows) { dUps in
-                                    martlet_silu_gate_backward(
-                                        Int64(rows.count * g.columns), gates, ups, gradient, dGates, dUps)
+                                    function.backward(rows.count * g.columns, gates, ups, gradient, dGates, dUps)
                                 }
                             }
                         }
@@ -29,18 +61,62 @@ extension Graph {
             return [dGate, dUp]
         }
     }
+
+    /// The same where gate and up alternate: `[tokens, 2 · width]` → `[tokens, width]`, gates in the even columns.
+    public func gatedActivation(interleaved x: Variable, _ function: GateFunction) -> Variable {
+        let (value, compute) = (x.value, compute)
+        precondition(value.columns % 2 == 0, "gate and up cannot alternate in \(value.shape)")
+        let width = value.columns / 2
+        let forward = { compute.gatedPairs(value, function) }
+        return record("gated activation", forward(), inputs: [x], again: forward) { dy in
+            let dx = compute.empty(value.shape, value.elementType)
+            compute.forEachRowBlock(of: value.rows, rowElements: value.columns) { rows in
+                compute.readPairs(value, rows) { gates, ups in
+                    compute.readRows(dy, rows) { gradient in
+                        function.backward(rows.count * width, gates, ups, gradient, gates, ups)
+                        compute.writeRows(dx, rows) { martlet_join_pairs(Int64(rows.count * width), gates, ups, $0) }
+                    }
+                }
+            }
+            return [dx]
+        }
+    }
 }
 
 extension Compute {
-    fileprivate func gatedActivation(_ g: Tensor, _ u: Tensor) -> Tensor {
+    fileprivate func gatedActivation(_ g: Tensor, _ u: Tensor, _ function: GateFunction) -> Tensor {
         let y = empty(g.shape, precision.activationType)
         forEachRowBlock(of: g.rows, rowElements: g.columns) { rows in
             readRows(g, rows) { gates in
                 readRows(u, rows) { ups in
-                    writeRows(y, rows) { martlet_silu_gate_forward(Int64(rows.count * g.columns), gates, ups, $0) }
+                    writeRows(y, rows) { function.forward(rows.count * g.columns, gates, ups, $0) }
                 }
             }
         }
         return y
+    }
+
+    fileprivate func gatedPairs(_ x: Tensor, _ function: GateFunction) -> Tensor {
+        let width = x.columns / 2
+        let y = empty(x.shape.dropLast() + [width], precision.activationType)
+        forEachRowBlock(of: x.rows, rowElements: x.columns) { rows in
+            readPairs(x, rows) { gates, ups in
+                writeRows(y, rows) { function.forward(rows.count * width, gates, ups, $0) }
+            }
+        }
+        return y
+    }
+
+    /// Calls `body` with copies of the even and of the odd columns.
+    fileprivate func readPairs(
+        _ x: Tensor, _ rows: Range<Int>, _ body: (UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>) -> Void
+    ) {
+        let count = rows.count * x.columns / 2
+        readRows(x, rows) { pairs in
+            withScratch(2 * count) { scratch in
+                martlet_split_pairs(Int64(count), pairs, scratch, scratch + count)
+                body(scratch, scratch + count)
+            }
+        }
     }
 }

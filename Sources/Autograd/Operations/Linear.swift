@@ -42,8 +42,12 @@ extension Graph {
     ///   - x: `[tokens, inputs]`.
     ///   - weight: `[outputs, inputs]`.
     ///   - bias: `[outputs]`.
-    public func linear(_ x: Variable, weight: Weight, bias: Tensor? = nil, update: LowRankUpdate? = nil) -> Variable {
-        let (compute, type) = (compute, compute.precision.activationType)
+    ///   - precision: of this layer; `nil` is that of the graph.
+    public func linear(
+        _ x: Variable, weight: Weight, bias: Tensor? = nil, update: LowRankUpdate? = nil, precision: Precision? = nil
+    ) -> Variable {
+        let compute = precision.map { Compute(sharing: self.compute, precision: $0) } ?? self.compute
+        let type = compute.precision.activationType
         let path = update.map { AdapterPath($0, x, dropout: dropout, on: compute) }
         let y = compute.product(x.value, transposed: weight, adding: path?.folded, type: type) { rows, columns, tile, stride in
             if let bias {

@@ -10,9 +10,10 @@ extension Graph {
     ///   - hidden: `[tokens, hidden]`, after the final norm.
     ///   - head: `[vocabulary, hidden]`.
     ///   - targets: one token id per token, negative where the token is not trained.
+    ///   - softCap: logits `z` become `cap · tanh(z / cap)` before the softmax.
     /// - Returns: the loss variable `[1]` and its value summed in double precision, natural logarithm.
     public func linearCrossEntropy(
-        _ hidden: Variable, head: Weight, targets: [Int32]
+        _ hidden: Variable, head: Weight, targets: [Int32], softCap: Float? = nil
     ) -> (loss: Variable, sum: Double) {
         precondition(targets.count == hidden.value.rows, "\(targets.count) targets for \(hidden.value.rows) tokens")
         let supervised = targets.indices.filter { targets[$0] >= 0 }
@@ -25,7 +26,7 @@ extension Graph {
         let chunk = max(64, ((supervised.count + chunks - 1) / chunks + 63) / 64 * 64)
         for start in stride(from: 0, to: supervised.count, by: chunk) {
             let rows = Array(supervised[start..<min(supervised.count, start + chunk)])
-            sum += compute.crossEntropyChunk(hidden.value, head, rows, rows.map { targets[$0] }, dHidden)
+            sum += compute.crossEntropyChunk(hidden.value, head, rows, rows.map { targets[$0] }, softCap, dHidden)
         }
         let compute = compute
         let loss = record("loss", compute.tensor([Float(sum)], shape: [1]), inputs: [hidden]) { gradient in
@@ -46,7 +47,8 @@ extension Compute {
 
     /// Loss of the given rows; their gradients are written into `dHidden`.
     fileprivate func crossEntropyChunk(
-        _ hidden: Tensor, _ head: Weight, _ rows: [Int], _ targets: [Int32], _ dHidden: Tensor?
+        _ hidden: Tensor, _ head: Weight, _ rows: [Int], _ targets: [Int32], _ softCap: Float?,
+        _ dHidden: Tensor?
     ) -> Double {
         let width = hidden.columns
         let gathered = empty([rows.count, width])
@@ -58,6 +60,7 @@ extension Compute {
             }
         }
         let logits = product(gathered, transposed: head)
+        let slopes = softCap.flatMap { capLogits(logits, $0, keepSlopes: dHidden != nil) }
         let losses = empty([rows.count])
         forEachRowBlock(of: rows.count, rowElements: logits.columns) { block in
             targets.withUnsafeBufferPointer { targets in
@@ -65,6 +68,10 @@ extension Compute {
                     Int64(block.count), Int64(logits.columns), targets.baseAddress! + block.lowerBound,
                     dHidden == nil ? 0 : 1, logits.output + block.lowerBound * logits.columns,
                     losses.output + block.lowerBound)
+            }
+            if let slopes {
+                let (start, count) = (block.lowerBound * logits.columns, block.count * logits.columns)
+                martlet_multiply(Int64(count), logits.output + start, slopes.floats + start, logits.output + start)
             }
         }
         if let dHidden {
@@ -74,5 +81,17 @@ extension Compute {
             }
         }
         return (0..<rows.count).reduce(0.0) { $0 + Double(losses.floats[$1]) }
+    }
+
+    /// Caps logits in place and returns the derivative of every one, if it is wanted.
+    @discardableResult
+    package func capLogits(_ logits: Tensor, _ cap: Float, keepSlopes: Bool = false) -> Tensor? {
+        let slopes = keepSlopes ? empty(logits.shape) : nil
+        forEachRowBlock(of: logits.rows, rowElements: logits.columns) { rows in
+            let start = rows.lowerBound * logits.columns
+            martlet_soft_cap(
+                Int64(rows.count * logits.columns), 1, cap, logits.output + start, slopes.map { $0.output + start })
+        }
+        return slopes
     }
 }

@@ -3,6 +3,7 @@
 #define MARTLET_CKERNELS_H
 
 #include "expand.h"
+#include "experts.h"
 #include "four_bit.h"
 #include "kernels.h"
 #include "system.h"

@@ -11,24 +11,44 @@
 
 // out[i] = a[i] + b[i]; out may be a or b.
 DECLARE_KERNEL(add, (int64_t count, const float *a, const float *b, float *out));
+// out[i] = a[i] * b[i]; out may be a or b.
+DECLARE_KERNEL(multiply, (int64_t count, const float *a, const float *b, float *out));
 // y[i] += alpha * x[i]
 DECLARE_KERNEL(add_scaled, (int64_t count, float alpha, const float *x, float *y));
 // y[i] = alpha * x[i]; y may be x.
 DECLARE_KERNEL(scale, (int64_t count, float alpha, const float *x, float *y));
 // y[r, c] += bias[c]; rows have the given stride.
 DECLARE_KERNEL(add_bias, (int64_t rows, int64_t columns, const float *bias, float *y, int64_t stride));
-// y[i] = gate[i] * sigmoid(gate[i]) * up[i]
-DECLARE_KERNEL(silu_gate_forward, (int64_t count, const float *gate, const float *up, float *y));
-// d_gate and d_up of the line above; they may overwrite gate and up.
-DECLARE_KERNEL(silu_gate_backward, (int64_t count, const float *gate, const float *up, const float *dy, float *d_gate,
-                                    float *d_up));
 // bfloat16 <-> float32; rounding is to nearest even, NaN stays NaN.
 DECLARE_KERNEL(from_bfloat16, (int64_t count, const uint16_t *x, float *y));
 DECLARE_KERNEL(to_bfloat16, (int64_t count, const float *x, uint16_t *y));
 // y[i] = x[i] rounded to bfloat16 and widened again; y may be x.
 DECLARE_KERNEL(round_to_bfloat16, (int64_t count, const float *x, float *y));
+// first[i] = pairs[2i], second[i] = pairs[2i + 1], and back.
+DECLARE_KERNEL(split_pairs, (int64_t count, const float *pairs, float *first, float *second));
+DECLARE_KERNEL(join_pairs, (int64_t count, const float *first, const float *second, float *pairs));
 // *result = sum of x[i]^2, accumulated in double in an order that depends on `count` only.
 DECLARE_KERNEL(sum_of_squares, (int64_t count, const float *x, double *result));
+
+// --- activation.c ------------------------------------------------------------------------------------------------
+
+// Gated activations and their derivatives. In the backward forms d_gate and d_up may overwrite gate and up.
+// y[i] = silu(gate[i]) * up[i], silu(g) = g * sigmoid(g)
+DECLARE_KERNEL(silu_gate_forward, (int64_t count, const float *gate, const float *up, float *y));
+DECLARE_KERNEL(silu_gate_backward, (int64_t count, const float *gate, const float *up, const float *dy, float *d_gate,
+                                    float *d_up));
+// y[i] = gelu(gate[i]) * up[i] with GELU's tanh approximation (Hendrycks & Gimpel, 2016).
+DECLARE_KERNEL(gelu_gate_forward, (int64_t count, const float *gate, const float *up, float *y));
+DECLARE_KERNEL(gelu_gate_backward, (int64_t count, const float *gate, const float *up, const float *dy, float *d_gate,
+                                    float *d_up));
+// y[i] = g * sigmoid(alpha * g) * (u + 1), g = min(gate[i], limit), u = up[i] cut to [-limit, limit]. Where something is
+// cut off its derivative is 0.
+DECLARE_KERNEL(clamped_gate_forward, (int64_t count, float alpha, float limit, const float *gate, const float *up,
+                                      float *y));
+DECLARE_KERNEL(clamped_gate_backward, (int64_t count, float alpha, float limit, const float *gate, const float *up,
+                                       const float *dy, float *d_gate, float *d_up));
+// x[i] <- cap * tanh(scale * x[i] / cap); slope[i] = its derivative with respect to the old x[i], unless slope is null.
+DECLARE_KERNEL(soft_cap, (int64_t count, float scale, float cap, float *x, float *slope));
 
 // --- norm.c ------------------------------------------------------------------------------------------------------
 
@@ -41,18 +61,20 @@ DECLARE_KERNEL(rms_norm_backward, (int64_t rows, int64_t columns, const float *x
 
 // --- rotary.c ----------------------------------------------------------------------------------------------------
 
-// Rotates the first 2 * half elements of every head by the row's angles: (a, b) -> (a cos - b sin, b cos + a sin), where
+// Rotates 2 * half elements of every head, from `offset` on, by the row's angles: (a, b) -> (a cos - b sin, b cos + a sin), where
 // b lies `half` after a (interleaved = 0) or right after a (interleaved = 1). cosine, sine: [rows, half].
-// direction = 1 rotates, -1 rotates back (the derivative). Elements beyond 2 * half are copied.
-DECLARE_KERNEL(rotate, (int64_t rows, int64_t heads, int64_t head_size, int64_t half, int interleaved, float direction,
-                        const float *x, const float *cosine, const float *sine, float *y));
+// direction = 1 rotates, -1 rotates back (the derivative, also where cosine and sine carry a magnitude). Other
+// elements are copied.
+DECLARE_KERNEL(rotate, (int64_t rows, int64_t heads, int64_t head_size, int64_t offset, int64_t half, int interleaved,
+                        float direction, const float *x, const float *cosine, const float *sine, float *y));
 
 // --- softmax.c ---------------------------------------------------------------------------------------------------
 
 // Attention weights of a block of queries. scores [rows, columns] with stride; row r sees columns [first[r], last[r]).
 // scores <- exp(scale*scores - lse[r]) inside the range, 0 outside; lse[r] = log-sum-exp of the range, is written.
-DECLARE_KERNEL(attention_softmax, (int64_t rows, int64_t columns, int64_t stride, float scale, const int32_t *first,
-                                   const int32_t *last, float *scores, float *lse));
+// A sink is one more score, not scaled, that takes its share and gives nothing; -INFINITY is none.
+DECLARE_KERNEL(attention_softmax, (int64_t rows, int64_t columns, int64_t stride, float scale, float sink,
+                                   const int32_t *first, const int32_t *last, float *scores, float *lse));
 // The same weights again from the lse of the forward pass.
 DECLARE_KERNEL(attention_weights, (int64_t rows, int64_t columns, int64_t stride, float scale, const int32_t *first,
                                    const int32_t *last, const float *lse, float *scores));

@@ -5,81 +5,119 @@ public import TensorCore
 public final class LoRAAdapter {
     /// Rank, scale, dropout and targets.
     public let configuration: AdapterConfiguration
-    /// The adapted layers in model order.
-    public let layers: [Linear]
+    /// What is adapted, in model order.
+    public let layers: [any AdapterTarget]
     /// All factors in a fixed order: A and B of the first layer, of the second, …
     public let parameters: [Parameter]
+    /// Last parts of the names of modules that are not adapted.
+    package let endingsLeftOut: Set<String>
 
-    /// Attaches new adapters: A uniform in ±1/√inputs (as PEFT), B zero, so that the model is unchanged at first.
+    /// Attaches new adapters: A uniform in ±1/√columns (as PEFT), B zero, so that the model is unchanged at first.
     /// - Parameter seed: decides A.
     /// - Throws: ``AdapterError`` if a target matches nothing.
     public convenience init(
-        attaching configuration: AdapterConfiguration, to layers: [Linear], seed: UInt64, on compute: Compute
+        attaching configuration: AdapterConfiguration, to layers: [any AdapterTarget], seed: UInt64, on compute: Compute
     ) throws(AdapterError) {
         let targets = try Self.targets(of: configuration, among: layers)
-        let rank = configuration.rank
-        self.init(configuration, targets) { site, layer in
-            let (inputs, outputs) = (layer.weight.columns, layer.weight.rows)
-            let bound = 1 / Float(inputs).squareRoot()
+        self.init(configuration, targets, Self.paths(of: targets), among: layers) { site, layer in
+            let (aShape, bShape) = layer.factorShapes(configuration)
+            let bound = 1 / Float(aShape[1]).squareRoot()
             let random = RandomStream(seed: seed, purpose: .initialization, stream: UInt64(site))
-            let a = random.uniform(count: rank * inputs).map { (2 * $0 - 1) * bound }
-            return (compute.tensor(a, shape: [rank, inputs]), compute.zeros([outputs, rank]))
+            let a = random.uniform(count: aShape[0] * aShape[1]).map { (2 * $0 - 1) * bound }
+            return (compute.tensor(a, shape: aShape), compute.zeros(bShape))
         }
     }
 
     /// Attaches adapters with given factors.
-    /// - Parameter factors: per layer name A `[rank, inputs]` and B `[outputs, rank]`; layers not named get none.
+    /// - Parameter factors: A and B by the path that a file names them by: that of a module, or for a parameter with all
+    ///   experts that of its module, followed by `.base_layer` for each adapted parameter that comes after it. Layers
+    ///   not named get none.
     /// - Throws: ``AdapterError/shape(tensor:found:expected:)``, ``AdapterError/unknownTensor(_:reason:)``.
     public convenience init(
-        _ configuration: AdapterConfiguration, factors: [String: (a: Tensor, b: Tensor)], layers: [Linear]
+        _ configuration: AdapterConfiguration, factors: [String: (a: Tensor, b: Tensor)], layers: [any AdapterTarget]
     ) throws(AdapterError) {
-        let targets = layers.filter { factors[$0.name] != nil }
-        let known = Set(targets.map(\.name))
+        let fused = try ModuleSelection.parameters(configuration.targetParameters, from: layers)
+        let candidates = layers.filter { layer in layer.isModule || fused.contains { $0 === layer } }
+        let named = zip(candidates, Self.paths(of: candidates)).filter { factors[$0.1] != nil }
+        let known = Set(named.map(\.1))
         if let stranger = factors.keys.filter({ !known.contains($0) }).min() {
-            throw .unknownTensor(stranger, reason: "the model has no linear layer of that name")
+            throw .unknownTensor(stranger, reason: "the model has no linear layer of that name, and target_parameters names none")
         }
-        if targets.isEmpty { throw .nothingSelected }
-        let rank = configuration.rank
+        if named.isEmpty { throw .nothingSelected }
         var complete: [(a: Tensor, b: Tensor)] = []
-        for layer in targets {
-            guard let (a, b) = factors[layer.name] else { continue }
+        for (layer, path) in named {
+            guard let (a, b) = factors[path] else { continue }
             complete.append((a, b))
-            let (aShape, bShape) = ([rank, layer.weight.columns], [layer.weight.rows, rank])
-            if a.shape != aShape { throw .shape(tensor: layer.name + ".lora_A", found: a.shape, expected: aShape) }
-            if b.shape != bShape { throw .shape(tensor: layer.name + ".lora_B", found: b.shape, expected: bShape) }
+            let (aShape, bShape) = layer.factorShapes(configuration)
+            if a.shape != aShape { throw .shape(tensor: path + ".lora_A", found: a.shape, expected: aShape) }
+            if b.shape != bShape { throw .shape(tensor: path + ".lora_B", found: b.shape, expected: bShape) }
         }
-        self.init(configuration, targets) { site, _ in complete[site] }
+        try Self.refuseDropout(configuration, named.map(\.0))
+        self.init(configuration, named.map(\.0), named.map(\.1), among: layers) { site, _ in complete[site] }
     }
 
     private init(
-        _ configuration: AdapterConfiguration, _ targets: [Linear], factors: (Int, Linear) -> (a: Tensor, b: Tensor)
+        _ configuration: AdapterConfiguration, _ targets: [any AdapterTarget], _ paths: [String],
+        among all: [any AdapterTarget], factors: (Int, any AdapterTarget) -> (a: Tensor, b: Tensor)
     ) {
         self.configuration = configuration
         layers = targets
+        let adapted = Set(targets.map(\.name))
+        endingsLeftOut = Set(all.filter { $0.isModule && !adapted.contains($0.name) }.map { Self.ending(of: $0.name) })
         var parameters: [Parameter] = []
         for (site, layer) in targets.enumerated() {
             let (a, b) = factors(site, layer)
-            let update = LowRankUpdate(
-                a: Parameter(name: layer.name + ".lora_A", value: a), b: Parameter(name: layer.name + ".lora_B", value: b),
-                scale: configuration.scale, dropoutRate: configuration.dropout, site: UInt64(site))
-            layer.adapter = update
-            parameters += [update.a, update.b]
+            let (left, right) = (
+                Parameter(name: paths[site] + ".lora_A", value: a), Parameter(name: paths[site] + ".lora_B", value: b)
+            )
+            layer.attach(a: left, b: right, configuration, site: UInt64(site))
+            parameters += [left, right]
         }
         self.parameters = parameters
     }
 
     /// Takes the adapters off the layers again.
     public func detach() {
-        for layer in layers { layer.adapter = nil }
+        for layer in layers { layer.detach() }
     }
 
+    /// The last part of a path.
+    package static func ending(of name: String) -> String { String(name.split(separator: ".").last ?? "") }
+
     private static func targets(
-        of configuration: AdapterConfiguration, among layers: [Linear]
-    ) throws(AdapterError) -> [Linear] {
-        let selected = try configuration.targets.select(from: layers)
+        of configuration: AdapterConfiguration, among layers: [any AdapterTarget]
+    ) throws(AdapterError) -> [any AdapterTarget] {
+        let selected = Set(
+            (try configuration.targets.select(from: layers)
+                + ModuleSelection.parameters(configuration.targetParameters, from: layers)).map(\.name))
         let excluded = Set(try configuration.excluded?.select(from: layers).map(\.name) ?? [])
-        let targets = selected.filter { !excluded.contains($0.name) }
+        let targets = layers.filter { selected.contains($0.name) && !excluded.contains($0.name) }
         if targets.isEmpty { throw .nothingSelected }
+        try refuseDropout(configuration, targets)
         return targets
+    }
+
+    /// PEFT has no dropout over fused parameters, and nothing could say which of their inputs it drops.
+    private static func refuseDropout(
+        _ configuration: AdapterConfiguration, _ targets: [any AdapterTarget]
+    ) throws(AdapterError) {
+        guard configuration.dropout > 0, let fused = targets.first(where: { !$0.isModule }) else { return }
+        throw .dropoutOverExperts(parameter: fused.name)
+    }
+
+    /// The paths by which files name the factors. Parameters of one module are wrapped one after another, as PEFT does:
+    /// the last lies at the module's own path, those before it below `base_layer`.
+    private static func paths(of targets: [any AdapterTarget]) -> [String] {
+        func module(_ target: any AdapterTarget) -> String {
+            String(target.name.dropLast(ending(of: target.name).count + 1))
+        }
+        var left: [String: Int] = [:]
+        for target in targets where !target.isModule { left[module(target), default: 0] += 1 }
+        return targets.map { target in
+            if target.isModule { return target.name }
+            let path = module(target)
+            left[path, default: 1] -= 1
+            return path + String(repeating: ".base_layer", count: left[path] ?? 0)
+        }
     }
 }

@@ -4,20 +4,20 @@ import Foundation
 public enum ModuleSelection: Sendable, Equatable {
     /// Layers by what they are for.
     public enum Group: String, Sendable, CaseIterable {
-        /// Every linear layer of the blocks; never router, head or embedding.
+        /// Every linear layer of the blocks, those of experts included; never router, head or embedding.
         case allLinear = "all-linear"
-        /// Query, key, value and output projections.
+        /// Projections of attention.
         case attention
-        /// Gate, up and down projections.
+        /// Projections of dense feed-forward blocks.
         case mlp
+        /// Projections of experts that every token passes.
+        case sharedExperts = "shared-experts"
+        /// Projections of routed experts.
+        case experts
+        /// What scores the experts.
+        case router
 
-        func contains(_ role: ModuleRole) -> Bool {
-            switch self {
-            case .allLinear: true
-            case .attention: role == .attention
-            case .mlp: role == .mlp
-            }
-        }
+        func contains(_ role: ModuleRole) -> Bool { self == .allLinear ? role != .router : rawValue == role.rawValue }
     }
 
     /// A named group.
@@ -31,17 +31,18 @@ public enum ModuleSelection: Sendable, Equatable {
     /// The layers selected, in order.
     /// - Throws: ``AdapterError/badPattern(_:reason:)`` and ``AdapterError/noSuchModule(_:available:)`` for an entry that
     ///   selects nothing.
-    public func select(from layers: [Linear]) throws(AdapterError) -> [Linear] {
+    public func select(from layers: [any AdapterTarget]) throws(AdapterError) -> [any AdapterTarget] {
         switch self {
-        case .group(let group): return layers.filter { group.contains($0.role) }
+        case .group(let group): return layers.filter { group.contains($0.role) && $0.isInGroups }
         case .pattern(let pattern): return try Self.matching([pattern], in: layers, plainNames: false)
         case .names(let names): return try Self.matching(names, in: layers, plainNames: true)
         }
     }
 
     private static func matching(
-        _ entries: [String], in layers: [Linear], plainNames: Bool
-    ) throws(AdapterError) -> [Linear] {
+        _ entries: [String], in layers: [any AdapterTarget], plainNames: Bool
+    ) throws(AdapterError) -> [any AdapterTarget] {
+        let layers = layers.filter(\.isModule)
         var chosen = Set<String>()
         for entry in entries {
             let matches: (String) -> Bool
@@ -68,7 +69,20 @@ public enum ModuleSelection: Sendable, Equatable {
         }
     }
 
-    private static func endings(of layers: [Linear]) -> [String] {
+    /// The parameters with the weights of all experts that `target_parameters` names.
+    /// - Throws: ``AdapterError/noSuchParameter(_:available:)`` for an entry that names none.
+    static func parameters(
+        _ entries: [String], from layers: [any AdapterTarget]
+    ) throws(AdapterError) -> [any AdapterTarget] {
+        let parameters = layers.filter { !$0.isModule }
+        func isNamed(_ name: String, by entry: String) -> Bool { name == entry || name.hasSuffix("." + entry) }
+        for entry in entries where !parameters.contains(where: { isNamed($0.name, by: entry) }) {
+            throw .noSuchParameter(entry, available: endings(of: parameters))
+        }
+        return parameters.filter { parameter in entries.contains { isNamed(parameter.name, by: $0) } }
+    }
+
+    private static func endings(of layers: [any AdapterTarget]) -> [String] {
         var seen: [String] = []
         for layer in layers {
             let ending = String(layer.name.split(separator: ".").last ?? "")
@@ -82,6 +96,10 @@ public enum ModuleSelection: Sendable, Equatable {
 public enum AdapterError: Error, CustomStringConvertible, Equatable {
     /// A target names no layer of the model.
     case noSuchModule(String, available: [String])
+    /// A target parameter names no parameter of the model that holds many experts.
+    case noSuchParameter(String, available: [String])
+    /// An adapter over all experts cannot have dropout.
+    case dropoutOverExperts(parameter: String)
     /// A target is not a valid regular expression.
     case badPattern(String, reason: String)
     /// Nothing is left to train.
@@ -98,6 +116,12 @@ public enum AdapterError: Error, CustomStringConvertible, Equatable {
         switch self {
         case .noSuchModule(let name, let available):
             "target module \(name) matches no linear layer of this model; it has \(available.joined(separator: ", "))"
+        case .noSuchParameter(let name, let available):
+            available.isEmpty
+                ? "target parameter \(name) matches nothing: this model has no parameters that hold many experts"
+                : "target parameter \(name) matches no parameter that holds many experts; the model has \(available.joined(separator: ", "))"
+        case .dropoutOverExperts(let parameter):
+            "\(parameter) holds all experts, and an adapter over it cannot have dropout; set dropout to 0 or leave the experts out"
         case .badPattern(let pattern, let reason):
             "target module pattern \(pattern) is not a regular expression: \(reason)"
         case .nothingSelected:

@@ -5,7 +5,8 @@ public import Layers
 public import TensorCore
 
 /// An adapter on disk in PEFT's layout: `adapter_config.json` and `adapter_model.safetensors`, tensors named
-/// `base_model.model.<module>.lora_A.weight` and `.lora_B.weight`.
+/// `base_model.model.<module>.lora_A.weight` and `.lora_B.weight`. Adapters over parameters that hold many experts say in
+/// the metadata of the weights file how their factors are laid out; without that word the release of PEFT decides.
 public struct AdapterFolder {
     /// Rank, alpha and dropout of the adapter; its targets are the modules that it holds.
     public let configuration: AdapterConfiguration
@@ -19,6 +20,8 @@ public struct AdapterFolder {
     public let path: String
 
     private static let prefix = "base_model.model."
+    /// Key of the metadata that names the layout of factors over all experts.
+    private static let layoutKey = "expert_layout"
 
     /// Reads an adapter.
     /// - Throws: ``ModelError`` naming the file and what is wrong with it.
@@ -38,12 +41,41 @@ public struct AdapterFolder {
         baseModel = file.baseModel
         configuration = AdapterConfiguration(
             rank: file.rank, alpha: Float(file.alpha), dropout: Float(file.dropout ?? 0),
-            targets: .names(factors.keys.sorted()))
+            targets: .names(factors.keys.sorted()), targetParameters: file.targetParameters ?? [],
+            layout: try Self.layout(file, metadata, place: place.path))
+    }
+
+    /// How factors over all experts are laid out, if there are any.
+    public var expertLayout: ExpertBank.FactorLayout? {
+        configuration.targetParameters.isEmpty ? nil : configuration.layout
+    }
+
+    /// How an adapter folder's factors over all experts are laid out, if it has some; reads headers only.
+    public static func expertLayout(of folder: URL) throws -> ExpertBank.FactorLayout? {
+        let place = folder.appendingPathComponent("adapter_config.json")
+        let file = try ConfigurationFile.decode(
+            PEFTConfiguration.self, from: try Data(contentsOf: place), place: place.path)
+        if (file.targetParameters ?? []).isEmpty { return nil }
+        let weights = try SafetensorsFile(folder.appendingPathComponent("adapter_model.safetensors"))
+        return try layout(file, weights.metadata, place: place.path)
+    }
+
+    private static func layout(
+        _ file: PEFTConfiguration, _ metadata: [String: String], place: String
+    ) throws(ModelError) -> ExpertBank.FactorLayout {
+        if let name = metadata[layoutKey] {
+            if let layout = ExpertBank.FactorLayout(rawValue: name) { return layout }
+            let known = ExpertBank.FactorLayout.allCases.map(\.rawValue).joined(separator: " and ")
+            throw .adapterConfiguration(
+                place: place, reason: "its factors over experts are laid out as \(name), which this version cannot read; it reads \(known)")
+        }
+        let parts = (file.peftVersion ?? "").split(separator: ".").prefix(2).compactMap { Int($0) }
+        return parts.count == 2 && (parts[0], parts[1]) < (0, 19) ? .positional : .peft019
     }
 
     /// Attaches the adapter to a model's layers.
     /// - Throws: ``ModelError/adapter(place:_:)`` if it does not fit.
-    public func attach(to layers: [Linear]) throws(ModelError) -> LoRAAdapter {
+    public func attach(to layers: [any AdapterTarget]) throws(ModelError) -> LoRAAdapter {
         do { return try LoRAAdapter(configuration, factors: factors, layers: layers) } catch {
             throw .adapter(place: path, error)
         }
@@ -64,7 +96,8 @@ public struct AdapterFolder {
             TensorDeclaration(name: prefix + $0.name + ".weight", shape: $0.value.shape, type: .float32)
         }
         let weights = folder.appendingPathComponent("adapter_model.safetensors")
-        let metadata = metadata.merging(["format": "pt"]) { _, format in format }
+        var metadata = metadata.merging(["format": "pt"]) { _, format in format }
+        metadata[layoutKey] = adapter.layers.allSatisfy(\.isModule) ? nil : adapter.configuration.layout.rawValue
         try SafetensorsWriter.write(to: weights, tensors: tensors, metadata: metadata) { writer in
             for parameter in adapter.parameters {
                 try writer.append(parameter.value.toArray(), to: prefix + parameter.name + ".weight")

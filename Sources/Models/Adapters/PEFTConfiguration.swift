@@ -17,6 +17,7 @@ struct PEFTConfiguration: Codable {
     var targetParameters: [String]?
     var taskType: String?
     var inferenceMode: Bool?
+    var peftVersion: String?
 
     enum CodingKeys: String, CodingKey {
         case peftType = "peft_type"
@@ -36,6 +37,7 @@ struct PEFTConfiguration: Codable {
         case targetParameters = "target_parameters"
         case taskType = "task_type"
         case inferenceMode = "inference_mode"
+        case peftVersion = "peft_version"
     }
 
     /// `target_modules` is a list of names or one regular expression.
@@ -67,15 +69,26 @@ struct PEFTConfiguration: Codable {
         (rank, alpha) = (adapter.configuration.rank, Double(adapter.configuration.alpha))
         dropout = Double(String(adapter.configuration.dropout))
         targetModules = .names(Self.shortNames(of: adapter))
+        let parameters = Set(adapter.layers.filter { !$0.isModule }.map { Self.parameterName($0.name) }).sorted()
+        targetParameters = parameters.isEmpty ? nil : parameters
         (bias, fanInFanOut, inferenceMode) = ("none", false, true)
     }
 
-    /// The last components of the adapted layers, or whole paths if a last component also names a layer that is not adapted.
+    /// The last components of the adapted modules; the whole path of one whose last component also names a module that is
+    /// not adapted.
     private static func shortNames(of adapter: LoRAAdapter) -> [String] {
-        if case .group = adapter.configuration.targets, adapter.configuration.excluded == nil {
-            return Set(adapter.layers.map { String($0.name.split(separator: ".").last ?? "") }).sorted()
+        let names = adapter.layers.filter(\.isModule).map { layer in
+            let ending = LoRAAdapter.ending(of: layer.name)
+            return adapter.endingsLeftOut.contains(ending) ? layer.name : ending
         }
-        return adapter.layers.map(\.name).sorted()
+        return Set(names).sorted()
+    }
+
+    /// What names a fused parameter in every layer: what comes after the number of the layer.
+    private static func parameterName(_ path: String) -> String {
+        let parts = path.split(separator: ".")
+        let number = parts.lastIndex { $0.allSatisfy(\.isNumber) }
+        return parts[(number.map { $0 + 1 } ?? 0)...].joined(separator: ".")
     }
 
     /// Why an adapter with this configuration cannot be used, if it cannot.
@@ -90,9 +103,6 @@ struct PEFTConfiguration: Codable {
         if loraBias == true || (bias ?? "none") != "none" { return "it trains biases, which this version cannot read" }
         if let modules = modulesToSave, !modules.isEmpty {
             return "it holds whole modules (\(modules.joined(separator: ", "))), which this version cannot read"
-        }
-        if let parameters = targetParameters, !parameters.isEmpty {
-            return "it adapts fused parameters (\(parameters.joined(separator: ", "))), which this version cannot read"
         }
         if !(rankPattern ?? [:]).isEmpty || !(alphaPattern ?? [:]).isEmpty {
             return "it has a rank or alpha per module, which this version cannot read"

@@ -30,8 +30,12 @@ public struct Generation: Sendable {
     ) {
         precondition(!prompt.isEmpty, "generation needs a prompt of at least one token")
         var (ids, sampler, input) = ([Int32](), sampler, prompt)
-        let cache = KeyValueCache(capacity: prompt.count + maxTokens)
+        var cache = KeyValueCache(capacity: prompt.count + maxTokens)
         while ids.count < maxTokens {
+            if !model.cacheStaysValid(from: cache.count, to: cache.count + input.count) {
+                cache = KeyValueCache(capacity: prompt.count + maxTokens)
+                input = prompt + ids
+            }
             let layout = SequenceLayout(count: input.count, after: cache.count)
             let token = sampler.next(model.nextTokenLogits(input, layout: layout, cache: cache, on: compute))
             if stopTokens.contains(token) {

@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import Models
 import Tokenization
 import Training
 
@@ -14,6 +15,8 @@ extension Inspection {
             ("peft_type", configuration["peft_type"] ?? .null), ("rank", configuration["r"] ?? .null),
             ("alpha", configuration["lora_alpha"] ?? .null), ("dropout", configuration["lora_dropout"] ?? .null),
             ("target_modules", configuration["target_modules"] ?? .null),
+            ("target_parameters", configuration["target_parameters"] ?? .null),
+            ("expert_layout", (try? AdapterFolder.expertLayout(of: folder)).flatMap { $0 }.map { .string($0.rawValue) } ?? .null),
             ("base_model", configuration["base_model_name_or_path"] ?? .null),
         ]).followed(by: try TensorCensus(file).facts)
     }

@@ -39,12 +39,12 @@ public struct ModelMerge {
         probe = LogitsComparison.probe(vocabulary: network.vocabularySize)
         let layout = SequenceLayout(count: probe.count)
         let plain = network.logits(probe, layout: layout, on: exact)
-        let attached = try adapter?.attach(to: network.linears)
+        let attached = try adapter?.attach(to: network.adapterTargets)
         adaptedLogits = attached == nil ? plain : network.logits(probe, layout: layout, on: exact)
         if let trainedOver {
             let trained = try trainedOver.makeModel(on: exact)
             trainedPlainLogits = trained.logits(probe, layout: layout, on: exact)
-            _ = try adapter?.attach(to: trained.linears)
+            _ = try adapter?.attach(to: trained.adapterTargets)
             trainedLogits = trained.logits(probe, layout: layout, on: exact)
         } else {
             (trainedPlainLogits, trainedLogits) = (plain, adaptedLogits)

@@ -18,7 +18,7 @@ public struct PackedTensors: TensorSource {
     public init(_ base: BaseModel, network: any CausalLanguageModel, packing: Packing, on compute: Compute) {
         self.base = base.tensors
         (self.packing, self.compute, place) = (packing, compute, base.path)
-        packed = Set(network.linears.map { $0.name + ".weight" })
+        packed = network.packableTensors
     }
 
     /// All names, sorted.

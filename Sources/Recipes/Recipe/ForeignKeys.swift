@@ -3,12 +3,13 @@
 
 /// Other tools' names that mean exactly what one of our keys means.
 let foreignKeys: [String: String] = [
+    "moe_aux_loss_coef": "training.aux_loss_coefficient", "router_aux_loss_coef": "training.aux_loss_coefficient",
     "base_model": "model.path", "model_name_or_path": "model.path", "checkpoint_dir": "model.path",
     "model_name": "model.path", "model_path": "model.path",
     "finetuning_type": "adapter.method", "fine_tune_type": "adapter.method",
     "lora_r": "adapter.rank", "lora_rank": "adapter.rank", "r": "adapter.rank",
     "lora_alpha": "adapter.alpha", "lora_dropout": "adapter.dropout",
-    "lora_target_modules": "adapter.target_modules", "lora_target": "adapter.target_modules",
+    "lora_target_modules": "adapter.target_modules", "lora_target_parameters": "adapter.target_parameters", "lora_target": "adapter.target_modules",
     "lora_attn_modules": "adapter.target_modules", "lora_parameters.keys": "adapter.target_modules",
     "peft_init_lora_weights": "adapter.init", "init_lora_weights": "adapter.init",
     "lora_model_dir": "adapter.path", "adapter_name_or_path": "adapter.path",
@@ -73,9 +74,6 @@ let explainedKeys: [String: String] = {
         "peft_use_rslora": "it is planned as adapter.use_rslora; this version does not have it yet",
         "peft_use_dora": "it is planned as adapter.method: dora; this version does not have it yet",
         "use_dora": "it is planned as adapter.method: dora; this version does not have it yet",
-        "lora_target_parameters": "it is planned as adapter.target_parameters; this version does not have it yet",
-        "moe_aux_loss_coef": "it is planned as training.aux_loss_coefficient; this version does not have it yet",
-        "router_aux_loss_coef": "it is planned as training.aux_loss_coefficient; this version does not have it yet",
         "val_set_size": holdOut, "val_size": holdOut, "val_split_fraction": holdOut,
         "chat_template": template, "chat_template_jinja": template, "template": template,
         "prompt_template": template, "chat_template_path": template,
@@ -92,6 +90,5 @@ let explainedKeys: [String: String] = {
 
 /// Keys of the design whose feature has not landed.
 let plannedKeys: Set<String> = [
-    "adapter.use_rslora", "adapter.target_parameters", "data.train[].weight", "data.validation[].weight",
-    "training.aux_loss_coefficient",
+    "adapter.use_rslora", "data.train[].weight", "data.validation[].weight",
 ]

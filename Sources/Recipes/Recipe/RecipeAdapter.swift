@@ -25,6 +25,9 @@ extension Recipe {
         public var initialization = Initialization.kaiming
         /// Which linear layers get an adapter.
         public var targetModules = TargetModules.group(.allLinear)
+        /// Parameters with the weights of all experts that get an adapter over all of them besides, as PEFT's
+        /// `target_parameters` names them.
+        public var targetParameters: [String] = []
         /// Names or patterns of modules that get none although `targetModules` reaches them.
         public var excludeModules: [String] = []
         /// An existing PEFT adapter to start from; `nil` = a fresh one. Rank, alpha and targets then come from its file.
@@ -34,19 +37,25 @@ extension Recipe {
         public init() {}
 
         /// The keys whose values come from the adapter's file when `path` is given.
-        static let keysFromFile: Set<String> = ["rank", "alpha", "target_modules", "exclude_modules"]
+        static let keysFromFile: Set<String> = ["rank", "alpha", "target_modules", "target_parameters", "exclude_modules"]
     }
 
     /// Which linear layers get an adapter.
     public enum TargetModules: Sendable, Equatable {
         /// A group that every architecture knows.
         public enum Group: String, Sendable, CaseIterable {
-            /// Every linear layer of every block; never the router, head or embedding.
+            /// Every linear layer of every block, those of experts included; never the router, head or embedding.
             case allLinear = "all-linear"
             /// The projections of attention.
             case attention
-            /// The projections of the feed-forward part.
+            /// The projections of dense feed-forward parts.
             case mlp
+            /// The projections of experts that every token passes.
+            case sharedExperts = "shared-experts"
+            /// The projections of the experts that tokens are routed to.
+            case experts
+            /// What scores the experts.
+            case router
         }
 
         /// A group.

@@ -58,6 +58,9 @@ extension Recipe.Adapter {
             "Share of the adapter's inputs dropped during training."),
         .key("init", \.initialization, .choice(), "How A starts (uniform ±1/√in, as PEFT); B starts at zero."),
         .key("target_modules", \.targetModules, .targetModules, "Which linear layers get an adapter."),
+        .key(
+            "target_parameters", \.targetParameters, .list("parameter names", of: .text("the name of a parameter")),
+            "Parameters with the weights of all experts that get one adapter over all of them, such as mlp.experts.down_proj."),
         .key("exclude_modules", \.excludeModules, .modules(), "Modules that get none all the same."),
         .key(
             "path", \.path, .optional(.text("a path")),
@@ -136,6 +139,9 @@ extension Recipe.Training {
             "Whether blocks are computed again in the backward pass to save memory; results are the same."),
         .key("threads", \.threads, .threads, "Threads that compute; results are the same for any number."),
         .key("on_nan", \.onNaN, .choice(planned: ["skip", "rollback"]), "What happens when the loss is not a number."),
+        .key(
+            "aux_loss_coefficient", \.auxLossCoefficient, .number("of 0 or more") { $0 >= 0 },
+            "Factor of the loss that asks routers to spread tokens over experts; 0 = off."),
         .key("log_every_steps", \.logEverySteps, counted, "Optimiser steps between lines of metrics.jsonl."),
         .key("seed", \.seed, .integer(0...Int.max), "What every random choice derives from."),
     ]

@@ -109,6 +109,8 @@ extension Recipe {
         public var threads = Threads.automatic
         /// What happens when the loss or a gradient is not a number.
         public var onNaN = NaNPolicy.stop
+        /// Factor of the loss that asks routers to spread tokens over experts; 0 = off.
+        public var auxLossCoefficient = 0.0
         /// Optimiser steps between lines of metrics.jsonl.
         public var logEverySteps = 1
         /// What every random choice derives from, 0 or more.

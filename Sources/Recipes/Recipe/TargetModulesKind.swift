@@ -1,8 +1,6 @@
 // Which modules an adapter reaches: a group, one pattern, or a list of names and patterns.
 
 extension ValueKind<Recipe.TargetModules> {
-    private static let planned = ["shared-experts", "experts", "router"]
-
     static let targetModules: Self = {
         let groups = Recipe.TargetModules.Group.allCases.map(\.rawValue)
         let type = "\(groups.inWords("or")), a regular expression, or a list of module names"
@@ -32,12 +30,6 @@ extension ValueKind<Recipe.TargetModules> {
     private static func pattern(
         _ text: String, _ node: RecipeNode, _ key: String, _ groups: [String], _ reader: inout RecipeReader
     ) -> Recipe.TargetModules? {
-        if planned.contains(text) {
-            reader.refuse(
-                node, key, expected: "\(groups.inWords("or")), a regular expression, or a list of module names",
-                hint: "the group \(text) is planned; this version does not have it yet")
-            return nil
-        }
         // A lone word has to match a module's whole name, which no module of a model has: a slip, not a pattern.
         if isName(text), !text.contains(".") {
             let group = nearest(to: text, in: groups)

@@ -43,6 +43,13 @@ public final class PreparedRun {
         (self.recipe, self.compute) = (recipe, compute)
         base = try BaseModel.open(recipe.model.path, packing: recipe.model.packing, cache: cache, on: compute, note: note)
         model = try base.makeModel(on: compute)
+        if recipe.training.auxLossCoefficient > 0, !model.linears.contains(where: { $0.role == .router }) {
+            throw RecipeError([
+                recipe.problem(
+                    with: "training.aux_loss_coefficient", "is \(recipe.training.auxLossCoefficient), but the model has no experts that tokens are routed to",
+                    hint: "leave it out")
+            ])
+        }
         data = try EncodedData(recipe, base: base, vocabularySize: model.vocabularySize)
         adapter = try Self.attach(recipe, to: model, resuming: checkpoint, on: compute)
         totalSteps = try recipe.training.steps ?? Self.steps(of: recipe, data.train)
@@ -62,6 +69,7 @@ public final class PreparedRun {
             model: model, optimizer: AdamW(adapter.parameters, settings: recipe.optimizerSettings, on: compute),
             schedule: recipe.schedule(totalSteps: totalSteps), maxGradientNorm: recipe.training.maxGradNorm,
             recompute: recipe.training.recompute == .blocks, seed: UInt64(recipe.training.seed), on: compute)
+        trainer.auxiliaryLossCoefficient = recipe.training.auxLossCoefficient
         let stream = try BatchStream(
             dataset: data.train, options: recipe.batchOptions,
             accumulationSteps: recipe.training.gradientAccumulationSteps, epochs: recipe.training.epochs,
@@ -74,6 +82,11 @@ public final class PreparedRun {
         return try TrainingRun(
             trainer: trainer, adapter: adapter, stream: stream, validation: data.validation, settings: settings,
             folder: folder, identity: identity, resuming: checkpoint, on: compute)
+    }
+
+    /// What the run trains and what it leaves as it is.
+    public func parameterTable() throws -> ParameterTable {
+        try ParameterTable(base: base.tensors, model: model, adapter: adapter)
     }
 
     /// Writes the trained adapter, with the files of the tokenizer, to the run's `adapter` folder.
@@ -95,7 +108,7 @@ public final class PreparedRun {
             return try adapter(at: URL(fileURLWithPath: path), recipe, model, on: compute)
         }
         return try LoRAAdapter(
-            attaching: recipe.adapterConfiguration, to: model.linears, seed: UInt64(recipe.training.seed), on: compute)
+            attaching: recipe.adapterConfiguration, to: model.adapterTargets, seed: UInt64(recipe.training.seed), on: compute)
     }
 
     /// An adapter from disk: rank, alpha and targets are the file's, dropout is the recipe's.
@@ -109,7 +122,7 @@ public final class PreparedRun {
         if recipe.adapter.path == nil {
             (configuration.targets, configuration.excluded) = (recipe.adapterConfiguration.targets, recipe.adapterConfiguration.excluded)
         }
-        do { return try LoRAAdapter(configuration, factors: file.factors, layers: model.linears) } catch {
+        do { return try LoRAAdapter(configuration, factors: file.factors, layers: model.adapterTargets) } catch {
             throw ModelError.adapter(place: file.path, error)
         }
     }
@@ -148,7 +161,7 @@ extension Recipe {
         if states("adapter.alpha"), Float(adapter.alpha) != file.alpha {
             problems.append(problem(with: "adapter.alpha", "is \(adapter.alpha), but the adapter at adapter.path has alpha \(file.alpha)", hint: "leave it out"))
         }
-        for key in ["adapter.target_modules", "adapter.exclude_modules"] where states(key) {
+        for key in ["adapter.target_modules", "adapter.target_parameters", "adapter.exclude_modules"] where states(key) {
             problems.append(problem(with: key, "cannot be chosen for an existing adapter: exactly the tensors at adapter.path are trained", hint: "leave it out"))
         }
         if !problems.isEmpty { throw RecipeError(problems) }

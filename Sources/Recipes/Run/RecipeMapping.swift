@@ -11,7 +11,8 @@ extension Recipe {
         AdapterConfiguration(
             rank: adapter.rank, alpha: Float(adapter.alpha), dropout: Float(adapter.dropout),
             targets: adapter.targetModules.selection,
-            excluded: adapter.excludeModules.isEmpty ? nil : .names(adapter.excludeModules))
+            excluded: adapter.excludeModules.isEmpty ? nil : .names(adapter.excludeModules),
+            targetParameters: adapter.targetParameters)
     }
 
     /// Settings of the encoder. The time that templates are told is fixed, so that data do not change from day to day.

@@ -65,9 +65,9 @@ extension Compute {
         return converted(result, to: type)
     }
 
-    /// A tensor as a product sees it: float32 elements, rounded to bfloat16 if the precision says so.
+    /// A tensor as a product sees it: dense float32 elements, rounded to bfloat16 if the precision says so.
     package func rounded(_ tensor: Tensor) -> Tensor {
-        if tensor.elementType == .float32 && precision == .float32 { return tensor }
+        if tensor.elementType == .float32 && precision == .float32 { return converted(tensor, to: .float32) }
         return converted(converted(tensor, to: .bfloat16), to: .float32)
     }
 }
@@ -106,7 +106,7 @@ extension Compute {
     }
 
     /// Rows of the activations as a product sees them.
-    private func withOperand(_ x: Tensor, _ rows: Range<Int>, _ body: (MatrixPointer) -> Void) {
+    func withOperand(_ x: Tensor, _ rows: Range<Int>, _ body: (MatrixPointer) -> Void) {
         readRows(x, rows) { values in
             if precision == .float32 || x.elementType == .bfloat16 {
                 return body(MatrixPointer(values, stride: x.columns))

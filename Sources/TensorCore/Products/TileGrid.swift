@@ -1,5 +1,5 @@
 /// How a product is cut into tiles: a function of shapes only, so that every thread count gives the same bits.
-enum TileGrid {
+package enum TileGrid {
     /// Elements of a weight that are expanded at a time: 8 MB as float32.
     static let panelElements = 1 << 21
 
@@ -15,7 +15,7 @@ enum TileGrid {
     }
 
     /// Cuts `0..<count` into pieces of about `target`, on multiples of 64 where there is room.
-    static func pieces(_ count: Int, target: Int) -> [Range<Int>] {
+    package static func pieces(_ count: Int, target: Int) -> [Range<Int>] {
         let number = max(1, (count + target / 2) / target)
         let even = (count + number - 1) / number
         let size = max(1, even > 64 ? (even + 63) / 64 * 64 : even)
@@ -26,5 +26,19 @@ enum TileGrid {
     static func panels(rows: Int, columns: Int) -> [Range<Int>] {
         let most = max(64, panelElements / max(1, columns) / 64 * 64)
         return rows <= most ? [0..<rows] : pieces(rows, target: most)
+    }
+
+    /// Elements of a group's weight that are expanded at a time: 1 MB as float32, for the cache of one core.
+    static let groupedPanelElements = 1 << 18
+
+    /// Cuts the stored rows of a group into panels of the result, `depth` elements each.
+    static func groupedPanels(rows: Int, depth: Int) -> [Range<Int>] {
+        pieces(rows, target: min(512, max(64, groupedPanelElements / max(1, depth) / 64 * 64)))
+    }
+
+    /// Cuts the stored columns of a group into panels of the result that end with blocks of the format.
+    static func groupedPanels(columns: Int, block: Int) -> [Range<Int>] {
+        let size = (256 + block - 1) / block * block
+        return stride(from: 0, to: columns, by: size).map { $0..<min(columns, $0 + size) }
     }
 }

@@ -57,4 +57,26 @@ public enum Weight: Sendable {
         }
         if precision == .bfloat16 { martlet_round_to_bfloat16(Int64(rows.count * columns), target, target) }
     }
+
+    /// Elements on whose multiples a range of columns should begin and end.
+    var columnBlock: Int {
+        switch self {
+        case .stored(let tensor): tensor.columnBlock
+        case .dense: 1
+        }
+    }
+
+    /// Writes some columns of rows as float32 `[rows.count, part.count]`, rounded to bfloat16 if the precision says so.
+    func expand(
+        rows: Range<Int>, columns part: Range<Int>, precision: Precision, into target: UnsafeMutablePointer<Float>
+    ) {
+        switch self {
+        case .stored(let tensor): tensor.expand(rows: rows, columns: part, into: target)
+        case .dense(let tensor):
+            for (index, row) in rows.enumerated() {
+                (target + index * part.count).update(from: tensor.floats + row * columns + part.lowerBound, count: part.count)
+            }
+        }
+        if precision == .bfloat16 { martlet_round_to_bfloat16(Int64(rows.count * part.count), target, target) }
+    }
 }

@@ -20,6 +20,37 @@ extension StoredTensor {
         }
     }
 
+    /// Elements on whose multiples a range of columns should begin and end, so that nothing beside it is expanded.
+    package var columnBlock: Int { format?.blockElements ?? 2 }
+
+    /// Writes some columns of `rows` as float32, `[rows.count, columns.count]`; else like ``expand(rows:into:)``.
+    package func expand(rows: Range<Int>, columns part: Range<Int>, into target: UnsafeMutablePointer<Float>) {
+        if part == 0..<columns { return expand(rows: rows, into: target) }
+        precondition(part.lowerBound >= 0 && part.upperBound <= columns, "columns \(part) of tensor \(name), which has \(columns)")
+        for (index, row) in rows.enumerated() { expand(row: row, part, into: target + index * part.count) }
+    }
+
+    private func expand(row: Int, _ part: Range<Int>, into target: UnsafeMutablePointer<Float>) {
+        switch contents {
+        case .fourBit(let matrix):
+            matrix.expand(row * columns + part.lowerBound..<row * columns + part.upperBound, into: target)
+        case .rows(let format, let bytes, let order):
+            let size = format.blockElements
+            guard part.lowerBound % size == 0, part.upperBound % size == 0, order == .plain || shape.count > 1 else {
+                return withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { whole in
+                    guard let start = whole.baseAddress else { return }
+                    expand(rows: row..<row + 1, into: start)
+                    target.update(from: start + part.lowerBound, count: part.count)
+                }
+            }
+            bytes.withUnsafeBytes { stored in
+                guard let start = stored.baseAddress else { return }
+                let block = (order.storedRow(row) * columns + part.lowerBound) / size
+                format.expand(start + block * format.blockBytes, blocks: part.count / size, into: target)
+            }
+        }
+    }
+
     private func expand(
         _ rows: Range<Int>, _ format: StoredFormat, _ start: UnsafeRawPointer, _ order: RowOrder,
         into target: UnsafeMutablePointer<Float>

@@ -21,9 +21,14 @@ final class MetricsLog {
         try handle.seekToEnd()
     }
 
-    /// Appends a line. Numbers that are not finite are left out.
-    func append(_ values: [String: Double], integers: [String: Int]) throws {
+    /// Appends a line. Numbers that are not finite are left out, and so are experts where there are none.
+    func append(_ values: [String: Double], integers: [String: Int], experts: ExpertUsage = ExpertUsage()) throws {
         var object: [String: Any] = integers
+        if !experts.isEmpty {
+            object["expert_layers"] = experts.layers
+            object["expert_tokens"] = experts.tokens
+            object["routing_entropy"] = experts.entropies
+        }
         for (key, value) in values where value.isFinite { object[key] = value }
         var line = try JSONSerialization.data(withJSONObject: object, options: [.sortedKeys])
         line.append(UInt8(ascii: "\n"))

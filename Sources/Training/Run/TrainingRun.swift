@@ -119,17 +119,24 @@ public final class TrainingRun {
         state.supervisedTokens += result.supervisedTokens
         state.cursor = stream.cursor
         state.loss = result.loss
+        if !result.experts.isEmpty {
+            var total = state.experts ?? ExpertUsage()
+            total.add(result.experts)
+            state.experts = total
+        }
         let speed = Double(result.tokens) / seconds
         if state.step % settings.logEverySteps == 0 || state.step == settings.totalSteps {
+            var values = [
+                "loss": result.loss, "learning_rate": result.learningRate, "grad_norm": result.gradientNorm,
+                "tokens_per_second": speed,
+            ]
+            values["aux_loss"] = result.auxiliaryLoss
             try log.append(
-                [
-                    "loss": result.loss, "learning_rate": result.learningRate, "grad_norm": result.gradientNorm,
-                    "tokens_per_second": speed,
-                ],
+                values,
                 integers: [
                     "step": result.step, "tokens": state.tokens, "supervised_tokens": result.supervisedTokens,
                     "epoch": state.cursor.epoch,
-                ])
+                ], experts: result.experts)
         }
         try report(.step(result, tokensPerSecond: speed, totalSteps: settings.totalSteps))
     }

@@ -49,6 +49,8 @@ public struct TrainingState: Codable, Sendable, Equatable {
     /// Last training loss and validation loss, for the summary of a finished run.
     public var loss: Double?
     public var validationLoss: Double?
+    /// Tokens of each expert over the whole run; `nil` in a model without experts.
+    public var experts: ExpertUsage?
     /// Whether the run is at its end.
     public var isFinished = false
     /// Inputs and arithmetic.

@@ -69,7 +69,7 @@ struct Bench: ParsableCommand {
             model, packing: method == .qlora ? Packing() : nil, cache: cache.packedModels, on: compute, note: Terminal.note)
         let network = try base.makeModel(on: compute)
         let adapter = try LoRAAdapter(
-            attaching: AdapterConfiguration(rank: rank, alpha: Float(2 * rank)), to: network.linears, seed: 1, on: compute)
+            attaching: AdapterConfiguration(rank: rank, alpha: Float(2 * rank)), to: network.adapterTargets, seed: 1, on: compute)
         let schedule = LearningRateSchedule(peak: 2e-4, decay: .constant, warmupSteps: 0, totalSteps: warmup + steps)
         let trainer = Trainer(
             model: network, optimizer: AdamW(adapter.parameters, on: compute), schedule: schedule, recompute: recompute, on: compute)

@@ -84,7 +84,7 @@ struct Train: ParsableCommand {
         let run = try prepared.makeRun(in: folder, resuming: checkpoint)
         let plan = prepared.memoryPlan()
         let progress = TrainingProgress(prepared, plan, startStep: run.state.step)
-        progress.announce()
+        try progress.announce()
         let outcome = try run.run(
             shouldStop: { StopSignals.received }, wantsCheckpoint: StopSignals.takeCheckpointRequest, report: progress.report)
         if outcome == .stopped {

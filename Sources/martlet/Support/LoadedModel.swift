@@ -16,6 +16,6 @@ struct LoadedModel {
         base = try BaseModel.open(
             options.model, packing: packing, cache: form.cache.packedModels, on: compute, note: Terminal.note)
         network = try base.makeModel(on: compute)
-        adapter = try folder?.attach(to: network.linears)
+        adapter = try folder?.attach(to: network.adapterTargets)
     }
 }

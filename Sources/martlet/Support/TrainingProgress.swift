@@ -27,11 +27,12 @@ final class TrainingProgress {
     var tokensPerSecond: Double? { stepSeconds > 0 ? Double(tokens) / stepSeconds : nil }
 
     /// Says what will be trained on what.
-    func announce() {
+    func announce() throws {
         let trained = prepared.adapter.parameters.reduce(0) { $0 + $1.value.count }
         let settings = prepared.adapter.configuration
         Terminal.error(
             "model \(prepared.base.name) (\(prepared.base.modelType), \(prepared.model.layerCount) layers); training \(Self.grouped(trained)) parameters in \(prepared.adapter.layers.count) layers, rank \(settings.rank), alpha \(settings.alpha)")
+        showTable(try prepared.parameterTable())
         for summary in prepared.data.summaries {
             var line = "data \(summary.source): \(summary.records) records (\(summary.format.rawValue)\(summary.formatWasDetected ? ", found out" : "")), \(Self.grouped(summary.tokens)) tokens, \(Self.percent(summary.supervisedShare)) of them trained"
             if summary.truncated > 0 { line += ", \(summary.truncated) truncated" }
@@ -41,6 +42,39 @@ final class TrainingProgress {
             Terminal.error(line)
         }
         Terminal.error("\(prepared.totalSteps) steps in \(prepared.recipe.training.precision.rawValue); about \(MemoryText.gigabytes(plan.total)) of memory")
+    }
+
+    private func showTable(_ table: ParameterTable) {
+        func row(_ cells: [String]) -> String {
+            cells.enumerated().map { index, cell in
+                let padding = String(repeating: " ", count: max(0, (index == 0 ? 16 : 18) - cell.count))
+                return index == 0 ? cell + padding : padding + cell
+            }.joined()
+        }
+        Terminal.error(row(["weights", "all", "adapted", "frozen", "trained in full", "adapter"]))
+        for entry in table.rows {
+            Terminal.error(
+                row(
+                    [entry.role]
+                        + [entry.total, entry.adapted, entry.frozen, entry.trainedInFull, entry.trained].map(Self.grouped)))
+        }
+        if let warning = table.warning { Terminal.note(warning) }
+    }
+
+    /// Says how tokens fell on experts, layer by layer.
+    private func showExperts(_ usage: ExpertUsage) {
+        for (index, layer) in usage.layers.enumerated() {
+            let (tokens, missed) = (usage.tokens[index], usage.neverReached[index])
+            let total = Double(max(1, tokens.reduce(0, +)))
+            var text = String(
+                format: "layer %d: routing entropy %.3f of %.3f, an expert got from %.1f to %.1f %% of the tokens", layer,
+                usage.entropies[index], log(Double(tokens.count)), Double(tokens.min() ?? 0) / total * 100,
+                Double(tokens.max() ?? 0) / total * 100)
+            if !missed.isEmpty {
+                text += "; never reached: expert\(missed.count > 1 ? "s" : "") \(missed.map(String.init).joined(separator: ", "))"
+            }
+            line(text)
+        }
     }
 
     /// Takes an event of the run.
@@ -60,6 +94,7 @@ final class TrainingProgress {
     /// Says how it ended.
     func finish(_ state: TrainingState) {
         let seconds = (ContinuousClock.now - start) / .seconds(1)
+        if let experts = state.experts { showExperts(experts) }
         line("finished after \(state.step) steps and \(Self.duration(seconds)); the adapter is in \(prepared.recipe.output.directory)/adapter")
         if let peak = ProcessMemory.peak {
             line("peak memory \(MemoryText.gigabytes(peak)), planned were \(MemoryText.gigabytes(plan.total))")

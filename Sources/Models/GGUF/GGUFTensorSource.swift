@@ -17,7 +17,13 @@ public struct GGUFTensorSource: TensorSource {
     /// The tensor with rows in Hugging Face order.
     public func tensor(_ name: String) throws(CheckpointError) -> StoredTensor {
         guard let entry = translation.tensors[name] else { throw .noTensor(path: file.path, name: name) }
-        return try file.tensor(entry.name, rowOrder: entry.rowOrder, as: name)
+        let tensor = try file.tensor(entry.name, rowOrder: entry.rowOrder, as: name)
+        if entry.offset == 0 { return tensor }
+        let values = tensor.expandAll().map { $0 - entry.offset }
+        let bytes = values.withUnsafeBytes { MappedBytes(copying: $0) }
+        do { return try StoredTensor(name: name, shape: tensor.shape, format: .float32, bytes: bytes) } catch {
+            throw .tensor(path: file.path, error)
+        }
     }
 
     /// Whether the file has the tensor.

@@ -1,0 +1,58 @@
+public import Autograd
+import TensorCore
+
+/// A mixture of experts: each token passes the few experts that its router chooses, and the shared ones.
+///
+/// Tokens are sorted by expert, so that cost follows the tokens and not the number of experts.
+public struct MixtureOfExperts: FeedForward {
+    /// Scores the experts: `[experts, hidden]`.
+    public let router: Linear
+    /// How scores become choices and weights.
+    public let routing: RoutingOptions
+    /// `[2 · width, hidden]` and `[hidden, width]` of every expert.
+    public let gateUp, down: ExpertBank
+    /// The function between.
+    public let function: GateFunction
+    /// Whether gates and ups alternate instead of gates coming first.
+    public let isInterleaved: Bool
+    /// Whether weights scale what experts get instead of what they give (Llama 4).
+    public let scalesInput: Bool
+    /// What every token passes besides.
+    public let shared: GatedMLP?
+    /// Number of the layer, for the statistics of the routing.
+    public let layer: Int
+
+    /// Makes a mixture from its parts.
+    public init(
+        router: Linear, routing: RoutingOptions, gateUp: ExpertBank, down: ExpertBank, function: GateFunction = .silu,
+        isInterleaved: Bool = false, scalesInput: Bool = false, shared: GatedMLP? = nil, layer: Int
+    ) {
+        (self.router, self.routing, self.gateUp, self.down) = (router, routing, gateUp, down)
+        (self.function, self.isInterleaved, self.scalesInput) = (function, isInterleaved, scalesInput)
+        (self.shared, self.layer) = (shared, layer)
+    }
+
+    /// Router, shared experts, and the routed experts that are modules of their own.
+    public var linears: [Linear] { [router] + (shared?.linears ?? []) + gateUp.modules + down.modules }
+
+    /// Both layers of the routed experts.
+    public var banks: [ExpertBank] { [gateUp, down] }
+
+    /// `[tokens, hidden]` → `[tokens, hidden]`.
+    public func callAsFunction(_ x: Variable, in graph: Graph) -> Variable {
+        let (weights, groups) = graph.route(router(x, in: graph), options: routing)
+        graph.routingLog?.add(groups.counts, layer: layer)
+        let input = graph.gather(x, groups: groups, weights: scalesInput ? weights : nil)
+        let middle = activated(gateUp(input, groups: groups, in: graph), in: graph)
+        let output = down(middle, groups: groups, in: graph)
+        let routed = graph.combine(output, groups: groups, weights: scalesInput ? nil : weights)
+        guard let shared else { return routed }
+        return graph.add(routed, shared(x, in: graph))
+    }
+
+    private func activated(_ both: Variable, in graph: Graph) -> Variable {
+        if isInterleaved { return graph.gatedActivation(interleaved: both, function) }
+        let parts = graph.split(both, widths: [down.weight.inputs, down.weight.inputs])
+        return graph.gatedActivation(parts[0], parts[1], function)
+    }
+}

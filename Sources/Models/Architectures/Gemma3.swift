@@ -1,0 +1,100 @@
+import Autograd
+public import Checkpoints
+public import Foundation
+public import TensorCore
+
+/// Gemma 3, text: norms before and after both parts of a block with weights `1 + w`, normed heads, scaled embeddings,
+/// GELU, and layers with a window, which have a rotation of their own, between those that see everything.
+public enum Gemma3: ModelArchitecture {
+    /// `gemma3_text`
+    public static let modelTypes = ["gemma3_text"]
+    /// `gemma3`
+    public static let ggufArchitectures = ["gemma3"]
+
+    /// Builds the model; see ``ModelArchitecture``.
+    public static func makeModel(
+        configuration: Data, tensors: any TensorSource, place: String, on compute: Compute
+    ) throws(ModelError) -> any CausalLanguageModel {
+        let own = try ConfigurationFile.decode(Gemma3Configuration.self, from: configuration, place: place)
+        var configuration = try DecoderConfiguration.read(configuration, place: place)
+        configuration.headDim = configuration.headDim ?? 256
+        return try makeDecoder(tensors: tensors, place: place, on: compute) { () throws(ConfigurationProblem) in
+            try own.describe(configuration)
+        }
+    }
+
+    /// Describes a GGUF file; see ``ModelArchitecture``.
+    public static func translate(_ file: GGUFFile) throws(ModelError) -> GGUFTranslation {
+        try Gemma3GGUF(file).translation()
+    }
+}
+
+/// The keys of `config.json` that only Gemma 3 has.
+private struct Gemma3Configuration: Decodable {
+    var queryPreAttnScalar: Double?
+    var ropeLocalBaseFreq: Double?
+    var slidingWindowPattern: Int?
+    var attnLogitSoftcapping, finalLogitSoftcapping: Double?
+    var useBidirectionalAttention: Bool?
+    var ropeParameters: Rotations?
+
+    /// `rope_parameters` in the form of transformers 5: one rotation for each kind of layer.
+    struct Rotations: Decodable {
+        var fullAttention, slidingAttention: RotaryParameters?
+
+        enum CodingKeys: String, CodingKey {
+            case fullAttention = "full_attention"
+            case slidingAttention = "sliding_attention"
+        }
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case queryPreAttnScalar = "query_pre_attn_scalar"
+        case ropeLocalBaseFreq = "rope_local_base_freq"
+        case slidingWindowPattern = "sliding_window_pattern"
+        case attnLogitSoftcapping = "attn_logit_softcapping"
+        case finalLogitSoftcapping = "final_logit_softcapping"
+        case useBidirectionalAttention = "use_bidirectional_attention"
+        case ropeParameters = "rope_parameters"
+    }
+
+    func describe(_ c: DecoderConfiguration) throws(ConfigurationProblem) -> DecoderDescription {
+        if useBidirectionalAttention ?? false {
+            throw ConfigurationProblem("use_bidirectional_attention is true, but only causal attention is supported")
+        }
+        func positive(_ value: Double?, _ key: String) throws(ConfigurationProblem) -> Float? {
+            guard let value else { return nil }
+            guard value > 0, value.isFinite else { throw ConfigurationProblem("\(key) is \(value), expected a number above 0") }
+            return Float(value)
+        }
+        var decoder = try DecoderDescription(c)
+        if c.hiddenActivation == nil && c.hiddenAct == nil { decoder.gateFunction = .geluTanh }
+        decoder.tiesEmbeddings = c.tieWordEmbeddings ?? true
+        decoder.embeddingScale = Float(c.hiddenSize).squareRoot()
+        decoder.attentionScale = 1 / (try positive(queryPreAttnScalar, "query_pre_attn_scalar") ?? 256).squareRoot()
+        decoder.attentionSoftCap = try positive(attnLogitSoftcapping, "attn_logit_softcapping")
+        decoder.logitSoftCap = try positive(finalLogitSoftcapping, "final_logit_softcapping")
+        (decoder.normOffset, decoder.hasHeadNorms) = (1, true)
+        decoder.norms.attentionOutput = "post_attention_layernorm"
+        decoder.norms.feedForward = "pre_feedforward_layernorm"
+        decoder.norms.feedForwardOutput = "post_feedforward_layernorm"
+        try describeLayers(&decoder, c)
+        return decoder
+    }
+
+    private func describeLayers(
+        _ decoder: inout DecoderDescription, _ c: DecoderConfiguration
+    ) throws(ConfigurationProblem) {
+        let local = ropeParameters?.slidingAttention ?? RotaryParameters(ropeTheta: ropeLocalBaseFreq ?? 10_000)
+        decoder.rotaries = [
+            try c.rotary(ropeParameters?.fullAttention ?? c.ropeScaling, base: c.ropeTheta ?? 1_000_000),
+            try c.rotary(local, base: 10_000),
+        ]
+        let pattern = slidingWindowPattern ?? 6
+        guard pattern > 0 else { throw ConfigurationProblem("sliding_window_pattern is \(pattern), expected a number above 0") }
+        let sliding = try c.slidingLayers()
+        for layer in decoder.layers.indices where sliding?[layer] ?? ((layer + 1) % pattern != 0) {
+            decoder.layers[layer] = DecoderDescription.Layer(window: c.slidingWindow ?? 4096, rotary: 1)
+        }
+    }
+}

@@ -1,0 +1,34 @@
+public import Checkpoints
+public import Foundation
+public import TensorCore
+
+/// Qwen3: a Llama whose query and key heads are normed, with heads of any width.
+public enum Qwen3: ModelArchitecture {
+    /// `qwen3`
+    public static let modelTypes = ["qwen3"]
+    /// `qwen3`
+    public static let ggufArchitectures = ["qwen3"]
+
+    /// Builds the model; see ``ModelArchitecture``.
+    public static func makeModel(
+        configuration: Data, tensors: any TensorSource, place: String, on compute: Compute
+    ) throws(ModelError) -> any CausalLanguageModel {
+        let window = try ConfigurationFile.decode(OptionalWindow.self, from: configuration, place: place)
+        var configuration = try DecoderConfiguration.read(configuration, place: place)
+        configuration.headDim = configuration.headDim ?? 128
+        return try makeDecoder(tensors: tensors, place: place, on: compute) { () throws(ConfigurationProblem) in
+            var decoder = try DecoderDescription(configuration)
+            decoder.hasHeadNorms = true
+            for (layer, window) in try window.windows(configuration).enumerated() { decoder.layers[layer].window = window }
+            return decoder
+        }
+    }
+
+    /// Describes a GGUF file; see ``ModelArchitecture``.
+    public static func translate(_ file: GGUFFile) throws(ModelError) -> GGUFTranslation {
+        let decoder = try GGUFDecoder(file)
+        return try decoder.translation(
+            try decoder.configuration(modelType: "qwen3", class: "Qwen3ForCausalLM"),
+            modules: GGUFModule.norms + GGUFModule.attention + GGUFModule.headNorms + GGUFModule.mlp)
+    }
+}

@@ -1,0 +1,61 @@
+import Autograd
+public import Checkpoints
+public import Foundation
+import Layers
+public import TensorCore
+
+/// Qwen 3 with mixtures of experts in most layers; softmax over all experts.
+public enum Qwen3MoE: ModelArchitecture {
+    /// `qwen3_moe`
+    public static let modelTypes = ["qwen3_moe"]
+
+    private struct Keys: Codable {
+        var experts, localExperts, chosen, width, sparseStep: Int?
+        var denseLayers: [Int]?
+        var normalizes, usesWindow: Bool?
+
+        enum CodingKeys: String, CodingKey {
+            case experts = "num_experts"
+            case localExperts = "num_local_experts"
+            case chosen = "num_experts_per_tok"
+            case width = "moe_intermediate_size"
+            case sparseStep = "decoder_sparse_step"
+            case denseLayers = "mlp_only_layers"
+            case normalizes = "norm_topk_prob"
+            case usesWindow = "use_sliding_window"
+        }
+
+        /// Whether a layer has experts.
+        func isSparse(_ layer: Int) -> Bool {
+            !(denseLayers ?? []).contains(layer) && (layer + 1) % max(1, sparseStep ?? 1) == 0
+        }
+    }
+
+    /// Builds the model; see ``ModelArchitecture``.
+    public static func makeModel(
+        configuration: Data, tensors: any TensorSource, place: String, on compute: Compute
+    ) throws(ModelError) -> any CausalLanguageModel {
+        let common = try DecoderConfiguration.read(configuration, place: place)
+        let own = try ConfigurationFile.decode(Keys.self, from: configuration, place: place)
+        return try makeDecoder(tensors: tensors, place: place, on: compute) { () throws(ConfigurationProblem) in
+            var decoder = try DecoderDescription(common)
+            decoder.hasHeadNorms = true
+            if own.usesWindow == true {
+                for layer in decoder.layers.indices { decoder.layers[layer].window = common.slidingWindow }
+            }
+            let sizes = try ExpertSizes(
+                count: (Keys.CodingKeys.experts.rawValue, own.experts ?? own.localExperts),
+                chosen: (Keys.CodingKeys.chosen.rawValue, own.chosen), width: (Keys.CodingKeys.width.rawValue, own.width))
+            decoder.makeFeedForward = { [decoder] (layer: Int, path: String, loader: WeightLoader) throws(ModelError) in
+                guard own.isSparse(layer) else { return try decoder.mlp(path + ".mlp", loader) }
+                let (gateUp, down) = try loader.experts(path, sizes, hidden: decoder.hiddenSize)
+                return MixtureOfExperts(
+                    router: try loader.router(path + ".mlp.gate", experts: sizes.count, hidden: decoder.hiddenSize),
+                    routing: RoutingOptions(
+                        experts: sizes.count, chosen: sizes.chosen, scoring: .softmax, normalizes: own.normalizes ?? false),
+                    gateUp: gateUp, down: down, function: decoder.gateFunction, layer: layer)
+            }
+            return decoder
+        }
+    }
+}

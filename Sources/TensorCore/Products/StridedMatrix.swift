@@ -1,0 +1,28 @@
+import CKernels
+
+/// Elements of a float32 tensor seen as a matrix: a factor inside a tensor that holds many, or a transpose.
+package struct StridedMatrix: Sendable {
+    /// What holds the elements.
+    package let tensor: Tensor
+    private let offset, rowStride, columnStride: Int
+
+    /// Element at row 0, column 0, and the distance between rows and between columns.
+    package init(_ tensor: Tensor, offset: Int, rowStride: Int, columnStride: Int) {
+        (self.tensor, self.offset, self.rowStride, self.columnStride) = (tensor, offset, rowStride, columnStride)
+    }
+
+    /// The elements of some rows, `[rows.count, columns]`.
+    package func values(rows: Range<Int>, columns: Int) -> [Float] {
+        [Float](unsafeUninitializedCapacity: rows.count * columns) { buffer, count in
+            count = rows.count * columns
+            if let target = buffer.baseAddress { copy(rows: rows, columns: columns, to: target) }
+        }
+    }
+
+    /// Writes the elements of some rows, `[rows.count, columns]`.
+    package func copy(rows: Range<Int>, columns: Int, to target: UnsafeMutablePointer<Float>) {
+        martlet_strided_copy(
+            Int64(rows.count), Int64(columns), tensor.floats + offset + rows.lowerBound * rowStride, Int64(rowStride),
+            Int64(columnStride), target)
+    }
+}

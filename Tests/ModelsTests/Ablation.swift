@@ -1,0 +1,45 @@
+import Autograd
+import Foundation
+import Models
+import TensorCore
+import Testing
+
+/// Changes the configuration of a recorded model and expects its logits to move as far, and its losses to become, as
+/// was recorded for that change. A feature that is read but not used would not move them.
+/// - Parameter ablation: name of the change in `expected.json`.
+func expectAblation(
+    _ name: String, _ ablation: String, config: String = "config.json", sourceLocation: SourceLocation = #_sourceLocation,
+    _ change: (inout [String: Any]) -> Void
+) throws {
+    let compute = try Compute(threadCount: 2)
+    let reference = try Reference(name)
+    let recorded = try #require(
+        reference.section("ablations")[ablation] as? [String: Double], "\(ablation)", sourceLocation: sourceLocation)
+    let changed = try reference.model(config: config, on: compute, changing: change)
+    let (ids, targets, layout) = try reference.batch()
+    let moved = largestDifference(
+        changed.logits(ids, layout: layout, on: compute).toArray(), try reference.floats("logits"))
+    let expected = try #require(recorded["max_abs_logit_diff"])
+    #expect(expected > 0.1 && abs(Double(moved) - expected) < 1e-3, "moved \(moved)", sourceLocation: sourceLocation)
+    let loss = meanLoss(changed, ids, targets, layout, on: compute)
+    #expect(abs(loss - (recorded["loss"] ?? .nan)) < 1e-4, "loss \(loss)", sourceLocation: sourceLocation)
+    let long = try reference.ids("long_input_ids")
+    let last = try reference.floats("long_logits_last8")
+    let logits = changed.logits(long, layout: SequenceLayout(count: long.count), on: compute).toArray()
+    let movedFar = largestDifference(Array(logits.suffix(last.count)), last)
+    let expectedFar = try #require(recorded["long_max_abs_logit_diff"])
+    // The recorded figure is over all positions, of which the last eight were kept.
+    #expect(
+        movedFar > 0.1 && Double(movedFar) < expectedFar + 1e-3, "moved \(movedFar) far", sourceLocation: sourceLocation)
+}
+
+/// Builds a recorded model after a change of its configuration.
+/// - Returns: the sentence with which it is refused, empty if it is not.
+func refusal(_ name: String, config: String = "config.json", _ change: (inout [String: Any]) -> Void) throws -> String {
+    do {
+        _ = try Reference(name).model(config: config, on: try Compute(threadCount: 1), changing: change)
+        return ""
+    } catch let error as ModelError {
+        return "\(error)"
+    }
+}
