@@ -1,5 +1,5 @@
 import CKernels
-public import TensorCore
+import TensorCore
 
 /// The loss that asks routers to spread tokens over experts (Fedus et al., 2021): over all layers and tokens of a batch,
 /// `experts · Σ f_e · p_e`, f_e being the share of tokens that chose expert e and p_e the mean of the softmax of its logits.

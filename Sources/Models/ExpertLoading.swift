@@ -11,10 +11,11 @@ struct ExpertSizes {
         count: (key: String, value: Int?), chosen: (key: String, value: Int?), width: (key: String, value: Int?)
     ) throws(ConfigurationProblem) {
         var sizes: [Int] = []
-        for (key, value) in [count, chosen, width] {
+        let limits = [(count.key, count.value, 1 << 16), (chosen.key, chosen.value, 1 << 16), (width.key, width.value, 1 << 26)]
+        for (key, value, most) in limits {
             guard let value else { throw ConfigurationProblem("the key \(key) is missing") }
-            guard value >= 1, value <= 1 << 20 else {
-                throw ConfigurationProblem("\(key) is \(value), expected a number from 1 to \(1 << 20)")
+            guard value >= 1, value <= most else {
+                throw ConfigurationProblem("\(key) is \(value), expected a number from 1 to \(most)")
             }
             sizes.append(value)
         }

@@ -103,6 +103,60 @@ struct ExpertGradientTests {
             checker.check([random([12, 5], 1), random([6, 2], 2)]) { $0.combine($1[0], groups: Self.groups, weights: $1[1]) })
     }
 
+    @Test func latentHeads() {
+        for part in 0..<2 {
+            expectSmall(
+                checker.check([random([5, 2 * (3 + 4)], 1), random([5, 2], 2)].dropLast(part)) { graph, inputs in
+                    let rotated = part == 0 ? inputs[1] : Variable(constant: random([5, 2], 2))
+                    let heads = graph.latentHeads(inputs[0], rotated: rotated, heads: 2, content: 3, value: 4)
+                    return part == 0 ? heads.keys : heads.values
+                })
+        }
+        let graph = Graph(compute: compute)
+        let heads = graph.latentHeads(
+            Variable(constant: compute.tensor([1, 2, 3, 4], shape: [1, 4])),
+            rotated: Variable(constant: compute.tensor([9], shape: [1, 1])), heads: 2, content: 1, value: 1)
+        #expect(heads.keys.value.toArray() == [1, 9, 3, 9] && heads.values.value.toArray() == [2, 4])
+    }
+
+    @Test func scaledRows() {
+        let factors = compute.tensor([1, 2, 0.5, -1], shape: [4])
+        expectSmall(checker.check([random([4, 7], 1)]) { $0.scaleRows($1[0], by: factors) })
+    }
+
+    /// Over bfloat16 activations the same to eight bits of mantissa, in both directions.
+    @Test func bfloat16IsCloseToFloat32() {
+        let half = Compute(sharing: compute, precision: .bfloat16)
+        let up = GroupedWeight(fused: [.dense(random([4 * 5, 14], 1))], count: 4, orientation: .inputsByOutputs)
+        let down = GroupedWeight(fused: [.dense(random([4 * 5, 7], 2))], count: 4, orientation: .outputsByInputs)
+        let (input, weights) = (random([6, 5], 3), random([6, 2], 4))
+        func run(_ compute: Compute) -> [[Float]] {
+            let gradients = Gradients()
+            let graph = Graph(compute: compute, gradients: gradients)
+            let type = compute.precision.activationType
+            let leaves = [graph.leaf(compute.converted(input, to: type)), graph.leaf(weights)]
+            let factors = [random([2, 5], 5), random([14, 2], 6)].map { Parameter(name: "p", value: compute.copy($0)) }
+            let update = ExpertUpdate(outputs: 0..<14, rank: 2, a: FactorView(factors[0]), b: FactorView(factors[1]), scale: 0.5)
+            let rows = graph.gather(leaves[0], groups: Self.groups, weights: leaves[1])
+            let both = graph.groupedLinear(rows, groups: Self.groups, weight: up, updates: [[update], [], [], []])
+            let parts = graph.split(both, widths: [7, 7])
+            let result = graph.groupedLinear(graph.gatedActivation(parts[0], parts[1]), groups: Self.groups, weight: down)
+            #expect(rows.value.elementType == type && both.value.elementType == type && result.value.elementType == type)
+            let y = graph.combine(result, groups: Self.groups, weights: leaves[1])
+            graph.backward(from: y, gradient: random(y.value.shape, 7))
+            #expect(graph.gradient(of: leaves[0])?.elementType == type)
+            return [y.value.toArray()] + leaves.map { graph.gradient(of: $0)?.toArray() ?? [] }
+                + factors.map { gradients[$0]?.toArray() ?? [] }
+        }
+        for (found, expected) in zip(run(half), run(compute)) {
+            let difference = zip(found, expected).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
+            let scale = expected.reduce(0.0) { $0 + Double($1 * $1) }
+            #expect(found.count == expected.count && scale > 0 && (difference / scale).squareRoot() < 2e-2)
+            let isRounded = found != expected
+            #expect(isRounded)
+        }
+    }
+
     @Test func groupedLinearInput() {
         let weight = GroupedWeight(fused: [.dense(random([4 * 7, 5], 1))], count: 4, orientation: .outputsByInputs)
         let transposed = GroupedWeight(fused: [.dense(random([4 * 5, 7], 1))], count: 4, orientation: .inputsByOutputs)
