@@ -11,7 +11,9 @@ struct ExpertSizes {
         count: (key: String, value: Int?), chosen: (key: String, value: Int?), width: (key: String, value: Int?)
     ) throws(ConfigurationProblem) {
         var sizes: [Int] = []
-        let limits = [(count.key, count.value, 1 << 16), (chosen.key, chosen.value, 1 << 16), (width.key, width.value, 1 << 26)]
+        let limits = [
+            (count.key, count.value, 1 << 16), (chosen.key, chosen.value, 1 << 16), (width.key, width.value, 1 << 26),
+        ]
         for (key, value, most) in limits {
             guard let value else { throw ConfigurationProblem("the key \(key) is missing") }
             guard value >= 1, value <= most else {
@@ -63,7 +65,8 @@ extension WeightLoader {
     ///   - hasBias: whether `gate_up_proj_bias` and `down_proj_bias` are beside them.
     ///   - isMarkedTransposed: see ``ExpertBank``.
     func fusedExperts(
-        _ path: String, _ sizes: ExpertSizes, hidden: Int, orientation: GroupedWeight.Orientation, hasBias: Bool = false,
+        _ path: String, _ sizes: ExpertSizes, hidden: Int, orientation: GroupedWeight.Orientation,
+        hasBias: Bool = false,
         isMarkedTransposed: Bool = false
     ) throws(ModelError) -> (gateUp: ExpertBank, down: ExpertBank) {
         func bank(_ name: String, _ outputs: Int, _ inputs: Int) throws(ModelError) -> ExpertBank {

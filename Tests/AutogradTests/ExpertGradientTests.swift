@@ -40,7 +40,8 @@ struct ExpertGradientTests {
         RoutingOptions(experts: 5, chosen: 2, scoring: .softmax, normalizes: true),
         RoutingOptions(experts: 5, chosen: 3, scoring: .softmaxOverChosen),
         RoutingOptions(experts: 5, chosen: 1, scoring: .sigmoid),
-        RoutingOptions(experts: 6, chosen: 3, scoring: .sigmoid, normalizes: true, scaling: 2.5, groups: 3, keptGroups: 2),
+        RoutingOptions(
+            experts: 6, chosen: 3, scoring: .sigmoid, normalizes: true, scaling: 2.5, groups: 3, keptGroups: 2),
     ]) func route(options: RoutingOptions) {
         // Logits far enough apart that a step of the differences chooses no other expert.
         let experts = options.experts
@@ -48,7 +49,8 @@ struct ExpertGradientTests {
         // The differences must be of the same choice: small steps.
         let checker = GradientChecker(on: compute, step: 2e-3)
         expectSmall(
-            checker.check([compute.tensor(logits, shape: [7, experts])]) { $0.route($1[0], options: options).weights }, 5e-3)
+            checker.check([compute.tensor(logits, shape: [7, experts])]) { $0.route($1[0], options: options).weights },
+            5e-3)
     }
 
     @Test func normalisedSoftmaxIsSoftmaxOverTheChosen() {
@@ -69,7 +71,9 @@ struct ExpertGradientTests {
             graph.loadBalance = LoadBalance(weight: weight)
             let leaves = values.map { graph.leaf($0) }
             var results = leaves.map { leaf in
-                recompute ? graph.recomputed([leaf]) { $0.route($1[0], options: options).weights } : graph.route(leaf, options: options).weights
+                recompute
+                    ? graph.recomputed([leaf]) { $0.route($1[0], options: options).weights }
+                    : graph.route(leaf, options: options).weights
             }
             results.append(graph.add(results[0], results[1]))
             graph.backward(from: results[2])
@@ -94,13 +98,17 @@ struct ExpertGradientTests {
     @Test func gather() {
         expectSmall(checker.check([random([6, 5], 1)]) { $0.gather($1[0], groups: Self.groups) })
         expectSmall(
-            checker.check([random([6, 5], 1), random([6, 2], 2)]) { $0.gather($1[0], groups: Self.groups, weights: $1[1]) })
+            checker.check([random([6, 5], 1), random([6, 2], 2)]) {
+                $0.gather($1[0], groups: Self.groups, weights: $1[1])
+            })
     }
 
     @Test func combine() {
         expectSmall(checker.check([random([12, 5], 1)]) { $0.combine($1[0], groups: Self.groups) })
         expectSmall(
-            checker.check([random([12, 5], 1), random([6, 2], 2)]) { $0.combine($1[0], groups: Self.groups, weights: $1[1]) })
+            checker.check([random([12, 5], 1), random([6, 2], 2)]) {
+                $0.combine($1[0], groups: Self.groups, weights: $1[1])
+            })
     }
 
     @Test func latentHeads() {
@@ -136,12 +144,15 @@ struct ExpertGradientTests {
             let type = compute.precision.activationType
             let leaves = [graph.leaf(compute.converted(input, to: type)), graph.leaf(weights)]
             let factors = [random([2, 5], 5), random([14, 2], 6)].map { Parameter(name: "p", value: compute.copy($0)) }
-            let update = ExpertUpdate(outputs: 0..<14, rank: 2, a: FactorView(factors[0]), b: FactorView(factors[1]), scale: 0.5)
+            let update = ExpertUpdate(
+                outputs: 0..<14, rank: 2, a: FactorView(factors[0]), b: FactorView(factors[1]), scale: 0.5)
             let rows = graph.gather(leaves[0], groups: Self.groups, weights: leaves[1])
             let both = graph.groupedLinear(rows, groups: Self.groups, weight: up, updates: [[update], [], [], []])
             let parts = graph.split(both, widths: [7, 7])
-            let result = graph.groupedLinear(graph.gatedActivation(parts[0], parts[1]), groups: Self.groups, weight: down)
-            #expect(rows.value.elementType == type && both.value.elementType == type && result.value.elementType == type)
+            let result = graph.groupedLinear(
+                graph.gatedActivation(parts[0], parts[1]), groups: Self.groups, weight: down)
+            #expect(
+                rows.value.elementType == type && both.value.elementType == type && result.value.elementType == type)
             let y = graph.combine(result, groups: Self.groups, weights: leaves[1])
             graph.backward(from: y, gradient: random(y.value.shape, 7))
             #expect(graph.gradient(of: leaves[0])?.elementType == type)
@@ -163,7 +174,9 @@ struct ExpertGradientTests {
         for weight in [weight, transposed] {
             let bias = random([4, 7], 2)
             expectSmall(
-                checker.check([random([12, 5], 3)]) { $0.groupedLinear($1[0], groups: Self.groups, weight: weight, bias: bias) })
+                checker.check([random([12, 5], 3)]) {
+                    $0.groupedLinear($1[0], groups: Self.groups, weight: weight, bias: bias)
+                })
         }
     }
 
@@ -203,11 +216,14 @@ struct ExpertGradientTests {
             return (graph.groupedLinear(x, groups: Self.groups, weight: weight, updates: updates), parameters)
         }
         expectSmall(checker.check([x]) { run($0, $1[0], factors).0 })
-        let reports = checker.check(factors) { graph, inputs in run(graph, Variable(constant: x), inputs.map(\.value)).0 }
+        let reports = checker.check(factors) { graph, inputs in run(graph, Variable(constant: x), inputs.map(\.value)).0
+        }
         let gradients = Gradients()
         let graph = Graph(compute: compute, gradients: gradients)
         let (y, parameters) = run(graph, Variable(constant: x), factors)
-        let weights = RandomStream(seed: 7, purpose: .initialization, stream: 0).uniform(count: y.value.count).map { 2 * $0 - 1 }
+        let weights = RandomStream(seed: 7, purpose: .initialization, stream: 0).uniform(count: y.value.count).map {
+            2 * $0 - 1
+        }
         graph.backward(from: y, gradient: compute.tensor(weights, shape: y.value.shape))
         for (index, (parameter, report)) in zip(parameters, reports).enumerated() {
             if !fused && index % 4 == 2 {
@@ -218,7 +234,9 @@ struct ExpertGradientTests {
             #expect(analytic.count == report.numeric.count)
             let largest = report.numeric.map(abs).max() ?? 0
             #expect(largest > 0.01)
-            for (found, expected) in zip(analytic, report.numeric) { #expect(abs(found - expected) < 2e-3 * largest + 1e-4) }
+            for (found, expected) in zip(analytic, report.numeric) {
+                #expect(abs(found - expected) < 2e-3 * largest + 1e-4)
+            }
         }
     }
 }

@@ -127,8 +127,12 @@ import Testing
         let reference = try Reference("gpt_oss")
         let model = try reference.model(on: compute)
         let bank = try #require(model.adapterTargets.first { $0.name.hasSuffix("gate_up_proj") })
-        let fused = try Reference("llama4_text").model(on: compute).adapterTargets.first { $0.name.hasSuffix("gate_up_proj") }
-        let mixtral = try Reference("mixtral").model(on: compute).adapterTargets.first { $0.name.hasSuffix("gate_up_proj") }
+        let fused = try Reference("llama4_text").model(on: compute).adapterTargets.first {
+            $0.name.hasSuffix("gate_up_proj")
+        }
+        let mixtral = try Reference("mixtral").model(on: compute).adapterTargets.first {
+            $0.name.hasSuffix("gate_up_proj")
+        }
         func shapes(_ target: (any AdapterTarget)?, _ layout: ExpertBank.FactorLayout) -> [[Int]] {
             let shapes = target?.factorShapes(AdapterConfiguration(rank: 2, layout: layout))
             return [shapes?.a ?? [], shapes?.b ?? []]
@@ -151,7 +155,8 @@ import Testing
         graph.routingLog = log
         // Two tokens reach two of the four experts, or four.
         let ids = Array(try reference.ids("input_ids").prefix(name == "llama4_text" ? 2 : 1))
-        let hidden = model.hiddenStates(ids, layout: SequenceLayout(count: ids.count), cache: nil, recompute: false, in: graph)
+        let hidden = model.hiddenStates(
+            ids, layout: SequenceLayout(count: ids.count), cache: nil, recompute: false, in: graph)
         graph.backward(from: hidden)
         var missed = 0
         for case let bank as ExpertBank in model.adapterTargets {
@@ -166,7 +171,9 @@ import Testing
 
     /// The layout decides what A and B mean: delta of expert e is `scale · (B_e·A_e)`, transposed where A meets inputs of
     /// a tensor that has a row for each input.
-    @Test(arguments: ExpertBank.FactorLayout.allCases) func fusedFactorsMeanWhatTheLayoutSays(layout: ExpertBank.FactorLayout) throws {
+    @Test(arguments: ExpertBank.FactorLayout.allCases) func fusedFactorsMeanWhatTheLayoutSays(
+        layout: ExpertBank.FactorLayout
+    ) throws {
         let reference = try Reference("llama4_text")
         let model = try reference.model(on: compute)
         let settings = AdapterConfiguration(
@@ -195,14 +202,17 @@ import Testing
         let (ids, _, layout) = try reference.batch()
         let place = reference.folder.appendingPathComponent("config.json")
         let whole = try Llama4.makeModel(
-            configuration: try Data(contentsOf: place), tensors: MergedTensors(try reference.source(), adapter: adapter),
+            configuration: try Data(contentsOf: place),
+            tensors: MergedTensors(try reference.source(), adapter: adapter),
             place: place.path, on: compute)
         let adapted = model.logits(ids, layout: layout, on: compute).toArray()
         #expect(largestDifference(whole.logits(ids, layout: layout, on: compute).toArray(), adapted) < Tolerance.logits)
     }
 
     /// An adapter of the text model fits the multimodal checkpoint, under the names of either release.
-    @Test(arguments: ["language_model.model.", "model.language_model."]) func textAdaptersFitMultimodalModels(prefix: String) throws {
+    @Test(arguments: ["language_model.model.", "model.language_model."]) func textAdaptersFitMultimodalModels(
+        prefix: String
+    ) throws {
         let reference = try Reference("llama4_text")
         let source = try AdapterFolder(reference.folder.appendingPathComponent("adapter_params"), on: compute)
         let hub = fixtures.appendingPathComponent("llama4_hub")
@@ -223,10 +233,14 @@ import Testing
             to: folder.appendingPathComponent("adapter_config.json"))
         let weights = try SafetensorsFile(
             reference.folder.appendingPathComponent("adapter_params/adapter_model.safetensors"))
-        func renamed(_ name: String) -> String { name.replacingOccurrences(of: "base_model.model.model.", with: "base_model.model." + prefix) }
+        func renamed(_ name: String) -> String {
+            name.replacingOccurrences(of: "base_model.model.model.", with: "base_model.model." + prefix)
+        }
         try SafetensorsWriter.write(
             to: folder.appendingPathComponent("adapter_model.safetensors"),
-            tensors: try weights.names.map { TensorDeclaration(name: renamed($0), shape: try weights.tensor($0).shape, type: .float32) },
+            tensors: try weights.names.map {
+                TensorDeclaration(name: renamed($0), shape: try weights.tensor($0).shape, type: .float32)
+            },
             metadata: [:]
         ) { writer in
             for name in weights.names { try writer.append(try weights.tensor(name).expandAll(), to: renamed(name)) }
@@ -239,7 +253,8 @@ import Testing
 
     @Test func groupsReachExperts() throws {
         func names(_ model: String, _ group: ModuleSelection.Group) throws -> [String] {
-            try ModuleSelection.group(group).select(from: try Reference(model).model(on: compute).adapterTargets).map(\.name)
+            try ModuleSelection.group(group).select(from: try Reference(model).model(on: compute).adapterTargets).map(
+                \.name)
         }
         #expect(try names("mixtral", .experts).count == 4 * 4 * 3)
         #expect(try names("mixtral", .allLinear).count == 4 * (4 + 4 * 3))
@@ -254,7 +269,8 @@ import Testing
     @Test func namesReachFusedExpertsOnlyAsParameters() throws {
         let targets = try Reference("llama4_text").model(on: compute).adapterTargets
         #expect(throws: AdapterError.self) { try ModuleSelection.names(["gate_up_proj"]).select(from: targets) }
-        var settings = AdapterConfiguration(rank: 2, targets: .names(["q_proj"]), targetParameters: ["experts.down_proj"])
+        var settings = AdapterConfiguration(
+            rank: 2, targets: .names(["q_proj"]), targetParameters: ["experts.down_proj"])
         let adapter = try LoRAAdapter(attaching: settings, to: targets, seed: 1, on: compute)
         #expect(adapter.layers.count == 4 + 2)
         // The only parameter of its module lies at the module's own path.

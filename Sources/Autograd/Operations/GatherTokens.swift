@@ -47,7 +47,8 @@ extension Graph {
                     compute.readRow(input, token) { row in
                         for choice in choices {
                             compute.readRow(dy, Int(groups.rows[choice])) {
-                                martlet_row_dots(1, Int64(width), $0, Int64(width), row, Int64(width), dFactors.output + choice)
+                                martlet_row_dots(
+                                    1, Int64(width), $0, Int64(width), row, Int64(width), dFactors.output + choice)
                             }
                         }
                     }
