@@ -1,12 +1,12 @@
 import CKernels
 import TensorCore
 
-/// The loss that asks routers to spread tokens over experts (Fedus et al., 2021): over all layers and tokens of a batch,
-/// `experts · Σ f_e · p_e`, f_e being the share of tokens that chose expert e and p_e the mean of the softmax of its logits.
-/// It is `chosen` experts where tokens are spread evenly.
+/// The loss that asks routers to spread tokens over experts (Fedus et al., 2021): over all layers and tokens of a
+/// batch, `experts · Σ f_e · p_e`, f_e being the share of tokens that chose expert e and p_e the mean of the softmax of
+/// its logits. It is the number of chosen experts where tokens are spread evenly.
 ///
-/// One object serves one micro-batch: routers add to it in the forward pass, and its gradient, which needs the shares of
-/// all layers, is added to that of their logits in the backward pass.
+/// One object serves one micro-batch: routers add to it in the forward pass, and its gradient, which needs the shares
+/// of all layers, is added to that of their logits in the backward pass.
 public final class LoadBalance {
     /// Factor of the gradient.
     public let weight: Float
@@ -39,7 +39,8 @@ public final class LoadBalance {
             totals.chosen = counts.map { _ in 0 }
             totals.probabilities = counts.map { _ in 0 }
         }
-        precondition(totals.chosen.count == counts.count, "routers over \(counts.count) and \(totals.chosen.count) experts")
+        precondition(
+            totals.chosen.count == counts.count, "routers over \(counts.count) and \(totals.chosen.count) experts")
         for (expert, count) in counts.enumerated() { totals.chosen[expert] += count }
         totals.probabilities.withUnsafeMutableBufferPointer {
             martlet_router_shares(Int64(logits.rows), Int64(logits.columns), logits.floats, $0.baseAddress)

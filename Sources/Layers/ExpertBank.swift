@@ -3,8 +3,8 @@ public import TensorCore
 
 /// One linear layer of all experts of a mixture: frozen weights in any storage, optional biases, optional adapters.
 ///
-/// Where the checkpoint has a module per expert, adapters may be attached to each of them (``modules``). The bank itself
-/// is the parameter that newer libraries fuse them into, and takes an adapter over all experts at once.
+/// Where the checkpoint has a module per expert, adapters may be attached to each of them (``modules``). The bank
+/// itself is the parameter that newer libraries fuse them into, and takes an adapter over all experts at once.
 public final class ExpertBank {
     /// How the experts are kept in the checkpoint.
     public enum Source {
@@ -17,8 +17,8 @@ public final class ExpertBank {
     /// How the factors of an adapter over all experts lie in two matrices, `A [experts · rank, a]` and
     /// `B [b, rank · experts]`. Expert e has rows `e · rank …` of A and every `experts`-th column of B from e on.
     public enum FactorLayout: String, Sendable, CaseIterable {
-        /// PEFT from 0.19 on: a fused parameter is taken for `[experts, outputs, inputs]`, and A meets its last dimension,
-        /// unless its module says that it is transposed.
+        /// PEFT from 0.19 on: a fused parameter is taken for `[experts, outputs, inputs]`, and A meets its last
+        /// dimension, unless its module says that it is transposed.
         case peft019 = "peft-0.19"
         /// PEFT up to 0.18: A meets the middle dimension, whatever it means.
         case positional = "peft-0.18"
@@ -86,7 +86,8 @@ public final class ExpertBank {
         if let fused {
             let (a, b) = factors(fused, expert)
             updates.append(
-                ExpertUpdate(outputs: 0..<weight.outputs, rank: fused.rank, a: a, b: b, scale: fused.scale, site: fused.site))
+                ExpertUpdate(
+                    outputs: 0..<weight.outputs, rank: fused.rank, a: a, b: b, scale: fused.scale, site: fused.site))
         }
         guard case .modules(let experts) = source else { return updates }
         var first = 0
@@ -149,7 +150,8 @@ extension ExpertBank: AdapterTarget {
     /// Attaches an adapter over all experts; see ``LoRAAdapter``.
     public func attach(a: Parameter, b: Parameter, _ configuration: AdapterConfiguration, site: UInt64) {
         fused = FusedUpdate(
-            a: a, b: b, rank: configuration.rank, scale: configuration.scale, isSwapped: isSwapped(configuration.layout),
+            a: a, b: b, rank: configuration.rank, scale: configuration.scale,
+            isSwapped: isSwapped(configuration.layout),
             site: site)
     }
 
@@ -163,7 +165,9 @@ extension ExpertBank: AdapterTarget {
             let (a, b) = factors(fused, expert)
             switch source {
             case .fused(let tensor, _, .outputsByInputs):
-                return [update(fused, tensor, expert * weight.outputs..<(expert + 1) * weight.outputs, weight.inputs, b, a)]
+                return [
+                    update(fused, tensor, expert * weight.outputs..<(expert + 1) * weight.outputs, weight.inputs, b, a)
+                ]
             case .fused(let tensor, _, .inputsByOutputs):
                 let rows = expert * weight.inputs..<(expert + 1) * weight.inputs
                 return [update(fused, tensor, rows, weight.outputs, a.transposed, b.transposed)]
@@ -171,16 +175,21 @@ extension ExpertBank: AdapterTarget {
                 var first = 0
                 return experts[expert].map { module in
                     defer { first += module.weight.rows }
-                    return update(fused, module.name + ".weight", 0..<module.weight.rows, weight.inputs, b.dropping(rows: first), a)
+                    return update(
+                        fused, module.name + ".weight", 0..<module.weight.rows, weight.inputs, b.dropping(rows: first),
+                        a)
                 }
             }
         }
     }
 
     private func update(
-        _ fused: FusedUpdate, _ tensor: String, _ rows: Range<Int>, _ columns: Int, _ left: FactorView, _ right: FactorView
+        _ fused: FusedUpdate, _ tensor: String, _ rows: Range<Int>, _ columns: Int, _ left: FactorView,
+        _ right: FactorView
     ) -> StoredUpdate {
-        StoredUpdate(tensor: tensor, rows: rows, columns: columns, left: left, right: right, rank: fused.rank, scale: fused.scale)
+        StoredUpdate(
+            tensor: tensor, rows: rows, columns: columns, left: left, right: right, rank: fused.rank, scale: fused.scale
+        )
     }
 }
 

@@ -11,10 +11,13 @@ struct ExpertSizes {
         count: (key: String, value: Int?), chosen: (key: String, value: Int?), width: (key: String, value: Int?)
     ) throws(ConfigurationProblem) {
         var sizes: [Int] = []
-        for (key, value) in [count, chosen, width] {
+        let limits = [
+            (count.key, count.value, 1 << 16), (chosen.key, chosen.value, 1 << 16), (width.key, width.value, 1 << 26),
+        ]
+        for (key, value, most) in limits {
             guard let value else { throw ConfigurationProblem("the key \(key) is missing") }
-            guard value >= 1, value <= 1 << 20 else {
-                throw ConfigurationProblem("\(key) is \(value), expected a number from 1 to \(1 << 20)")
+            guard value >= 1, value <= most else {
+                throw ConfigurationProblem("\(key) is \(value), expected a number from 1 to \(most)")
             }
             sizes.append(value)
         }
@@ -62,7 +65,8 @@ extension WeightLoader {
     ///   - hasBias: whether `gate_up_proj_bias` and `down_proj_bias` are beside them.
     ///   - isMarkedTransposed: see ``ExpertBank``.
     func fusedExperts(
-        _ path: String, _ sizes: ExpertSizes, hidden: Int, orientation: GroupedWeight.Orientation, hasBias: Bool = false,
+        _ path: String, _ sizes: ExpertSizes, hidden: Int, orientation: GroupedWeight.Orientation,
+        hasBias: Bool = false,
         isMarkedTransposed: Bool = false
     ) throws(ModelError) -> (gateUp: ExpertBank, down: ExpertBank) {
         func bank(_ name: String, _ outputs: Int, _ inputs: Int) throws(ModelError) -> ExpertBank {

@@ -20,8 +20,8 @@ public struct ExpertUsage: Sendable, Equatable, Codable {
     /// Whether there are no experts.
     public var isEmpty: Bool { layers.isEmpty }
 
-    /// For each layer the entropy of the distribution of tokens, natural logarithm: ln(experts) where it is even, 0 where
-    /// one expert gets all.
+    /// For each layer the entropy of the distribution of tokens, natural logarithm: ln(experts) where it is even, 0
+    /// where one expert gets all.
     public var entropies: [Double] {
         tokens.map { counts in
             let total = Double(counts.reduce(0, +))

@@ -40,7 +40,8 @@ struct ExpertGradientTests {
         RoutingOptions(experts: 5, chosen: 2, scoring: .softmax, normalizes: true),
         RoutingOptions(experts: 5, chosen: 3, scoring: .softmaxOverChosen),
         RoutingOptions(experts: 5, chosen: 1, scoring: .sigmoid),
-        RoutingOptions(experts: 6, chosen: 3, scoring: .sigmoid, normalizes: true, scaling: 2.5, groups: 3, keptGroups: 2),
+        RoutingOptions(
+            experts: 6, chosen: 3, scoring: .sigmoid, normalizes: true, scaling: 2.5, groups: 3, keptGroups: 2),
     ]) func route(options: RoutingOptions) {
         // Logits far enough apart that a step of the differences chooses no other expert.
         let experts = options.experts
@@ -48,7 +49,8 @@ struct ExpertGradientTests {
         // The differences must be of the same choice: small steps.
         let checker = GradientChecker(on: compute, step: 2e-3)
         expectSmall(
-            checker.check([compute.tensor(logits, shape: [7, experts])]) { $0.route($1[0], options: options).weights }, 5e-3)
+            checker.check([compute.tensor(logits, shape: [7, experts])]) { $0.route($1[0], options: options).weights },
+            5e-3)
     }
 
     @Test func normalisedSoftmaxIsSoftmaxOverTheChosen() {
@@ -69,7 +71,9 @@ struct ExpertGradientTests {
             graph.loadBalance = LoadBalance(weight: weight)
             let leaves = values.map { graph.leaf($0) }
             var results = leaves.map { leaf in
-                recompute ? graph.recomputed([leaf]) { $0.route($1[0], options: options).weights } : graph.route(leaf, options: options).weights
+                recompute
+                    ? graph.recomputed([leaf]) { $0.route($1[0], options: options).weights }
+                    : graph.route(leaf, options: options).weights
             }
             results.append(graph.add(results[0], results[1]))
             graph.backward(from: results[2])
@@ -94,13 +98,74 @@ struct ExpertGradientTests {
     @Test func gather() {
         expectSmall(checker.check([random([6, 5], 1)]) { $0.gather($1[0], groups: Self.groups) })
         expectSmall(
-            checker.check([random([6, 5], 1), random([6, 2], 2)]) { $0.gather($1[0], groups: Self.groups, weights: $1[1]) })
+            checker.check([random([6, 5], 1), random([6, 2], 2)]) {
+                $0.gather($1[0], groups: Self.groups, weights: $1[1])
+            })
     }
 
     @Test func combine() {
         expectSmall(checker.check([random([12, 5], 1)]) { $0.combine($1[0], groups: Self.groups) })
         expectSmall(
-            checker.check([random([12, 5], 1), random([6, 2], 2)]) { $0.combine($1[0], groups: Self.groups, weights: $1[1]) })
+            checker.check([random([12, 5], 1), random([6, 2], 2)]) {
+                $0.combine($1[0], groups: Self.groups, weights: $1[1])
+            })
+    }
+
+    @Test func latentHeads() {
+        for part in 0..<2 {
+            expectSmall(
+                checker.check([random([5, 2 * (3 + 4)], 1), random([5, 2], 2)].dropLast(part)) { graph, inputs in
+                    let rotated = part == 0 ? inputs[1] : Variable(constant: random([5, 2], 2))
+                    let heads = graph.latentHeads(inputs[0], rotated: rotated, heads: 2, content: 3, value: 4)
+                    return part == 0 ? heads.keys : heads.values
+                })
+        }
+        let graph = Graph(compute: compute)
+        let heads = graph.latentHeads(
+            Variable(constant: compute.tensor([1, 2, 3, 4], shape: [1, 4])),
+            rotated: Variable(constant: compute.tensor([9], shape: [1, 1])), heads: 2, content: 1, value: 1)
+        #expect(heads.keys.value.toArray() == [1, 9, 3, 9] && heads.values.value.toArray() == [2, 4])
+    }
+
+    @Test func scaledRows() {
+        let factors = compute.tensor([1, 2, 0.5, -1], shape: [4])
+        expectSmall(checker.check([random([4, 7], 1)]) { $0.scaleRows($1[0], by: factors) })
+    }
+
+    /// Over bfloat16 activations the same to eight bits of mantissa, in both directions.
+    @Test func bfloat16IsCloseToFloat32() {
+        let half = Compute(sharing: compute, precision: .bfloat16)
+        let up = GroupedWeight(fused: [.dense(random([4 * 5, 14], 1))], count: 4, orientation: .inputsByOutputs)
+        let down = GroupedWeight(fused: [.dense(random([4 * 5, 7], 2))], count: 4, orientation: .outputsByInputs)
+        let (input, weights) = (random([6, 5], 3), random([6, 2], 4))
+        func run(_ compute: Compute) -> [[Float]] {
+            let gradients = Gradients()
+            let graph = Graph(compute: compute, gradients: gradients)
+            let type = compute.precision.activationType
+            let leaves = [graph.leaf(compute.converted(input, to: type)), graph.leaf(weights)]
+            let factors = [random([2, 5], 5), random([14, 2], 6)].map { Parameter(name: "p", value: compute.copy($0)) }
+            let update = ExpertUpdate(
+                outputs: 0..<14, rank: 2, a: FactorView(factors[0]), b: FactorView(factors[1]), scale: 0.5)
+            let rows = graph.gather(leaves[0], groups: Self.groups, weights: leaves[1])
+            let both = graph.groupedLinear(rows, groups: Self.groups, weight: up, updates: [[update], [], [], []])
+            let parts = graph.split(both, widths: [7, 7])
+            let result = graph.groupedLinear(
+                graph.gatedActivation(parts[0], parts[1]), groups: Self.groups, weight: down)
+            #expect(
+                rows.value.elementType == type && both.value.elementType == type && result.value.elementType == type)
+            let y = graph.combine(result, groups: Self.groups, weights: leaves[1])
+            graph.backward(from: y, gradient: random(y.value.shape, 7))
+            #expect(graph.gradient(of: leaves[0])?.elementType == type)
+            return [y.value.toArray()] + leaves.map { graph.gradient(of: $0)?.toArray() ?? [] }
+                + factors.map { gradients[$0]?.toArray() ?? [] }
+        }
+        for (found, expected) in zip(run(half), run(compute)) {
+            let difference = zip(found, expected).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
+            let scale = expected.reduce(0.0) { $0 + Double($1 * $1) }
+            #expect(found.count == expected.count && scale > 0 && (difference / scale).squareRoot() < 2e-2)
+            let isRounded = found != expected
+            #expect(isRounded)
+        }
     }
 
     @Test func groupedLinearInput() {
@@ -109,7 +174,9 @@ struct ExpertGradientTests {
         for weight in [weight, transposed] {
             let bias = random([4, 7], 2)
             expectSmall(
-                checker.check([random([12, 5], 3)]) { $0.groupedLinear($1[0], groups: Self.groups, weight: weight, bias: bias) })
+                checker.check([random([12, 5], 3)]) {
+                    $0.groupedLinear($1[0], groups: Self.groups, weight: weight, bias: bias)
+                })
         }
     }
 
@@ -149,11 +216,14 @@ struct ExpertGradientTests {
             return (graph.groupedLinear(x, groups: Self.groups, weight: weight, updates: updates), parameters)
         }
         expectSmall(checker.check([x]) { run($0, $1[0], factors).0 })
-        let reports = checker.check(factors) { graph, inputs in run(graph, Variable(constant: x), inputs.map(\.value)).0 }
+        let reports = checker.check(factors) { graph, inputs in run(graph, Variable(constant: x), inputs.map(\.value)).0
+        }
         let gradients = Gradients()
         let graph = Graph(compute: compute, gradients: gradients)
         let (y, parameters) = run(graph, Variable(constant: x), factors)
-        let weights = RandomStream(seed: 7, purpose: .initialization, stream: 0).uniform(count: y.value.count).map { 2 * $0 - 1 }
+        let weights = RandomStream(seed: 7, purpose: .initialization, stream: 0).uniform(count: y.value.count).map {
+            2 * $0 - 1
+        }
         graph.backward(from: y, gradient: compute.tensor(weights, shape: y.value.shape))
         for (index, (parameter, report)) in zip(parameters, reports).enumerated() {
             if !fused && index % 4 == 2 {
@@ -164,7 +234,9 @@ struct ExpertGradientTests {
             #expect(analytic.count == report.numeric.count)
             let largest = report.numeric.map(abs).max() ?? 0
             #expect(largest > 0.01)
-            for (found, expected) in zip(analytic, report.numeric) { #expect(abs(found - expected) < 2e-3 * largest + 1e-4) }
+            for (found, expected) in zip(analytic, report.numeric) {
+                #expect(abs(found - expected) < 2e-3 * largest + 1e-4)
+            }
         }
     }
 }

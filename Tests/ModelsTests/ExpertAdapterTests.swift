@@ -127,8 +127,12 @@ import Testing
         let reference = try Reference("gpt_oss")
         let model = try reference.model(on: compute)
         let bank = try #require(model.adapterTargets.first { $0.name.hasSuffix("gate_up_proj") })
-        let fused = try Reference("llama4_text").model(on: compute).adapterTargets.first { $0.name.hasSuffix("gate_up_proj") }
-        let mixtral = try Reference("mixtral").model(on: compute).adapterTargets.first { $0.name.hasSuffix("gate_up_proj") }
+        let fused = try Reference("llama4_text").model(on: compute).adapterTargets.first {
+            $0.name.hasSuffix("gate_up_proj")
+        }
+        let mixtral = try Reference("mixtral").model(on: compute).adapterTargets.first {
+            $0.name.hasSuffix("gate_up_proj")
+        }
         func shapes(_ target: (any AdapterTarget)?, _ layout: ExpertBank.FactorLayout) -> [[Int]] {
             let shapes = target?.factorShapes(AdapterConfiguration(rank: 2, layout: layout))
             return [shapes?.a ?? [], shapes?.b ?? []]
@@ -140,9 +144,117 @@ import Testing
         #expect(shapes(mixtral, .peft019) == onInputs && shapes(mixtral, .positional) == onOutputs)
     }
 
+    /// Forward and backward read the weights of a reached expert once each, and those of others not at all.
+    @Test(arguments: ["mixtral", "llama4_text", "gpt_oss"]) func expertsAreReadOncePerDirection(name: String) throws {
+        let reference = try Reference(name)
+        let model = try reference.model(on: compute)
+        let settings = AdapterConfiguration(rank: 2, targets: .group(.allLinear))
+        _ = try LoRAAdapter(attaching: settings, to: model.adapterTargets, seed: 1, on: compute)
+        let graph = Graph(compute: compute, gradients: Gradients())
+        let log = RoutingLog()
+        graph.routingLog = log
+        // Two tokens reach two of the four experts, or four.
+        let ids = Array(try reference.ids("input_ids").prefix(name == "llama4_text" ? 2 : 1))
+        let hidden = model.hiddenStates(
+            ids, layout: SequenceLayout(count: ids.count), cache: nil, recompute: false, in: graph)
+        graph.backward(from: hidden)
+        var missed = 0
+        for case let bank as ExpertBank in model.adapterTargets {
+            let number = bank.name.split(separator: ".").compactMap { Int($0) }[0]
+            let size = bank.weight.outputs * bank.weight.inputs
+            let tokens = try #require(log.counts[number])
+            missed += tokens.count { $0 == 0 }
+            #expect(bank.weight.expansions.counts == tokens.map { $0 > 0 ? 2 * size : 0 }, "\(bank.name)")
+        }
+        #expect(missed > 0)
+    }
+
+    /// The layout decides what A and B mean: delta of expert e is `scale · (B_e·A_e)`, transposed where A meets inputs of
+    /// a tensor that has a row for each input.
+    @Test(arguments: ExpertBank.FactorLayout.allCases) func fusedFactorsMeanWhatTheLayoutSays(
+        layout: ExpertBank.FactorLayout
+    ) throws {
+        let reference = try Reference("llama4_text")
+        let model = try reference.model(on: compute)
+        let settings = AdapterConfiguration(
+            rank: 2, alpha: 6, targets: .names(["q_proj"]), targetParameters: ["experts.gate_up_proj"], layout: layout)
+        let adapter = try LoRAAdapter(attaching: settings, to: model.adapterTargets, seed: 1, on: compute)
+        let path = "model.layers.3.feed_forward.experts"
+        let a = try #require(adapter.parameters.first { $0.name == path + ".lora_A" })
+        let b = try #require(adapter.parameters.first { $0.name == path + ".lora_B" })
+        b.update { for index in $0.indices { $0[index] = Float(index % 11) * 0.1 - 0.5 } }
+        let (left, right, width) = (b.value.toArray(), a.value.toArray(), a.value.columns)
+        let name = path + ".gate_up_proj"
+        let base = try reference.source().tensor(name).expandAll()
+        let merged = try MergedTensors(try reference.source(), adapter: adapter).tensor(name).expandAll()
+        for expert in 0..<4 {
+            for input in [0, 17, 63] {
+                for output in [0, 23, 47] {
+                    let (row, column) = layout == .peft019 ? (input, output) : (output, input)
+                    let delta = (0..<2).reduce(Float(0)) {
+                        $0 + 3 * left[row * 8 + $1 * 4 + expert] * right[(expert * 2 + $1) * width + column]
+                    }
+                    let at = (expert * 64 + input) * 48 + output
+                    #expect(abs(merged[at] - base[at] - delta) < 1e-5)
+                }
+            }
+        }
+        let (ids, _, layout) = try reference.batch()
+        let place = reference.folder.appendingPathComponent("config.json")
+        let whole = try Llama4.makeModel(
+            configuration: try Data(contentsOf: place),
+            tensors: MergedTensors(try reference.source(), adapter: adapter),
+            place: place.path, on: compute)
+        let adapted = model.logits(ids, layout: layout, on: compute).toArray()
+        #expect(largestDifference(whole.logits(ids, layout: layout, on: compute).toArray(), adapted) < Tolerance.logits)
+    }
+
+    /// An adapter of the text model fits the multimodal checkpoint, under the names of either release.
+    @Test(arguments: ["language_model.model.", "model.language_model."]) func textAdaptersFitMultimodalModels(
+        prefix: String
+    ) throws {
+        let reference = try Reference("llama4_text")
+        let source = try AdapterFolder(reference.folder.appendingPathComponent("adapter_params"), on: compute)
+        let hub = fixtures.appendingPathComponent("llama4_hub")
+        let model = try Llama4.makeModel(
+            configuration: try Data(contentsOf: hub.appendingPathComponent("config.json")),
+            tensors: try ShardedSafetensors(folder: hub), place: hub.path, on: compute)
+        let adapter = try source.attach(to: model.adapterTargets)
+        #expect(adapter.parameters.allSatisfy { $0.name.hasPrefix("language_model.model.layers.") })
+        let (ids, _, layout) = try reference.batch()
+        let expected = try reference.floats("adapter_params.logits_row0")
+        let logits = model.logits(ids, layout: layout, on: compute).toArray()
+        #expect(largestDifference(Array(logits.prefix(expected.count)), expected) < Tolerance.logits)
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("prefix-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try FileManager.default.copyItem(
+            at: reference.folder.appendingPathComponent("adapter_params/adapter_config.json"),
+            to: folder.appendingPathComponent("adapter_config.json"))
+        let weights = try SafetensorsFile(
+            reference.folder.appendingPathComponent("adapter_params/adapter_model.safetensors"))
+        func renamed(_ name: String) -> String {
+            name.replacingOccurrences(of: "base_model.model.model.", with: "base_model.model." + prefix)
+        }
+        try SafetensorsWriter.write(
+            to: folder.appendingPathComponent("adapter_model.safetensors"),
+            tensors: try weights.names.map {
+                TensorDeclaration(name: renamed($0), shape: try weights.tensor($0).shape, type: .float32)
+            },
+            metadata: [:]
+        ) { writer in
+            for name in weights.names { try writer.append(try weights.tensor(name).expandAll(), to: renamed(name)) }
+        }
+        let text = try reference.model(on: compute)
+        _ = try AdapterFolder(folder, on: compute).attach(to: text.adapterTargets)
+        let again = text.logits(ids, layout: layout, on: compute).toArray()
+        #expect(largestDifference(Array(again.prefix(expected.count)), expected) < Tolerance.logits)
+    }
+
     @Test func groupsReachExperts() throws {
         func names(_ model: String, _ group: ModuleSelection.Group) throws -> [String] {
-            try ModuleSelection.group(group).select(from: try Reference(model).model(on: compute).adapterTargets).map(\.name)
+            try ModuleSelection.group(group).select(from: try Reference(model).model(on: compute).adapterTargets).map(
+                \.name)
         }
         #expect(try names("mixtral", .experts).count == 4 * 4 * 3)
         #expect(try names("mixtral", .allLinear).count == 4 * (4 + 4 * 3))
@@ -157,7 +269,8 @@ import Testing
     @Test func namesReachFusedExpertsOnlyAsParameters() throws {
         let targets = try Reference("llama4_text").model(on: compute).adapterTargets
         #expect(throws: AdapterError.self) { try ModuleSelection.names(["gate_up_proj"]).select(from: targets) }
-        var settings = AdapterConfiguration(rank: 2, targets: .names(["q_proj"]), targetParameters: ["experts.down_proj"])
+        var settings = AdapterConfiguration(
+            rank: 2, targets: .names(["q_proj"]), targetParameters: ["experts.down_proj"])
         let adapter = try LoRAAdapter(attaching: settings, to: targets, seed: 1, on: compute)
         #expect(adapter.layers.count == 4 + 2)
         // The only parameter of its module lies at the module's own path.

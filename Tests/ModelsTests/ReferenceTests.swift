@@ -98,7 +98,7 @@ import Testing
         }
         let prefix = "adapter.merged."
         let recorded = reference.tensors.names.filter { $0.hasPrefix(prefix) }
-        #expect(recorded.count >= 2)
+        #expect(!recorded.isEmpty)
         for name in recorded {
             let difference = largestDifference(
                 try whole(String(name.dropFirst(prefix.count))), try reference.floats(name))

@@ -19,15 +19,21 @@ struct ExpertKernelTests {
     static let cases = [
         Case(scoring: MARTLET_ROUTE_SOFTMAX), Case(scoring: MARTLET_ROUTE_SOFTMAX, normalizes: true),
         Case(scoring: MARTLET_ROUTE_SOFTMAX_CHOSEN, chosen: 2), Case(scoring: MARTLET_ROUTE_SIGMOID, chosen: 1),
-        Case(scoring: MARTLET_ROUTE_SIGMOID, normalizes: true, experts: 24, chosen: 5, groups: 6, kept: 3, bias: true, scaling: 2.5),
-        Case(scoring: MARTLET_ROUTE_SIGMOID, experts: 8, chosen: 8), Case(scoring: MARTLET_ROUTE_SOFTMAX, experts: 1, chosen: 1),
+        Case(
+            scoring: MARTLET_ROUTE_SIGMOID, normalizes: true, experts: 24, chosen: 5, groups: 6, kept: 3, bias: true,
+            scaling: 2.5),
+        Case(scoring: MARTLET_ROUTE_SIGMOID, experts: 8, chosen: 8),
+        Case(scoring: MARTLET_ROUTE_SOFTMAX, experts: 1, chosen: 1),
     ]
 
     /// Chosen experts and weights of one token, in double precision.
     private func expected(_ c: Case, _ logits: [Float], _ bias: [Float]) -> (indices: [Int], weights: [Double]) {
-        let exps = logits.map { exp(Double($0)) }, sigmoids = logits.map { 1 / (1 + exp(-Double($0))) }
+        let exps = logits.map { exp(Double($0)) }
+        let sigmoids = logits.map { 1 / (1 + exp(-Double($0))) }
         let isSigmoid = c.scoring == MARTLET_ROUTE_SIGMOID
-        let choice = logits.indices.map { (isSigmoid ? sigmoids[$0] : Double(logits[$0])) + (c.bias ? Double(bias[$0]) : 0) }
+        let choice = logits.indices.map {
+            (isSigmoid ? sigmoids[$0] : Double(logits[$0])) + (c.bias ? Double(bias[$0]) : 0)
+        }
         let size = c.experts / c.groups
         let groups = (0..<c.groups).sorted { a, b in
             func score(_ g: Int) -> Double { choice[g * size..<(g + 1) * size].sorted(by: >).prefix(2).reduce(0, +) }
@@ -49,7 +55,9 @@ struct ExpertKernelTests {
             var settings = martlet_routing()
             (settings.experts, settings.chosen) = (Int64(c.experts), Int64(c.chosen))
             (settings.groups, settings.kept_groups) = (Int64(c.groups), Int64(c.kept))
-            (settings.scoring, settings.normalize, settings.scaling) = (Int32(c.scoring), c.normalizes ? 1 : 0, c.scaling)
+            (settings.scoring, settings.normalize, settings.scaling) = (
+                Int32(c.scoring), c.normalizes ? 1 : 0, c.scaling
+            )
             settings.bias = c.bias ? $0.baseAddress : nil
             return body(&settings)
         }
@@ -98,7 +106,8 @@ struct ExpertKernelTests {
             available(martlet_route_backward_portable, martlet_route_backward_avx2, martlet_route_backward_avx512),
             tolerance, expected: numeric, "d_logits"
         ) { kernel in
-            withSettings(c, bias) { settings in written(c.experts) { kernel(1, settings, logits, chosen, dWeights, $0) } }
+            withSettings(c, bias) { settings in written(c.experts) { kernel(1, settings, logits, chosen, dWeights, $0) }
+            }
         }
     }
 
@@ -120,7 +129,8 @@ struct ExpertKernelTests {
         }
         let sums = (0..<experts).map { expert in 0.5 + shares.reduce(0.0) { $0 + $1[expert] } }
         expectAgreement(
-            available(martlet_router_shares_portable, martlet_router_shares_avx2, martlet_router_shares_avx512), .exponential,
+            available(martlet_router_shares_portable, martlet_router_shares_avx2, martlet_router_shares_avx512),
+            .exponential,
             expected: sums, "shares"
         ) { kernel in
             changed([Float](repeating: 0.5, count: experts)) { kernel(Int64(rows), Int64(experts), logits, $0) }
@@ -148,7 +158,9 @@ struct ExpertKernelTests {
             available(martlet_strided_copy_portable, martlet_strided_copy_avx2, martlet_strided_copy_avx512), .exact,
             expected: places.map { Double(x[$0]) }, "copy"
         ) { kernel in
-            written(rows * columns) { kernel(Int64(rows), Int64(columns), x, Int64(rowStride), Int64(columnStride), $0) }
+            written(rows * columns) {
+                kernel(Int64(rows), Int64(columns), x, Int64(rowStride), Int64(columnStride), $0)
+            }
         }
         guard Set(places).count == places.count else { return }
         let values = noise(rows * columns, 2)

@@ -63,7 +63,9 @@ import Testing
         }
     }
 
-    @Test(arguments: Form.allCases, ["float32", "bfloat16", "nf4"]) func bothDirections(form: Form, format: String) throws {
+    @Test(arguments: Form.allCases, ["float32", "bfloat16", "nf4"]) func bothDirections(form: Form, format: String)
+        throws
+    {
         let (weight, element) = try weight(form, format)
         for (counts, precision) in Self.rows.flatMap({ counts in Precision.allCases.map { (counts, $0) } }) {
             let compute = try Compute(precision: precision, threadCount: 2)
@@ -85,7 +87,8 @@ import Testing
                     let expected = (0..<weight.inputs).reduce(0.0) {
                         $0 + Double(xs[row * weight.inputs + $1]) * Double(element(group, output, $1))
                     }
-                    #expect(abs(Double(y[row * weight.outputs + output]) - expected) < tolerance, "y[\(row), \(output)]")
+                    #expect(
+                        abs(Double(y[row * weight.outputs + output]) - expected) < tolerance, "y[\(row), \(output)]")
                 }
                 for input in 0..<weight.inputs {
                     let expected = (0..<weight.outputs).reduce(0.0) {
@@ -126,7 +129,9 @@ import Testing
         let (blocks, bytes) = format == "q4_0" ? (18, StoredFormat.q4_0) : (34, .q8_0)
         let count = 8 * 320
         var data = [UInt8](repeating: 0, count: count / 32 * blocks)
-        for index in data.indices { data[index] = index % blocks < 2 ? [0x00, 0x2C][index % blocks] : UInt8(index * 37 % 251) }
+        for index in data.indices {
+            data[index] = index % blocks < 2 ? [0x00, 0x2C][index % blocks] : UInt8(index * 37 % 251)
+        }
         let tensor = try StoredTensor(name: "w", shape: [8, 320], format: bytes, bytes: MappedBytes(copying: data))
         let all = tensor.expandAll()
         for columns in [0..<320, 32..<96, 256..<320, 5..<37] {

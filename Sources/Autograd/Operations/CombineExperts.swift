@@ -21,7 +21,7 @@ extension Graph {
                 target.update(repeating: 0, count: width)
                 for choice in token * chosen..<(token + 1) * chosen {
                     let from = Int(groups.rows[choice])
-                    compute.readRows(input, from..<from + 1) {
+                    compute.readRow(input, from) {
                         martlet_add_scaled(Int64(width), factors.map { $0.floats[choice] } ?? 1, $0, target)
                     }
                 }
@@ -43,7 +43,7 @@ extension Graph {
                                 }
                             }
                             guard let dFactors else { continue }
-                            compute.readRows(input, row..<row + 1) {
+                            compute.readRow(input, row) {
                                 martlet_row_dots(
                                     1, Int64(width), gradient, Int64(width), $0, Int64(width), dFactors.output + choice)
                             }

@@ -28,24 +28,27 @@ extension Graph {
         }
         let wantsInput = x.needsGradient
         return record("gather", y, inputs: [x] + (weights.map { [$0] } ?? [])) { dy in
-            let dx = wantsInput ? compute.empty(input.shape) : nil
+            let dx = wantsInput ? compute.empty(input.shape, input.elementType) : nil
             let dFactors = weights?.needsGradient == true ? compute.empty([groups.tokenCount, chosen]) : nil
             compute.forEachRowBlock(of: input.rows, rowElements: width * chosen) { tokens in
-                compute.readRows(input, tokens) { values in
-                    for token in tokens {
-                        let row = values + (token - tokens.lowerBound) * width
-                        if let dx { (dx.output + token * width).update(repeating: 0, count: width) }
-                        for choice in token * chosen..<(token + 1) * chosen {
-                            let from = Int(groups.rows[choice])
-                            compute.readRows(dy, from..<from + 1) { gradient in
-                                if let dx {
-                                    let factor = factors.map { $0.floats[choice] } ?? 1
-                                    martlet_add_scaled(Int64(width), factor, gradient, dx.output + token * width)
+                for token in tokens {
+                    let choices = token * chosen..<(token + 1) * chosen
+                    if let dx {
+                        compute.writeRow(dx, token) { sum in
+                            sum.update(repeating: 0, count: width)
+                            for choice in choices {
+                                compute.readRow(dy, Int(groups.rows[choice])) {
+                                    martlet_add_scaled(Int64(width), factors.map { $0.floats[choice] } ?? 1, $0, sum)
                                 }
-                                if let dFactors {
-                                    martlet_row_dots(
-                                        1, Int64(width), gradient, Int64(width), row, Int64(width), dFactors.output + choice)
-                                }
+                            }
+                        }
+                    }
+                    guard let dFactors else { continue }
+                    compute.readRow(input, token) { row in
+                        for choice in choices {
+                            compute.readRow(dy, Int(groups.rows[choice])) {
+                                martlet_row_dots(
+                                    1, Int64(width), $0, Int64(width), row, Int64(width), dFactors.output + choice)
                             }
                         }
                     }
@@ -57,6 +60,11 @@ extension Graph {
 }
 
 extension Compute {
+    /// Calls `body` with one row as float32.
+    func readRow(_ tensor: Tensor, _ row: Int, _ body: (UnsafePointer<Float>) -> Void) {
+        readRows(tensor, row..<row + 1, body)
+    }
+
     /// Calls `body` with memory for one row as float32 and stores what it leaves there.
     func writeRow(_ tensor: Tensor, _ row: Int, _ body: (UnsafeMutablePointer<Float>) -> Void) {
         writeRows(tensor, row..<row + 1, body)

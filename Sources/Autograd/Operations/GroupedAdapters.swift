@@ -36,12 +36,14 @@ struct GroupedAdapters {
     private static let tileColumns = 512
 
     init(
-        _ updates: [[ExpertUpdate]], _ x: Tensor, _ groups: TokenGroups, _ weight: GroupedWeight, dropout: DropoutContext?,
+        _ updates: [[ExpertUpdate]], _ x: Tensor, _ groups: TokenGroups, _ weight: GroupedWeight,
+        dropout: DropoutContext?,
         on compute: Compute
     ) {
         precondition(updates.count == weight.count, "updates of \(updates.count) experts for \(weight.count)")
         (self.groups, self.compute, self.dropout, inputs) = (groups, compute, dropout, weight.inputs)
-        var entries: [Entry] = [], byGroup: [Int: [Int]] = [:]
+        var entries: [Entry] = []
+        var byGroup: [Int: [Int]] = [:]
         var (factorCount, hiddenCount) = (0, 0)
         for (group, updates) in updates.enumerated() {
             let rows = groups.offsets[group]..<groups.offsets[group + 1]
@@ -66,7 +68,8 @@ struct GroupedAdapters {
         hidden = compute.empty([hiddenCount])
         forEachRowTile { entry, rows in
             withInput(entry, rows) { x in
-                let target = hidden.output + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * entry.update.rank
+                let target =
+                    hidden.output + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * entry.update.rank
                 let (count, rank) = (Int64(rows.count), Int64(entry.update.rank))
                 martlet_low_rank_project(count, Int64(inputs), rank, x, self.factors.floats + entry.a, target)
                 martlet_scale(count * rank, entry.update.scale, target, target)
@@ -115,14 +118,18 @@ struct GroupedAdapters {
         var tiles: [(entry: Int, isA: Bool, columns: Range<Int>)] = []
         for (index, entry) in entries.enumerated() {
             for columns in TileGrid.pieces(inputs, target: Self.tileColumns) { tiles.append((index, true, columns)) }
-            for columns in TileGrid.pieces(entry.update.outputs.count, target: Self.tileColumns) { tiles.append((index, false, columns)) }
+            for columns in TileGrid.pieces(entry.update.outputs.count, target: Self.tileColumns) {
+                tiles.append((index, false, columns))
+            }
         }
         compute.threads.run(tiles: tiles.count) { tile in
             let (index, isA, columns) = tiles[tile]
             let entry = entries[index]
             let rank = entry.update.rank
             if !isA {
-                let start = dy.floats + entry.rows.lowerBound * dy.columns + entry.update.outputs.lowerBound + columns.lowerBound
+                let start =
+                    dy.floats + entry.rows.lowerBound * dy.columns + entry.update.outputs.lowerBound
+                    + columns.lowerBound
                 return martlet_low_rank_gradient(
                     Int64(entry.rows.count), Int64(columns.count), Int64(rank), hidden.floats + entry.hidden, start,
                     Int64(dy.columns), sums.output + entry.b + columns.lowerBound, Int64(entry.update.outputs.count))
@@ -131,7 +138,8 @@ struct GroupedAdapters {
                 withInput(entry, rows) { x in
                     martlet_low_rank_gradient(
                         Int64(rows.count), Int64(columns.count), Int64(rank),
-                        g.floats + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * rank, x + columns.lowerBound,
+                        g.floats + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * rank,
+                        x + columns.lowerBound,
                         Int64(inputs), sums.output + entry.a + columns.lowerBound, Int64(inputs))
                 }
             }
@@ -141,7 +149,8 @@ struct GroupedAdapters {
 
     /// Adds gradients to those of the parameters that the factors came from.
     private func accumulate(_ sums: Tensor, into gradients: Gradients) {
-        var order: [ObjectIdentifier] = [], pieces: [ObjectIdentifier: (Parameter, [(Entry, isA: Bool)])] = [:]
+        var order: [ObjectIdentifier] = []
+        var pieces: [ObjectIdentifier: (Parameter, [(Entry, isA: Bool)])] = [:]
         for entry in entries {
             for (view, isA) in [(entry.update.a, true), (entry.update.b, false)] {
                 let key = ObjectIdentifier(view.parameter)
@@ -149,7 +158,7 @@ struct GroupedAdapters {
                 pieces[key, default: (view.parameter, [])].1.append((entry, isA))
             }
         }
-        for case let (parameter, parts)? in order.map({ pieces[$0] }) {
+        for case (let parameter, let parts)? in order.map({ pieces[$0] }) {
             gradients.accumulate(parameter, on: compute) { sum, adding in
                 if !adding { sum.update(repeating: 0, count: parameter.value.count) }
                 compute.threads.run(tiles: parts.count) { tile in
@@ -158,7 +167,8 @@ struct GroupedAdapters {
                     martlet_strided_add(
                         Int64(entry.update.rank), Int64(isA ? inputs : entry.update.outputs.count),
                         sums.floats + (isA ? entry.a : entry.b), sum + view.offset,
-                        Int64(isA ? view.rowStride : view.columnStride), Int64(isA ? view.columnStride : view.rowStride))
+                        Int64(isA ? view.rowStride : view.columnStride), Int64(isA ? view.columnStride : view.rowStride)
+                    )
                 }
             }
         }
@@ -191,7 +201,9 @@ struct GroupedAdapters {
     // MARK: Rows
 
     private static func rowTiles(_ rows: Range<Int>) -> [Range<Int>] {
-        stride(from: rows.lowerBound, to: rows.upperBound, by: tileRows).map { $0..<min(rows.upperBound, $0 + tileRows) }
+        stride(from: rows.lowerBound, to: rows.upperBound, by: tileRows).map {
+            $0..<min(rows.upperBound, $0 + tileRows)
+        }
     }
 
     private func forEachRowTile(_ body: (Entry, Range<Int>) -> Void) {
@@ -214,7 +226,8 @@ struct GroupedAdapters {
 
     /// Applies the mask of one row, which is that of its token.
     private func drop(
-        _ row: Int, _ entry: Entry, _ dropout: DropoutContext, _ columns: Range<Int>, _ values: UnsafeMutablePointer<Float>
+        _ row: Int, _ entry: Entry, _ dropout: DropoutContext, _ columns: Range<Int>,
+        _ values: UnsafeMutablePointer<Float>
     ) {
         martlet_dropout(
             1, Int64(columns.lowerBound), Int64(columns.count), dropout.seed, dropout.step << 24 ^ entry.update.site,

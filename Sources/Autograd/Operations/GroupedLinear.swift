@@ -42,7 +42,8 @@ public struct ExpertUpdate {
 
     /// Combines two factors.
     public init(
-        outputs: Range<Int>, rank: Int, a: FactorView, b: FactorView, scale: Float, dropoutRate: Float = 0, site: UInt64 = 0
+        outputs: Range<Int>, rank: Int, a: FactorView, b: FactorView, scale: Float, dropoutRate: Float = 0,
+        site: UInt64 = 0
     ) {
         (self.outputs, self.rank, self.a, self.b) = (outputs, rank, a, b)
         (self.scale, self.dropoutRate, self.site) = (scale, dropoutRate, site)
@@ -50,11 +51,11 @@ public struct ExpertUpdate {
 }
 
 extension Graph {
-    /// The linear layers of a mixture's experts over frozen weights in any storage, each for its own rows, with optional
-    /// trainable low-rank updates: `y[r] = W_e·x[r] + bias_e + Σ s·B·A·x̃[r]`.
+    /// The linear layers of a mixture's experts over frozen weights in any storage, each for its own rows, with
+    /// optional trainable low-rank updates: `y[r] = W_e·x[r] + bias_e + Σ s·B·A·x̃[r]`.
     ///
-    /// Derivative as in ``linear(_:weight:bias:update:type:)``, expert by expert. Work follows the rows: an expert without
-    /// rows is neither read nor expanded, and its updates get no gradient.
+    /// Derivative as in ``linear(_:weight:bias:update:precision:)``, expert by expert. Work follows the rows: an expert
+    /// without rows is neither read nor expanded, and its updates get no gradient.
     /// - Parameters:
     ///   - x: `[rows, inputs]`, grouped by expert.
     ///   - bias: `[experts, outputs]`, float32.
@@ -64,14 +65,16 @@ extension Graph {
         _ x: Variable, groups: TokenGroups, weight: GroupedWeight, bias: Tensor? = nil, updates: [[ExpertUpdate]] = []
     ) -> Variable {
         let (compute, offsets) = (compute, groups.offsets)
-        let adapters = updates.allSatisfy(\.isEmpty)
+        let adapters =
+            updates.allSatisfy(\.isEmpty)
             ? nil : GroupedAdapters(updates, x.value, groups, weight, dropout: dropout, on: compute)
         let y = compute.groupedProduct(
             x.value, offsets: offsets, transposed: weight, type: compute.precision.activationType
         ) { group, rows, columns, panel, stride in
             if let bias {
                 martlet_add_bias(
-                    Int64(rows.count), Int64(columns.count), bias.floats + group * weight.outputs + columns.lowerBound, panel,
+                    Int64(rows.count), Int64(columns.count), bias.floats + group * weight.outputs + columns.lowerBound,
+                    panel,
                     Int64(stride))
             }
             adapters?.addForward(group, rows, columns, panel, stride)
@@ -81,7 +84,8 @@ extension Graph {
             let g = adapters?.backward(dy, into: gradients)
             guard wantsInput else { return [nil] }
             return [
-                compute.groupedProduct(dy, offsets: offsets, weight, type: type) { group, rows, columns, panel, stride in
+                compute.groupedProduct(dy, offsets: offsets, weight, type: type) {
+                    group, rows, columns, panel, stride in
                     if let adapters, let g { adapters.addBackward(g, group, rows, columns, panel, stride) }
                 }
             ]

@@ -4,7 +4,7 @@ extension Graph {
     /// Keys and values of multi-head latent attention (DeepSeek-V2): every head has `[content | value]` of its own, and
     /// all heads share one rotated part: key = `[content | rotated]`.
     ///
-    /// Derivative: columns go back where they came from; the shared part sums the gradients of all heads in their order.
+    /// Derivative: columns go back where they came from; the shared part sums the gradients of all heads in order.
     /// - Parameters:
     ///   - x: `[tokens, heads · (content + value)]`.
     ///   - rotated: `[tokens, rotated]`.
@@ -26,7 +26,9 @@ extension Graph {
             }
         }
         let keyVariable = record("latent heads", keys, inputs: [x, rotated]) { dy in
-            let (dx, dRotated) = (compute.empty(input.shape, input.elementType), compute.empty(shared.shape, shared.elementType))
+            let (dx, dRotated) = (
+                compute.empty(input.shape, input.elementType), compute.empty(shared.shape, shared.elementType)
+            )
             compute.forEachRowBlock(of: input.rows, rowElements: input.columns) { rows in
                 compute.readRows(dy, rows) { gradient in
                     compute.writeRows(dx, rows) { dx in
@@ -67,11 +69,14 @@ private struct LatentForm {
     }
 
     func writeValues(_ rows: Int, _ source: UnsafePointer<Float>, _ values: UnsafeMutablePointer<Float>) {
-        for head in 0..<rows * heads { (values + head * value).update(from: source + head * inputSize + content, count: value) }
+        for head in 0..<rows * heads {
+            (values + head * value).update(from: source + head * inputSize + content, count: value)
+        }
     }
 
     func keyGradients(
-        _ rows: Int, _ dy: UnsafePointer<Float>, _ dx: UnsafeMutablePointer<Float>, _ dRotated: UnsafeMutablePointer<Float>
+        _ rows: Int, _ dy: UnsafePointer<Float>, _ dx: UnsafeMutablePointer<Float>,
+        _ dRotated: UnsafeMutablePointer<Float>
     ) {
         for row in 0..<rows {
             let sum = dRotated + row * rotated

@@ -33,8 +33,11 @@ public struct RoutingOptions: Sendable {
         experts: Int, chosen: Int, scoring: Scoring, normalizes: Bool = false, scaling: Float = 1, groups: Int = 1,
         keptGroups: Int = 1, bias: Tensor? = nil
     ) {
-        precondition(chosen > 0 && groups > 0 && experts % groups == 0 && keptGroups <= groups, "\(experts) experts in \(groups) groups")
-        precondition(keptGroups * (experts / groups) >= chosen, "\(chosen) of \(experts) experts in \(keptGroups) groups")
+        precondition(
+            chosen > 0 && groups > 0 && experts % groups == 0 && keptGroups <= groups,
+            "\(experts) experts in \(groups) groups")
+        precondition(
+            keptGroups * (experts / groups) >= chosen, "\(chosen) of \(experts) experts in \(keptGroups) groups")
         precondition(bias == nil || bias?.count == experts, "a bias for other than \(experts) experts")
         (self.experts, self.chosen, self.scoring, self.normalizes) = (experts, chosen, scoring, normalizes)
         (self.scaling, self.groups, self.keptGroups, self.bias) = (scaling, groups, keptGroups, bias)

@@ -41,7 +41,8 @@ public final class LoRAAdapter {
         let named = zip(candidates, Self.paths(of: candidates)).filter { factors[$0.1] != nil }
         let known = Set(named.map(\.1))
         if let stranger = factors.keys.filter({ !known.contains($0) }).min() {
-            throw .unknownTensor(stranger, reason: "the model has no linear layer of that name, and target_parameters names none")
+            throw .unknownTensor(
+                stranger, reason: "the model has no linear layer of that name, and target_parameters names none")
         }
         if named.isEmpty { throw .nothingSelected }
         var complete: [(a: Tensor, b: Tensor)] = []

@@ -76,9 +76,21 @@ public struct AdapterFolder {
     /// Attaches the adapter to a model's layers.
     /// - Throws: ``ModelError/adapter(place:_:)`` if it does not fit.
     public func attach(to layers: [any AdapterTarget]) throws(ModelError) -> LoRAAdapter {
-        do { return try LoRAAdapter(configuration, factors: factors, layers: layers) } catch {
+        do { return try LoRAAdapter(configuration, factors: factors(for: layers), layers: layers) } catch {
             throw .adapter(place: path, error)
         }
+    }
+
+    /// The factors under the paths of a model's layers. Multimodal models keep the text part under `language_model`, in
+    /// different places in different releases and not at all in the text model alone; the layers are the same.
+    public func factors(for layers: [any AdapterTarget]) -> [String: (a: Tensor, b: Tensor)] {
+        let part = "language_model"
+        let isPart = layers.first?.name.hasPrefix(part + ".") ?? false
+        return Dictionary(
+            factors.map { path, factors in
+                let path = path.split(separator: ".").filter { $0 != part }.joined(separator: ".")
+                return (isPart ? "\(part).\(path)" : path, factors)
+            }, uniquingKeysWith: { first, _ in first })
     }
 
     /// Writes an adapter into a folder that exists; each file is complete or absent.

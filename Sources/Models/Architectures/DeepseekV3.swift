@@ -99,7 +99,8 @@ private struct DeepseekV3Keys: Codable {
         }
         guard kept >= 1, kept <= groups, kept * (sizes.count / groups) >= sizes.chosen else {
             throw ConfigurationProblem(
-                "topk_group is \(kept) of \(groups) groups, which do not hold num_experts_per_tok (\(sizes.chosen)) experts")
+                "topk_group is \(kept) of \(groups) groups, which do not hold num_experts_per_tok (\(sizes.chosen)) experts"
+            )
         }
     }
 

@@ -32,9 +32,12 @@ public enum GPTOSS: ModelArchitecture {
             var decoder = try DecoderDescription(common)
             (decoder.inputBias, decoder.outputBias) = (common.attentionBias ?? true, common.attentionBias ?? true)
             let sliding = try common.slidingLayers() ?? decoder.layers.indices.map { $0 % 2 == 0 }
-            for layer in decoder.layers.indices where sliding[layer] { decoder.layers[layer].window = common.slidingWindow }
+            for layer in decoder.layers.indices where sliding[layer] {
+                decoder.layers[layer].window = common.slidingWindow
+            }
             let sizes = try ExpertSizes(
-                count: (Keys.CodingKeys.experts.rawValue, keys.experts), chosen: (Keys.CodingKeys.chosen.rawValue, keys.chosen),
+                count: (Keys.CodingKeys.experts.rawValue, keys.experts),
+                chosen: (Keys.CodingKeys.chosen.rawValue, keys.chosen),
                 width: (DecoderConfiguration.CodingKeys.intermediateSize.rawValue, common.intermediateSize))
             let gate = GateFunction.clamped(alpha: Float(keys.alpha ?? 1.702), limit: Float(keys.limit ?? 7))
             decoder.makeAttention = { [decoder] (layer: Int, path: String, loader: WeightLoader) throws(ModelError) in
@@ -45,7 +48,8 @@ public enum GPTOSS: ModelArchitecture {
             }
             decoder.makeFeedForward = { [decoder] (layer: Int, path: String, loader: WeightLoader) throws(ModelError) in
                 let (gateUp, down) = try loader.fusedExperts(
-                    path + ".mlp.experts", sizes, hidden: decoder.hiddenSize, orientation: .inputsByOutputs, hasBias: true,
+                    path + ".mlp.experts", sizes, hidden: decoder.hiddenSize, orientation: .inputsByOutputs,
+                    hasBias: true,
                     isMarkedTransposed: true)
                 return MixtureOfExperts(
                     router: try loader.router(

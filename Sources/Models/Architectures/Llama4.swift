@@ -37,7 +37,9 @@ public enum Llama4: ModelArchitecture {
         }
         guard var text = (object as? [String: Any])?["text_config"] as? [String: Any] else { return nil }
         // Whether the head is tied is said beside the parts.
-        if text["tie_word_embeddings"] == nil { text["tie_word_embeddings"] = (object as? [String: Any])?["tie_word_embeddings"] }
+        if text["tie_word_embeddings"] == nil {
+            text["tie_word_embeddings"] = (object as? [String: Any])?["tie_word_embeddings"]
+        }
         do { return try JSONSerialization.data(withJSONObject: text) } catch {
             throw .configuration(place: place, reason: "the key text_config cannot be read")
         }
@@ -76,7 +78,9 @@ private struct Llama4Keys: Codable {
             count: ("num_local_experts", experts), chosen: ("num_experts_per_tok", chosen ?? 1),
             width: ("intermediate_size", common.intermediateSize))
         let temperature = try temperature()
-        if let chunk, chunk < 1 { throw ConfigurationProblem("attention_chunk_size is \(chunk), expected a number above 0") }
+        if let chunk, chunk < 1 {
+            throw ConfigurationProblem("attention_chunk_size is \(chunk), expected a number above 0")
+        }
         decoder.makeAttention = { [decoder] (layer: Int, path: String, loader: WeightLoader) throws(ModelError) in
             try attention(decoder, layer, path, positioned[layer] ? nil : temperature, loader)
         }

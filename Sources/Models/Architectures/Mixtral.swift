@@ -28,7 +28,8 @@ public enum Mixtral: ModelArchitecture {
             var decoder = try DecoderDescription(common)
             for layer in decoder.layers.indices { decoder.layers[layer].window = common.slidingWindow }
             let sizes = try ExpertSizes(
-                count: (Keys.CodingKeys.experts.rawValue, own.experts), chosen: (Keys.CodingKeys.chosen.rawValue, own.chosen),
+                count: (Keys.CodingKeys.experts.rawValue, own.experts),
+                chosen: (Keys.CodingKeys.chosen.rawValue, own.chosen),
                 width: (DecoderConfiguration.CodingKeys.intermediateSize.rawValue, common.intermediateSize))
             let (hidden, function) = (decoder.hiddenSize, decoder.gateFunction)
             let paths = ExpertPaths(modules: "block_sparse_moe.experts", gate: "w1", up: "w3", down: "w2")
@@ -36,7 +37,8 @@ public enum Mixtral: ModelArchitecture {
                 let (gateUp, down) = try loader.experts(path, sizes, hidden: hidden, paths: paths)
                 return MixtureOfExperts(
                     router: try loader.router(path + ".block_sparse_moe.gate", experts: sizes.count, hidden: hidden),
-                    routing: RoutingOptions(experts: sizes.count, chosen: sizes.chosen, scoring: .softmax, normalizes: true),
+                    routing: RoutingOptions(
+                        experts: sizes.count, chosen: sizes.chosen, scoring: .softmax, normalizes: true),
                     gateUp: gateUp, down: down, function: function, layer: layer)
             }
             return decoder

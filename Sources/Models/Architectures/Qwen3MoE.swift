@@ -45,14 +45,16 @@ public enum Qwen3MoE: ModelArchitecture {
             }
             let sizes = try ExpertSizes(
                 count: (Keys.CodingKeys.experts.rawValue, own.experts ?? own.localExperts),
-                chosen: (Keys.CodingKeys.chosen.rawValue, own.chosen), width: (Keys.CodingKeys.width.rawValue, own.width))
+                chosen: (Keys.CodingKeys.chosen.rawValue, own.chosen),
+                width: (Keys.CodingKeys.width.rawValue, own.width))
             decoder.makeFeedForward = { [decoder] (layer: Int, path: String, loader: WeightLoader) throws(ModelError) in
                 guard own.isSparse(layer) else { return try decoder.mlp(path + ".mlp", loader) }
                 let (gateUp, down) = try loader.experts(path, sizes, hidden: decoder.hiddenSize)
                 return MixtureOfExperts(
                     router: try loader.router(path + ".mlp.gate", experts: sizes.count, hidden: decoder.hiddenSize),
                     routing: RoutingOptions(
-                        experts: sizes.count, chosen: sizes.chosen, scoring: .softmax, normalizes: own.normalizes ?? false),
+                        experts: sizes.count, chosen: sizes.chosen, scoring: .softmax,
+                        normalizes: own.normalizes ?? false),
                     gateUp: gateUp, down: down, function: decoder.gateFunction, layer: layer)
             }
             return decoder

@@ -27,7 +27,9 @@ public struct MergedTensors: TensorSource {
     /// Folds an adapter into the tensors of its base; `nil` gives the base as it is.
     public init(_ base: any TensorSource, adapter: LoRAAdapter?) {
         self.base = base
-        updates = Dictionary(grouping: (adapter?.layers ?? []).flatMap(\.storedUpdates), by: \.tensor).mapValues { $0.map(Update.init) }
+        updates = Dictionary(grouping: (adapter?.layers ?? []).flatMap(\.storedUpdates), by: \.tensor).mapValues {
+            $0.map(Update.init)
+        }
     }
 
     /// Names of the tensors that the adapter changes: those whose update is not zero.
@@ -51,7 +53,8 @@ public struct MergedTensors: TensorSource {
         do {
             let bytes = try MappedBytes(count: 4 * tensor.elementCount) { target in
                 try forEachPiece(of: name) { piece in
-                    UnsafeMutableRawBufferPointer(rebasing: target[offset...]).copyMemory(from: UnsafeRawBufferPointer(piece))
+                    UnsafeMutableRawBufferPointer(rebasing: target[offset...]).copyMemory(
+                        from: UnsafeRawBufferPointer(piece))
                     offset += 4 * piece.count
                 }
             }
@@ -70,7 +73,8 @@ public struct MergedTensors: TensorSource {
         let tensor = try base.tensor(name)
         let updates = updates[name] ?? []
         let rowsPerPiece = max(1, Self.pieceElements / max(1, tensor.columns))
-        let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: min(rowsPerPiece, max(1, tensor.rows)) * max(1, tensor.columns))
+        let buffer = UnsafeMutableBufferPointer<Float>.allocate(
+            capacity: min(rowsPerPiece, max(1, tensor.rows)) * max(1, tensor.columns))
         defer { buffer.deallocate() }
         guard let start = buffer.baseAddress else { return }
         for first in stride(from: 0, to: tensor.rows, by: rowsPerPiece) {
@@ -92,7 +96,8 @@ public struct MergedTensors: TensorSource {
             right.withUnsafeBufferPointer { right in
                 guard let left = left.baseAddress, let right = right.baseAddress else { return }
                 sgemm(
-                    part.count, update.columns, update.rank, alpha: update.scale, MatrixPointer(left, stride: update.rank),
+                    part.count, update.columns, update.rank, alpha: update.scale,
+                    MatrixPointer(left, stride: update.rank),
                     MatrixPointer(right, stride: update.columns), beta: 1,
                     into: values + (part.lowerBound - rows.lowerBound) * update.columns, stride: update.columns)
             }

@@ -40,7 +40,9 @@ public struct ParameterTable: Sendable {
                 trained: trained)
         }
         for (label, ending) in [("embedding", "embed_tokens.weight"), ("head", "lm_head.weight")] {
-            let count = try base.names.filter { $0.hasSuffix(ending) }.reduce(0) { $0 + (try base.tensor($1).elementCount) }
+            let count = try base.names.filter { $0.hasSuffix(ending) }.reduce(0) {
+                $0 + (try base.tensor($1).elementCount)
+            }
             rows.append(Row(role: label, total: count, adapted: 0, trained: 0))
         }
         self.rows = rows.filter { $0.total > 0 }
@@ -48,10 +50,13 @@ public struct ParameterTable: Sendable {
 
     /// A sentence about routed experts that stay as they are; `nil` where there are none.
     public var warning: String? {
-        guard let experts = rows.first(where: { $0.role == ModuleRole.experts.label }), experts.frozen > 0 else { return nil }
+        guard let experts = rows.first(where: { $0.role == ModuleRole.experts.label }), experts.frozen > 0 else {
+            return nil
+        }
         let all = rows.reduce(0) { $0 + $1.total }
         let share = Int((Double(experts.frozen) / Double(max(1, all)) * 100).rounded())
-        return "routed experts stay frozen: \(experts.frozen) of the model's weights (\(share) %) get no adapter; adapter.target_modules: all-linear or experts reaches them"
+        return
+            "routed experts stay frozen: \(experts.frozen) of the model's weights (\(share) %) get no adapter; adapter.target_modules: all-linear or experts reaches them"
     }
 }
 

@@ -122,7 +122,7 @@ public final class PreparedRun {
         if recipe.adapter.path == nil {
             (configuration.targets, configuration.excluded) = (recipe.adapterConfiguration.targets, recipe.adapterConfiguration.excluded)
         }
-        do { return try LoRAAdapter(configuration, factors: file.factors, layers: model.adapterTargets) } catch {
+        do { return try LoRAAdapter(configuration, factors: file.factors(for: model.adapterTargets), layers: model.adapterTargets) } catch {
             throw ModelError.adapter(place: file.path, error)
         }
     }

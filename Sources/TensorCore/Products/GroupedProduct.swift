@@ -3,8 +3,8 @@ import CKernels
 /// Products of rows in groups with one matrix per group: the layers of a mixture's experts.
 ///
 /// Work is cut into panels of the result's columns, each of one group with all its rows. The weights under a panel are
-/// expanded once, by the thread that computes it, and used for all rows of the group. Panels do not wait for each other,
-/// and groups without rows have none. The cut is a function of shapes and of the rows per group only.
+/// expanded once, by the thread that computes it, and used for all rows of the group. Panels do not wait for each
+/// other, and groups without rows have none. The cut is a function of shapes and of the rows per group only.
 extension Compute {
     /// Called for a finished panel of a result: group, rows and columns of the result, its memory and row stride.
     package typealias GroupedEpilogue = (
@@ -22,7 +22,8 @@ extension Compute {
     ) -> Tensor {
         precondition(x.columns == weight.inputs, "grouped product of \(x.shape) with \(weight.inputs) inputs")
         return run(
-            weight.rowsAreOutputs ? weight.rowPanels(offsets) : weight.columnPanels(offsets), x, weight.outputs, weight, type,
+            weight.rowsAreOutputs ? weight.rowPanels(offsets) : weight.columnPanels(offsets), x, weight.outputs, weight,
+            type,
             epilogue)
     }
 
@@ -33,7 +34,8 @@ extension Compute {
     ) -> Tensor {
         precondition(dy.columns == weight.outputs, "grouped product of \(dy.shape) with \(weight.outputs) outputs")
         return run(
-            weight.rowsAreOutputs ? weight.columnPanels(offsets) : weight.rowPanels(offsets), dy, weight.inputs, weight, type,
+            weight.rowsAreOutputs ? weight.columnPanels(offsets) : weight.rowPanels(offsets), dy, weight.inputs, weight,
+            type,
             epilogue)
     }
 
@@ -71,7 +73,9 @@ extension Compute {
     ) {
         let (rows, columns) = (piece.storedRows, piece.storedColumns)
         expansions.add(rows.count * columns.count, to: panel.group)
-        if piece.isTransposed && panel.rows.count < Self.fewRows { return dots(x, panel, piece, into: target, stride: stride) }
+        if piece.isTransposed && panel.rows.count < Self.fewRows {
+            return dots(x, panel, piece, into: target, stride: stride)
+        }
         withBlock(piece) { block in
             // Rows a few hundred at a time, so that an operand that has to be widened fits the cache.
             for part in TileGrid.pieces(panel.rows.count, target: 256) {
@@ -87,9 +91,11 @@ extension Compute {
         }
     }
 
-    /// The same for a few rows: each stored row is expanded into a small scratch and meets all of them, as decoding wants it.
+    /// The same for a few rows: each stored row is expanded into a small scratch and meets all of them, as decoding
+    /// wants it.
     private func dots(
-        _ x: Tensor, _ panel: GroupedPanel, _ piece: GroupedPanel.Piece, into target: UnsafeMutablePointer<Float>, stride: Int
+        _ x: Tensor, _ panel: GroupedPanel, _ piece: GroupedPanel.Piece, into target: UnsafeMutablePointer<Float>,
+        stride: Int
     ) {
         let (weight, rows, depth) = (piece.weight, panel.rows.count, piece.depth)
         let direct = precision == .float32 ? weight.float32Pointer : nil
@@ -102,7 +108,8 @@ extension Compute {
                         Int64(rows), Int64(depth), operand.start + piece.operandColumn, Int64(operand.stride), values,
                         scratch + depth)
                     for r in 0..<rows {
-                        target[r * stride + column] = scratch[depth + r] + (piece.isFirst ? 0 : target[r * stride + column])
+                        target[r * stride + column] =
+                            scratch[depth + r] + (piece.isFirst ? 0 : target[r * stride + column])
                     }
                 }
             }
@@ -157,9 +164,11 @@ extension GroupedWeight {
                         pieces: parts.enumerated().map { index, source in
                             GroupedPanel.Piece(
                                 weight: source.weight,
-                                storedRows: source.rows.lowerBound + part.lowerBound..<source.rows.lowerBound + part.upperBound,
+                                storedRows: source.rows.lowerBound + part.lowerBound..<source.rows.lowerBound
+                                    + part.upperBound,
                                 storedColumns: 0..<source.weight.columns,
-                                operandColumn: isForward ? 0 : source.outputs.lowerBound, isTransposed: true, isFirst: index == 0)
+                                operandColumn: isForward ? 0 : source.outputs.lowerBound, isTransposed: true,
+                                isFirst: index == 0)
                         })
                 }
             }
@@ -172,7 +181,8 @@ extension GroupedWeight {
             let isForward = !rowsAreOutputs
             let groups = isForward ? parts[group].map { [$0] } : [parts[group]]
             return groups.flatMap { parts in
-                TileGrid.groupedPanels(columns: parts[0].weight.columns, block: parts[0].weight.columnBlock).map { part in
+                TileGrid.groupedPanels(columns: parts[0].weight.columns, block: parts[0].weight.columnBlock).map {
+                    part in
                     let first = isForward ? parts[0].outputs.lowerBound : 0
                     return GroupedPanel(
                         group: group, rows: rows, columns: first + part.lowerBound..<first + part.upperBound,
@@ -187,7 +197,9 @@ extension GroupedWeight {
         var pieces: [GroupedPanel.Piece] = []
         for source in parts {
             let first = isForward ? 0 : source.outputs.lowerBound
-            for part in TileGrid.pieces(source.rows.count, target: TileGrid.groupedPanelElements / max(1, columns.count)) {
+            for part in TileGrid.pieces(
+                source.rows.count, target: TileGrid.groupedPanelElements / max(1, columns.count))
+            {
                 pieces.append(
                     GroupedPanel.Piece(
                         weight: source.weight,
@@ -205,7 +217,9 @@ extension GroupedWeight {
             offsets[group] < offsets[group + 1] ? cut(group, offsets[group]..<offsets[group + 1]) : []
         }
         return panels.enumerated().sorted {
-            ($0.element.rows.count * $0.element.columns.count, $1.offset) > ($1.element.rows.count * $1.element.columns.count, $0.offset)
+            ($0.element.rows.count * $0.element.columns.count, $1.offset) > (
+                $1.element.rows.count * $1.element.columns.count, $0.offset
+            )
         }.map(\.element)
     }
 }

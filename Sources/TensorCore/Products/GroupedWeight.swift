@@ -57,7 +57,9 @@ public struct GroupedWeight: Sendable {
     /// Tensors `[count, outputs, inputs]` or `[count, inputs, outputs]` that hold the matrices of all groups.
     /// - Parameter tensors: those whose outputs follow one another.
     public init(fused tensors: [Weight], count: Int, orientation: Orientation) {
-        precondition(!tensors.isEmpty && tensors.allSatisfy { $0.rows % count == 0 }, "\(count) groups in rows that are no multiple")
+        precondition(
+            !tensors.isEmpty && tensors.allSatisfy { $0.rows % count == 0 },
+            "\(count) groups in rows that are no multiple")
         (self.orientation, self.count) = (orientation, count)
         let isTransposed = orientation == .inputsByOutputs
         inputs = isTransposed ? tensors[0].rows / count : tensors[0].columns
