@@ -37,7 +37,7 @@ extension ModelArchitecture {
 public enum ModelRegistry {
     /// All of them. A test compares this list with the files in `Architectures/`.
     public static let architectures: [any ModelArchitecture.Type] = [
-        Llama.self, Mistral.self, Qwen2.self, Qwen3.self, Gemma3.self, Phi3.self,
+        Llama.self, Mistral.self, Qwen2.self, Qwen3.self, Gemma3.self, Phi3.self, SmolLM3.self,
         Mixtral.self, Qwen3MoE.self, DeepseekV3.self, Llama4.self, GPTOSS.self,
     ]
 
