@@ -18,6 +18,12 @@ public struct DatasetProblem: Error, Sendable, Equatable, CustomStringConvertibl
     /// Place, what was found and what to do, in one sentence.
     public var description: String { "\(place): \(kind.found); \(kind.remedy)" }
 
+    /// What is wrong in one word for programs, such as `unknown_role`.
+    public var code: String {
+        let name = String(describing: kind).prefix { $0 != "(" }
+        return name.reduce(into: "") { $0 += $1.isUppercase ? "_" + $1.lowercased() : String($1) }
+    }
+
     /// `file` or `file:line`.
     public var place: String { line.map { "\(file):\($0)" } ?? file }
 
@@ -28,7 +34,8 @@ public struct DatasetProblem: Error, Sendable, Equatable, CustomStringConvertibl
     public var isSkippable: Bool {
         switch kind {
         case .missing, .unreadable, .notText, .empty, .unknownFormat, .ambiguousFormat, .tooLong, .noTokenizer,
-            .noTemplate, .noEndToken, .cursorOutside, .nothingLeft, .everythingSupervised:
+            .noTemplate, .noEndToken, .cursorOutside, .nothingLeft, .everythingSupervised, .recordTooLarge, .noDataFiles,
+            .badHeader, .notTrainable:
             false
         default: true
         }
@@ -45,8 +52,14 @@ public enum DatasetProblemKind: Error, Sendable, Equatable {
     case unreadable(reason: String)
     /// The first bytes are those of another kind of file.
     case notText(looksLike: String)
+    /// A folder holds no file of a known ending.
+    case noDataFiles
     /// There is no record in it.
     case empty
+    /// The first row of a table cannot name its columns.
+    case badHeader(reason: String)
+    /// A record of a packed file is larger than is allowed.
+    case recordTooLarge(limit: Int)
     /// The first record has the keys of no format.
     case unknownFormat(keys: [String])
     /// The first record has the keys of several formats.
@@ -62,6 +75,14 @@ public enum DatasetProblemKind: Error, Sendable, Equatable {
     case unclosedArray
     /// An array of records ends before the file does.
     case textAfterArray
+    /// The file ends within a cell in quotation marks.
+    case unclosedQuotation
+    /// Something stands between the end of a cell in quotation marks and the next separator.
+    case textAfterQuotation(cell: Int)
+    /// A row has more or fewer cells than the table has columns.
+    case cellCount(found: Int, columns: Int)
+    /// The bytes are no UTF-8.
+    case invalidUTF8
     /// The record is some other JSON value.
     case notAnObject(found: String)
     /// A key that the format needs is not there, or null.
@@ -69,9 +90,19 @@ public enum DatasetProblemKind: Error, Sendable, Equatable {
     /// The value of a key is of the wrong type.
     case wrongType(key: String, expected: String, found: String)
     /// There are no messages.
-    case emptyConversation
+    case emptyConversation(key: String)
     /// No template knows the role of a message.
     case unknownRole(String, message: Int)
+    /// A tool, or a call of one, says no name.
+    case namelessTool(key: String)
+    /// A message counts for more or less than others.
+    case partialWeight(Double, message: Int)
+    /// Both answers of a preference are the same.
+    case equalAnswers
+    /// A preference mixes texts and messages.
+    case mixedPreference
+    /// Messages that should end with an answer do not.
+    case noAnswer(key: String)
     /// What should be learnt is empty.
     case emptyField(String)
     /// An id is negative, too large for an id at all, or outside the vocabulary.
@@ -85,6 +116,8 @@ public enum DatasetProblemKind: Error, Sendable, Equatable {
 
     // MARK: What became of a record when it was encoded
 
+    /// This version cannot train on such records.
+    case notTrainable(DatasetFormat)
     /// Text needs a tokenizer.
     case noTokenizer
     /// A conversation needs a chat template.
