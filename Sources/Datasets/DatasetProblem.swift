@@ -30,6 +30,9 @@ public struct DatasetProblem: Error, Sendable, Equatable, CustomStringConvertibl
     /// Whether the file is not there, as opposed to being unsuitable.
     public var isMissingInput: Bool { if case .missing = kind { true } else { false } }
 
+    /// Whether the record exceeds `max_length`.
+    public var isTooLong: Bool { if case .tooLong = kind { true } else { false } }
+
     /// Whether leaving out the record answers the problem, so that `on_error: skip` applies.
     public var isSkippable: Bool {
         switch kind {

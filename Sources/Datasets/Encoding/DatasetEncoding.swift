@@ -4,6 +4,7 @@ extension ExampleEncoder {
     ///   - reader: The opened file.
     ///   - onError: What happens to broken records. Problems that leaving out one record does not solve (no
     ///     tokenizer, no end token, a record over `max_length` under `truncation: error`) stop in any case.
+    ///   - tooLong: Whether records over `max_length` under `truncation: error` are left out and counted, too.
     ///   - limit: How many records are looked at; `nil` takes all.
     ///   - dataset: Where the examples go, behind those of files encoded before.
     ///   - skipped: Is told of every record that is left out.
@@ -11,7 +12,8 @@ extension ExampleEncoder {
     /// - Throws: `DatasetProblem`: the first one under `stop`; under either policy one that leaving out a record does not
     ///   solve. What only the whole file shows is left to ``check(_:)``.
     public func encode(
-        _ reader: DatasetReader, onError: ErrorPolicy = .stop, limit: Int? = nil, into dataset: inout EncodedDataset,
+        _ reader: DatasetReader, onError: ErrorPolicy = .stop, orTooLong tooLong: Bool = false, limit: Int? = nil,
+        into dataset: inout EncodedDataset,
         skipped: (DatasetProblem) -> Void = { _ in }
     ) throws(DatasetProblem) -> EncodingSummary {
         var summary = EncodingSummary(
@@ -27,7 +29,7 @@ extension ExampleEncoder {
                 summary.add(outcomes, place: "\(record.file):\(record.line)")
                 for example in outcomes.compactMap(\.example) { dataset.append(example) }
             } catch {
-                guard onError == .skip, error.isSkippable else { throw error }
+                guard onError == .skip, error.isSkippable || tooLong && error.isTooLong else { throw error }
                 summary.skip(error)
                 skipped(error)
             }

@@ -37,7 +37,7 @@ public struct EncodingSummary: Sendable, Equatable {
     /// How many records each kind of problem had skipped, by `DatasetProblem.code`.
     public internal(set) var problemCounts: [String: Int] = [:]
     /// Examples left out because the same stood earlier; see `EncodedDataset.removeDuplicates`.
-    public internal(set) var duplicates = 0
+    public var duplicates = 0
     /// Tokens of the shortest example that is trained on; 0 if there is none.
     public internal(set) var shortest = 0
     /// Tokens of the longest example that is trained on; 0 if there is none.
