@@ -20,8 +20,14 @@ public struct DatasetProblem: Error, Sendable, Equatable, CustomStringConvertibl
 
     /// What is wrong in one word for programs, such as `unknown_role`.
     public var code: String {
-        let name = String(describing: kind).prefix { $0 != "(" }
-        return name.reduce(into: "") { $0 += $1.isUppercase ? "_" + $1.lowercased() : String($1) }
+        let name = Array(String(describing: kind).prefix { $0 != "(" })
+        var code = ""
+        for (at, letter) in name.enumerated() {
+            let endsAbbreviation = at > 0 && at + 1 < name.count && name[at - 1].isUppercase && name[at + 1].isLowercase
+            let startsWord = at > 0 && letter.isUppercase && (name[at - 1].isLowercase || endsAbbreviation)
+            code += (startsWord ? "_" : "") + letter.lowercased()
+        }
+        return code
     }
 
     /// `file` or `file:line`.
@@ -133,6 +139,8 @@ public enum DatasetProblemKind: Error, Sendable, Equatable {
     case doubledBOS(token: String)
     /// The text of a trained turn does not end with a special token.
     case missingEndToken(message: Int)
+    /// The template does not write the tool calls of a trained turn.
+    case toolCallsLeftOut(message: Int)
     /// The record has nothing to learn.
     case noSupervisedToken(reason: String)
     /// The record exceeds `max_length`.

@@ -21,16 +21,17 @@ struct AnswerRegions {
         }
         var found: [(byte: Int, part: AnswerPart)] = []
         if answer.hasFinal, let at = start(answer.withOtherFinal) { found.append((at, .final)) }
-        if answer.hasToolCalls, let at = start([answer.withoutToolCalls]) { found.append((at, .toolCalls)) }
-        if answer.hasThinking { found.append((turn.lowerBound, .thinking)) }
+        if answer.hasToolCalls, let at = start(answer.withOtherEnd) { found.append((at, .toolCalls)) }
+        // Templates may leave the reasoning out; what begins the turn is then the next part's.
+        if answer.hasThinking, start(answer.withOtherThinking) != nil { found.append((turn.lowerBound, .thinking)) }
         // Where two begin at the same byte, the earlier one is empty: the template left it out.
         found.sort { $0.byte == $1.byte ? $0.part == .thinking : $0.byte < $1.byte }
         starts = found
     }
 
-    /// The part to which a byte of the turn belongs; what precedes all parts belongs to the first.
-    func part(at byte: Int) -> AnswerPart {
-        (starts.last { $0.byte <= byte } ?? starts.first)?.part ?? .final
+    /// The part to which a token of the turn belongs: that of its last byte. What precedes all parts is the first's.
+    func part(of token: Range<Int>) -> AnswerPart {
+        (starts.last { $0.byte < token.upperBound } ?? starts.first)?.part ?? .final
     }
 }
 
@@ -57,19 +58,27 @@ private struct Answer {
         !inlineThinking.isEmpty || Self.thinkingKeys.contains { object[$0]?.stringValue?.isEmpty == false }
     }
 
-    /// Two, since one of them may start like the answer.
+    /// Two each, since one of them may start like what it replaces.
     var withOtherFinal: [Message] {
-        ["A", "z"].compactMap { message(with: [("content", .string(inlineThinking + $0))]) }
+        Self.words.compactMap { message(with: [("content", .string(inlineThinking + $0))]) }
     }
 
-    var withoutToolCalls: Message {
-        let members = object.members.filter { $0.key != "tool_calls" }
-        let content = object["content"] ?? .null
-        return (try? Message(JSONObject(members + [("content", content.isNull ? .string("") : content)])))
-            ?? Message(role: "assistant", content: "")
+    /// Words in the place of the tool calls.
+    var withOtherEnd: [Message] {
+        Self.words.compactMap { message(with: [("content", .string(inlineThinking + final + $0))], without: "tool_calls") }
     }
 
-    private func message(with members: [(key: String, value: JSONValue)]) -> Message? {
-        try? Message(JSONObject(object.members + members))
+    var withOtherThinking: [Message] {
+        Self.words.compactMap { word in
+            let keys = Self.thinkingKeys.filter { object[$0]?.stringValue?.isEmpty == false }
+            let inline = inlineThinking.isEmpty ? "" : "<think>\n\(word)\n\(Self.thinkingEnd)"
+            return message(with: keys.map { ($0, .string(word)) } + [("content", .string(inline + final))])
+        }
+    }
+
+    private static let words = ["A", "z"]
+
+    private func message(with members: [(key: String, value: JSONValue)], without key: String? = nil) -> Message? {
+        try? Message(JSONObject(object.members.filter { $0.key != key } + members))
     }
 }

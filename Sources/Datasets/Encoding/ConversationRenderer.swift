@@ -22,6 +22,9 @@ struct ConversationRenderer {
     let variables: JSONObject
     let clock: TemplateClock
 
+    /// How many bytes at the end of a prompt are looked for where no generation prompt was added to it.
+    private static let recognisable = 8
+
     /// The whole conversation as one text; or, if the template writes turns differently once others follow, one text
     /// for each of `trained`, just as the model will be asked and should answer.
     func render(_ conversation: Conversation, trained: [Int]) throws(DatasetProblemKind) -> [RenderedTurns] {
@@ -71,9 +74,11 @@ struct ConversationRenderer {
         }
         if through.utf8.starts(with: prompt.utf8) { return turn(through, from: prompt.utf8.count) }
         let plain = before.isEmpty ? "" : try text(conversation, before, prompt: false)
-        let opening = Array(prompt.utf8.dropFirst(prompt.utf8.starts(with: plain.utf8) ? plain.utf8.count : 0))
         let header = try commonStart(of: through, conversation, message)
-        if let answer = Array(through.utf8).position(behind: opening, upTo: header) {
+        // Earlier turns stand otherwise in the prompt than before the answer: what the prompt ends with tells the place.
+        let opening = prompt.utf8.starts(with: plain.utf8) ? prompt.utf8.count - plain.utf8.count : 0
+        let ending = Array(prompt.utf8.suffix(max(opening, Self.recognisable)))
+        if let answer = Array(through.utf8).position(behind: ending, upTo: header) {
             return turn(prompt + String(decoding: through.utf8.dropFirst(answer), as: UTF8.self), from: prompt.utf8.count)
         }
         guard through.utf8.starts(with: plain.utf8), header >= plain.utf8.count else {
@@ -128,7 +133,7 @@ extension String {
 }
 
 extension [UInt8] {
-    /// The end of the last place of `piece` that lies within the first `limit` bytes; `limit` for an empty piece.
+    /// The end of the last place of `piece` that lies within the first `limit` bytes.
     fileprivate func position(behind piece: [UInt8], upTo limit: Int) -> Int? {
         var end = limit
         while end >= piece.count {

@@ -44,6 +44,7 @@ extension ExampleEncoder {
                 tokens[tokens.count - 1], isSpecial: { tokenizer.isSpecial(encoded.ids[$0]) },
                 isBlank: { text[encoded.ranges[$0]].allSatisfy(isWhitespace) })
             guard let end else { throw .missingEndToken(message: message + 1) }
+            try checkContent(of: rendered, message, pieces.map(\.utf8))
             tokens[tokens.count - 1] = end
             let extent = pieces[pieces.startIndex].utf8.lowerBound..<pieces[pieces.endIndex - 1].utf8.upperBound
             let learnt = chosen(tokens.flatMap { Array($0) }, encoded) {
@@ -55,11 +56,24 @@ extension ExampleEncoder {
         return result
     }
 
+    /// Refuses a turn of which the template leaves out what the model should say: it would learn to stop at once.
+    private func checkContent(
+        of rendered: RenderedTurns, _ message: Int, _ pieces: [Range<Int>]
+    ) throws(DatasetProblemKind) {
+        let calls = rendered.conversation.messages[message].json["tool_calls"]?.arrayValue ?? []
+        if calls.isEmpty { return }
+        let said = pieces.map { String(decoding: rendered.text.utf8.dropFirst($0.lowerBound).prefix($0.count), as: UTF8.self) }
+        for call in calls {
+            let name = (call["function"] ?? call)["name"]?.stringValue ?? ""
+            if !said.contains(where: { $0.contains(name) }) { throw .toolCallsLeftOut(message: message + 1) }
+        }
+    }
+
     /// The tokens of a turn that belong to the parts asked for, and with them its last one, which ends the turn.
     private func chosen(_ turn: [Int], _ encoded: EncodedText, _ regions: () -> AnswerRegions) -> [Int] {
         guard case .parts(let parts) = options.trainOn else { return turn }
         let regions = regions()
-        let chosen = turn.dropLast().filter { parts.contains(regions.part(at: encoded.ranges[$0].lowerBound)) }
+        let chosen = turn.dropLast().filter { parts.contains(regions.part(of: encoded.ranges[$0])) }
         return chosen.isEmpty ? [] : chosen + turn.suffix(1)
     }
 

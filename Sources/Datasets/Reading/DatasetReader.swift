@@ -17,6 +17,9 @@ public struct DatasetReader: Sendable {
     /// Which key of the records stands for a key of the format, where the two differ.
     public let fields: [String: String]
 
+    /// Opened once, so that what was looked at is what is read.
+    private let first: DatasetFile
+
     /// How many records the search for a format looks at when the first ones are broken.
     private static let detectionLimit = 100
 
@@ -32,8 +35,9 @@ public struct DatasetReader: Sendable {
         self.path = path
         self.fields = fields
         files = try DatasetPaths.files(at: path)
+        first = try DatasetFile(path: files[0])
         formatWasDetected = format == nil
-        var parsed = ParsedRecords(files: files, fields: fields)
+        var parsed = ParsedRecords(first, files.dropFirst(), fields: fields)
         if let format {
             switch parsed.next() {
             case nil: throw DatasetProblem(.empty, file: path)
@@ -48,7 +52,7 @@ public struct DatasetReader: Sendable {
     /// The records in order, each read when it is asked for; broken ones come as problems between the others.
     public func records() -> some Sequence<Result<DatasetRecord, DatasetProblem>> {
         let format = format
-        return IteratorSequence(ParsedRecords(files: files, fields: fields)).lazy.map { parsed in
+        return IteratorSequence(ParsedRecords(first, files.dropFirst(), fields: fields)).lazy.map { parsed in
             parsed.flatMap { file, record in
                 do throws(DatasetProblemKind) {
                     let example = try format.example(from: record.object)
@@ -86,8 +90,9 @@ private struct ParsedRecords: IteratorProtocol {
     private let fields: [(ours: String, theirs: String)]
     private var current: (file: String, records: RawRecords.Iterator)?
 
-    init(files: [String], fields: [String: String]) {
-        self.files = files[...]
+    init(_ first: DatasetFile, _ others: ArraySlice<String>, fields: [String: String]) {
+        files = others
+        current = (first.path, RawRecords(first).makeIterator())
         self.fields = fields.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
