@@ -115,10 +115,10 @@ import Tokenization
             return
         }
         let answers = conversation.messages.indices.filter { conversation.messages[$0].role == "assistant" }
-        let examples = try examples(name, conversation)
+        let encoded = try examples(name, conversation)
         let isSplit = Self.rewriting[name]?.contains(kind) == true
-        #expect(examples.count == (isSplit ? answers.count : 1))
-        let texts = try trained(examples).flatMap { $0 }
+        #expect(encoded.count == (isSplit ? answers.count : 1))
+        let texts = try trained(encoded).flatMap { $0 }
         #expect(texts.count == answers.count)
         for (text, message) in zip(texts, answers) {
             let content = conversation.messages[message].content ?? ""
