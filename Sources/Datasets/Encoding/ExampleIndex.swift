@@ -2,10 +2,8 @@
 private struct ExampleIndex {
     private var places: [UInt64: [Int32]] = [:]
 
-    /// The first example kept under this hash that `matches`.
-    func first(_ hash: UInt64, where matches: (Int) -> Bool) -> Int? {
-        places[hash]?.first { matches(Int($0)) }.map(Int.init)
-    }
+    /// The examples kept under a hash.
+    subscript(hash: UInt64) -> [Int32] { places[hash] ?? [] }
 
     mutating func insert(_ hash: UInt64, _ place: Int) { places[hash, default: []].append(Int32(place)) }
 
@@ -26,9 +24,9 @@ extension EncodedDataset {
             kept.beginSource(sources[source])
             for example in range {
                 let hash = ExampleIndex.hash(labels(of: example), ExampleIndex.hash(ids(of: example)))
-                let isKnown = index.first(hash) { earlier in
-                    kept.ids(of: earlier) == ids(of: example) && kept.labels(of: earlier) == labels(of: example)
-                } != nil
+                let isKnown = index[hash].contains { earlier in
+                    kept.ids(of: Int(earlier)) == ids(of: example) && kept.labels(of: Int(earlier)) == labels(of: example)
+                }
                 if isKnown {
                     removed[source] += 1
                 } else {
@@ -42,11 +40,15 @@ extension EncodedDataset {
     }
 
     /// The examples whose tokens also stand in another data set, whatever is trained of them there.
+    /// - Complexity: Memory for this data set's examples only, however large the other one is.
     public func examples(alsoIn other: EncodedDataset) -> [Int] {
         var index = ExampleIndex()
-        for example in 0..<other.count { index.insert(ExampleIndex.hash(other.ids(of: example)), example) }
-        return (0..<count).filter { example in
-            index.first(ExampleIndex.hash(ids(of: example))) { other.ids(of: $0) == ids(of: example) } != nil
+        for example in 0..<count { index.insert(ExampleIndex.hash(ids(of: example)), example) }
+        var found = Set<Int32>()
+        for example in 0..<other.count {
+            let known = index[ExampleIndex.hash(other.ids(of: example))]
+            found.formUnion(known.filter { ids(of: Int($0)) == other.ids(of: example) })
         }
+        return found.sorted().map(Int.init)
     }
 }

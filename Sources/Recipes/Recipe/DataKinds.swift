@@ -38,7 +38,6 @@ extension ValueKind<[String: String]> {
         return ValueKind(
             type: type,
             read: { node, key, reader in
-                if node.isNull { return [:] }
                 guard case .mapping(let entries) = node.content else {
                     reader.refuse(node, key, expected: type, hint: "write it as {messages: dialogue}")
                     return nil
