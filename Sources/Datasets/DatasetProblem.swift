@@ -43,7 +43,8 @@ public struct DatasetProblem: Error, Sendable, Equatable, CustomStringConvertibl
     public var isSkippable: Bool {
         switch kind {
         case .missing, .unreadable, .notText, .empty, .unknownFormat, .ambiguousFormat, .tooLong, .noTokenizer,
-            .noTemplate, .noEndToken, .cursorOutside, .nothingLeft, .everythingSupervised, .recordTooLarge, .noDataFiles,
+            .noTemplate, .noEndToken, .cursorOutside, .nothingLeft, .everythingSupervised, .recordTooLarge,
+            .noDataFiles,
             .badHeader, .notTrainable:
             false
         default: true

@@ -34,8 +34,11 @@ enum Fixtures {
         }
         let known = file["added_tokens"]?.arrayValue ?? []
         let added = texts.enumerated().map { number, text -> JSONValue in
-            ["id": .integer(49_152 + number), "content": .string(text), "single_word": .bool(false), "lstrip": .bool(false),
-                "rstrip": .bool(false), "normalized": .bool(false), "special": .bool(true)]
+            [
+                "id": .integer(49_152 + number), "content": .string(text), "single_word": .bool(false),
+                "lstrip": .bool(false),
+                "rstrip": .bool(false), "normalized": .bool(false), "special": .bool(true),
+            ]
         }
         file["added_tokens"] = .array(known + added)
         return try Tokenizer(

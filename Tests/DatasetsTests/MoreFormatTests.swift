@@ -20,7 +20,8 @@ private func message(_ role: String, _ content: String, _ more: JSONObject = [:]
     let read = try example(
         #"{"system": "Be kind.", "tools": "[{\"name\": \"f\"}]", "conversations": [{"from": "human", "value": "q"}, "#
             + #"{"from": "GPT", "value": "a", "train": false}, {"from": "function_call", "value": "{\"name\": \"f\", "#
-            + #"\"arguments\": {\"x\": 1}}"}, {"from": "observation", "value": "1"}, {"role": "assistant", "content": "b"}]}"#)
+            + #"\"arguments\": {\"x\": 1}}"}, {"from": "observation", "value": "1"}, {"role": "assistant", "content": "b"}]}"#
+    )
     let call: JSONValue = ["type": "function", "function": ["name": "f", "arguments": ["x": 1]]]
     let expected = Conversation(
         messages: [
@@ -74,7 +75,9 @@ private func message(_ role: String, _ content: String, _ more: JSONObject = [:]
 
 @Test func segmentsAreRead() throws {
     #expect(
-        try example(#"{"segments": [{"text": "Q", "train": false}, {"text": "", "train": true}, {"text": "A", "label": true}]}"#)
+        try example(
+            #"{"segments": [{"text": "Q", "train": false}, {"text": "", "train": true}, {"text": "A", "label": true}]}"#
+        )
             == .segments([Segment("Q", isTrained: false), Segment("A", isTrained: true)]))
     #expect(try problem(#"{"segments": [{"text": "Q", "train": false}]}"#) == .emptyField("segments"))
     #expect(

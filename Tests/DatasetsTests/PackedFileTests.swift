@@ -35,7 +35,9 @@ private enum Packed {
 }
 
 /// More than fits into one window, with records that cross its borders.
-private let manyLines: [String] = (0..<20_000).map { "{\"text\": \"record \($0) \(String(repeating: "ä", count: $0 % 97))\"}" }
+private let manyLines: [String] = (0..<20_000).map {
+    "{\"text\": \"record \($0) \(String(repeating: "ä", count: $0 % 97))\"}"
+}
 
 private func texts(_ examples: [Example]) -> [String] {
     examples.map { if case .text(let text) = $0 { text } else { "no text" } }

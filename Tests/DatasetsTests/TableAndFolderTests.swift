@@ -8,7 +8,8 @@ private func problem(_ content: String, name: String, _ format: DatasetFormat? =
 }
 
 @Test func cellsAreReadAsWritten() throws {
-    let table = "\u{FEFF}prompt,completion,extra\n"
+    let table =
+        "\u{FEFF}prompt,completion,extra\n"
         + "plain,a \"quoted\" word,1\n\n\"with, comma\",\"\"\"all\"\"\",\r\n \"not opened\" , spaced ,3"
     let file = try TemporaryFile(table, name: "t.csv")
     #expect(try file.reader().format == .completion)
@@ -92,7 +93,8 @@ private final class TemporaryFolder {
 @Test func foldersAndPatternsStandForTheirFiles() throws {
     let folder = try TemporaryFolder([
         "b.jsonl": "{\"text\": \"b\"}", "a.csv": "text\na\n", "sub/c.txt": "c\n\nd\n", "empty.jsonl": "",
-        "README.md": "# not data", ".hidden.jsonl": "{\"text\": \"x\"}", ".git/e.txt": "x", "sub/Z.jsonl": "{\"text\": \"z\"}",
+        "README.md": "# not data", ".hidden.jsonl": "{\"text\": \"x\"}", ".git/e.txt": "x",
+        "sub/Z.jsonl": "{\"text\": \"z\"}",
     ])
     let all = ["a.csv:2 a", "b.jsonl:1 b", "sub/Z.jsonl:1 z", "sub/c.txt:1 c", "sub/c.txt:3 d"]
     #expect(try folder.texts("") == all)

@@ -26,7 +26,10 @@ import Tokenization
             "type": "function",
             "function": [
                 "name": "toolname", "description": "Tells.",
-                "parameters": ["type": "object", "properties": ["city": ["type": "string", "description": "Where."]], "required": ["city"]],
+                "parameters": [
+                    "type": "object", "properties": ["city": ["type": "string", "description": "Where."]],
+                    "required": ["city"],
+                ],
             ],
         ]
     ]
@@ -41,7 +44,10 @@ import Tokenization
         let thinking = (0..<3).flatMap {
             [
                 Message(role: "user", content: "question\($0)"),
-                message(["role": "assistant", "content": .string("answer\($0)."), "reasoning_content": .string("thought\($0)")]),
+                message([
+                    "role": "assistant", "content": .string("answer\($0)."),
+                    "reasoning_content": .string("thought\($0)"),
+                ]),
             ]
         }
         let flow = [
@@ -60,7 +66,8 @@ import Tokenization
     }()
 
     static let names = [
-        "alpaca-style", "chatml", "deepseek-v3", "feature-mix", "gemma-style", "gpt-oss", "llama3-style", "llama4-style",
+        "alpaca-style", "chatml", "deepseek-v3", "feature-mix", "gemma-style", "gpt-oss", "llama3-style",
+        "llama4-style",
         "mistral-v3", "phi3-training", "phi3", "qwen2.5-training", "qwen2.5", "qwen3-training", "qwen3", "smollm2",
         "zephyr-style",
     ]
@@ -69,7 +76,10 @@ import Tokenization
         "gpt-oss": ["plain", "system", "thinking", "tools"], "phi3": ["plain", "system", "thinking"],
         "qwen3": ["plain", "system", "thinking", "tools"], "mistral-v3": ["system", "tools"],
     ]
-    static let withTools = ["deepseek-v3", "gpt-oss", "llama3-style", "llama4-style", "mistral-v3", "qwen2.5-training", "qwen2.5", "qwen3-training", "qwen3"]
+    static let withTools = [
+        "deepseek-v3", "gpt-oss", "llama3-style", "llama4-style", "mistral-v3", "qwen2.5-training", "qwen2.5",
+        "qwen3-training", "qwen3",
+    ]
     static let withThinking = ["gpt-oss", "qwen3-training", "qwen3"]
 
     private func variables(_ name: String) throws -> JSONObject {
@@ -125,7 +135,8 @@ import Tokenization
             #expect(text.contains(content.isEmpty ? "toolcity" : content))
             #expect(text.hasSuffix(">"), "\(text)")
             for secret in Self.secrets { #expect(!text.contains(secret), "\(text)") }
-            let thinks = conversation.messages[message].json["reasoning_content"] != nil && Self.withThinking.contains(name)
+            let thinks =
+                conversation.messages[message].json["reasoning_content"] != nil && Self.withThinking.contains(name)
             #expect(text.contains("thought") == thinks, "\(text)")
         }
     }
@@ -142,11 +153,17 @@ import Tokenization
                 var history = Array(conversation.messages[..<message])
                 for at in history.indices where history[at].json["tool_calls"] != nil {
                     var object = try #require(history[at].json.objectValue)
-                    object["tool_calls"] = [["id": "call00001", "type": "function", "function": ["name": "toolname", "arguments": ["city": "toolcity"]]]]
+                    object["tool_calls"] = [
+                        [
+                            "id": "call00001", "type": "function",
+                            "function": ["name": "toolname", "arguments": ["city": "toolcity"]],
+                        ]
+                    ]
                     history[at] = try Message(object)
                 }
                 let served = try template.render(
-                    messages: history, tools: conversation.tools, addGenerationPrompt: true, variables: try variables(name),
+                    messages: history, tools: conversation.tools, addGenerationPrompt: true,
+                    variables: try variables(name),
                     now: try TemplateClock("2024-07-26")
                 ).text
                 let start = try #require(example.labels.firstIndex { $0 != TokenBatch.ignoredLabel })
@@ -169,7 +186,9 @@ import Tokenization
                     case .toolCalls: kind == "tools"
                     }
                 guard exists else {
-                    let problem = #expect(throws: DatasetProblem.self) { try examples(name, conversation, .parts([part])) }
+                    let problem = #expect(throws: DatasetProblem.self) {
+                        try examples(name, conversation, .parts([part]))
+                    }
                     #expect(problem?.code == "no_supervised_token")
                     continue
                 }
@@ -209,7 +228,8 @@ import Tokenization
     @Test func untrainedTurnsOfSplitConversationsGiveNoExample() throws {
         var conversation = try #require(Self.conversations["thinking"])
         conversation.untrained = [1, 3]
-        #expect(try trained(try examples("qwen3", conversation)) == [["<think>\nthought2\n</think>\n\nanswer2.<|im_end|>"]])
+        #expect(
+            try trained(try examples("qwen3", conversation)) == [["<think>\nthought2\n</think>\n\nanswer2.<|im_end|>"]])
         #expect(try examples("qwen3", conversation, .last) == examples("qwen3", conversation))
         // Everything, once, as one text.
         conversation.untrained = []

@@ -4,8 +4,8 @@ import Tokenization
 /// Where the parts of one assistant turn stand in its text.
 ///
 /// They are found by rendering the conversation with other words in the place of each part: where the text begins to
-/// differ, the part begins. So no template needs to be known. What stands between two parts (the end of a thinking block,
-/// say) belongs to the earlier one.
+/// differ, the part begins. So no template needs to be known. What stands between two parts (the end of a thinking
+/// block, say) belongs to the earlier one.
 struct AnswerRegions {
     /// Starts in UTF-8 bytes of the text, ascending.
     private let starts: [(byte: Int, part: AnswerPart)]
@@ -65,7 +65,9 @@ private struct Answer {
 
     /// Words in the place of the tool calls.
     var withOtherEnd: [Message] {
-        Self.words.compactMap { message(with: [("content", .string(inlineThinking + final + $0))], without: "tool_calls") }
+        Self.words.compactMap {
+            message(with: [("content", .string(inlineThinking + final + $0))], without: "tool_calls")
+        }
     }
 
     var withOtherThinking: [Message] {

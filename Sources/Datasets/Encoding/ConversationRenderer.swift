@@ -75,11 +75,13 @@ struct ConversationRenderer {
         if through.utf8.starts(with: prompt.utf8) { return turn(through, from: prompt.utf8.count) }
         let plain = before.isEmpty ? "" : try text(conversation, before, prompt: false)
         let header = try commonStart(of: through, conversation, message)
-        // Earlier turns stand otherwise in the prompt than before the answer: what the prompt ends with tells the place.
+        // Earlier turns stand otherwise in the prompt than before the answer: what the prompt ends with tells the
+        // place.
         let opening = prompt.utf8.starts(with: plain.utf8) ? prompt.utf8.count - plain.utf8.count : 0
         let ending = Array(prompt.utf8.suffix(max(opening, Self.recognisable)))
         if let answer = Array(through.utf8).position(behind: ending, upTo: header) {
-            return turn(prompt + String(decoding: through.utf8.dropFirst(answer), as: UTF8.self), from: prompt.utf8.count)
+            return turn(
+                prompt + String(decoding: through.utf8.dropFirst(answer), as: UTF8.self), from: prompt.utf8.count)
         }
         guard through.utf8.starts(with: plain.utf8), header >= plain.utf8.count else {
             throw .rewrittenHistory(
@@ -145,18 +147,21 @@ extension [UInt8] {
 }
 
 extension Conversation {
-    /// The conversation as servers hand it to templates, with the arguments of tool calls as objects, and as it stands in
-    /// the record, where they may be JSON text; some templates can only print one of the two.
+    /// The conversation as servers hand it to templates, with the arguments of tool calls as objects, and as it stands
+    /// in the record, where they may be JSON text; some templates can only print one of the two.
     fileprivate var argumentForms: [Conversation] {
         var parsed = self
         var differs = false
         for (position, message) in messages.enumerated() {
-            guard case .object(var object) = message.json, let calls = object["tool_calls"]?.arrayValue else { continue }
-            object["tool_calls"] = .array(calls.map { call in
-                guard let changed = call.withParsedArguments else { return call }
-                differs = true
-                return changed
-            })
+            guard case .object(var object) = message.json, let calls = object["tool_calls"]?.arrayValue else {
+                continue
+            }
+            object["tool_calls"] = .array(
+                calls.map { call in
+                    guard let changed = call.withParsedArguments else { return call }
+                    differs = true
+                    return changed
+                })
             if let other = try? Message(object) { parsed.messages[position] = other }
         }
         return differs ? [parsed, self] : [self]
@@ -179,7 +184,9 @@ extension JSONValue {
     }
 
     private var parsedObject: JSONValue? {
-        guard let text = stringValue, let value = try? JSONValue(parsing: text), value.objectValue != nil else { return nil }
+        guard let text = stringValue, let value = try? JSONValue(parsing: text), value.objectValue != nil else {
+            return nil
+        }
         return value
     }
 }

@@ -9,8 +9,8 @@ extension ExampleEncoder {
     ///   - dataset: Where the examples go, behind those of files encoded before.
     ///   - skipped: Is told of every record that is left out.
     /// - Returns: Counts, lengths and the first problems, for a report.
-    /// - Throws: `DatasetProblem`: the first one under `stop`; under either policy one that leaving out a record does not
-    ///   solve. What only the whole file shows is left to ``check(_:)``.
+    /// - Throws: `DatasetProblem`: the first one under `stop`; under either policy one that leaving out a record does
+    ///   not solve. What only the whole file shows is left to ``check(_:)``.
     public func encode(
         _ reader: DatasetReader, onError: ErrorPolicy = .stop, orTooLong tooLong: Bool = false, limit: Int? = nil,
         into dataset: inout EncodedDataset,

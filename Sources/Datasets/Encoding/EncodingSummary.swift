@@ -13,8 +13,8 @@ public struct EncodingSummary: Sendable, Equatable {
     public internal(set) var records = 0
     /// What they became: more than `records` where conversations were split.
     public internal(set) var examples = 0
-    /// Conversations that became one example for each trained turn, since the template writes turns differently once others
-    /// follow.
+    /// Conversations that became one example for each trained turn, since the template writes turns differently once
+    /// others follow.
     public internal(set) var splitRecords = 0
     /// Their tokens.
     public internal(set) var tokens = 0

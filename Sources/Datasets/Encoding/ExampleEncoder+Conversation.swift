@@ -1,8 +1,8 @@
 import Tokenization
 
 extension ExampleEncoder {
-    /// A conversation through the chat template, labels by the spans of its turns: one sequence, or one for each trained
-    /// turn where the template writes earlier turns differently once others follow.
+    /// A conversation through the chat template, labels by the spans of its turns: one sequence, or one for each
+    /// trained turn where the template writes earlier turns differently once others follow.
     func encode(_ conversation: Conversation) throws(DatasetProblemKind) -> [LabelledTokens] {
         guard let tokenizer else { throw .noTokenizer }
         guard let template else { throw .noTemplate }
@@ -62,7 +62,9 @@ extension ExampleEncoder {
     ) throws(DatasetProblemKind) {
         let calls = rendered.conversation.messages[message].json["tool_calls"]?.arrayValue ?? []
         if calls.isEmpty { return }
-        let said = pieces.map { String(decoding: rendered.text.utf8.dropFirst($0.lowerBound).prefix($0.count), as: UTF8.self) }
+        let said = pieces.map {
+            String(decoding: rendered.text.utf8.dropFirst($0.lowerBound).prefix($0.count), as: UTF8.self)
+        }
         for call in calls {
             let name = (call["function"] ?? call)["name"]?.stringValue ?? ""
             if !said.contains(where: { $0.contains(name) }) { throw .toolCallsLeftOut(message: message + 1) }

@@ -12,7 +12,8 @@ extension ExampleEncoder {
         return try encode([Segment(prompt, isTrained: false), Segment(response, isTrained: true)])
     }
 
-    /// Pieces of one text: beginning token as the tokenizer has it, end token if it has one, trained if the last piece is.
+    /// Pieces of one text: beginning token as the tokenizer has it, end token if it has one, trained if the last piece
+    /// is.
     func encode(_ segments: [Segment]) throws(DatasetProblemKind) -> LabelledTokens {
         guard let tokenizer else { throw .noTokenizer }
         var (ids, isTrained) = joined(segments, tokenizer)
@@ -31,9 +32,9 @@ extension ExampleEncoder {
 
     /// All pieces as ids, and which of these are trained.
     ///
-    /// They are encoded as one text, so that a tokenizer that marks the start of a text does not mark every piece. Where a
-    /// token would straddle the boundary between what is read and what is trained, they are encoded apart instead: what is
-    /// read then ends as it will when the model is asked, and all that is trained is learnt.
+    /// They are encoded as one text, so that a tokenizer that marks the start of a text does not mark every piece.
+    /// Where a token would straddle the boundary between what is read and what is trained, they are encoded apart
+    /// instead: what is read then ends as it will when the model is asked, and all that is trained is learnt.
     private func joined(_ segments: [Segment], _ tokenizer: Tokenizer) -> (ids: [Int32], isTrained: [Bool]) {
         let whole = tokenizer.encodeWithOffsets(segments.map(\.text).joined(), addSpecialTokens: true)
         var ends: [(byte: Int, isTrained: Bool)] = []

@@ -46,8 +46,8 @@ public struct ExampleEncoder: Sendable {
     }
 
     /// Encodes one record.
-    /// - Returns: One outcome; or one for each trained turn of a conversation whose template writes turns differently once
-    ///   others follow.
+    /// - Returns: One outcome; or one for each trained turn of a conversation whose template writes turns differently
+    ///   once others follow.
     /// - Throws: `DatasetProblem` with the record's place: when nothing of it is trained, a trained turn has no end
     ///   token, its beginning is doubled, an id is unknown, or it is too long and `truncation` is `error`.
     public func encode(_ record: DatasetRecord) throws(DatasetProblem) -> [EncodingOutcome] {

@@ -25,7 +25,8 @@ extension EncodedDataset {
             for example in range {
                 let hash = ExampleIndex.hash(labels(of: example), ExampleIndex.hash(ids(of: example)))
                 let isKnown = index[hash].contains { earlier in
-                    kept.ids(of: Int(earlier)) == ids(of: example) && kept.labels(of: Int(earlier)) == labels(of: example)
+                    kept.ids(of: Int(earlier)) == ids(of: example)
+                        && kept.labels(of: Int(earlier)) == labels(of: example)
                 }
                 if isKnown {
                     removed[source] += 1

@@ -1,7 +1,7 @@
 import Tokenization
 
-/// `{"prompt": …, "chosen": …, "rejected": …}`: two answers to one prompt, as texts or as messages. Without `prompt` the
-/// answers are whole conversations that begin alike.
+/// `{"prompt": …, "chosen": …, "rejected": …}`: two answers to one prompt, as texts or as messages. Without `prompt`
+/// the answers are whole conversations that begin alike.
 enum PreferenceFormat {
     static let requiredKeys = ["chosen", "rejected"]
 
@@ -15,7 +15,9 @@ enum PreferenceFormat {
         case (.messages, .messages(let better), .messages(let worse)):
             try check(better, "chosen")
             try check(worse, "rejected")
-            if !hasPrompt, better.first != worse.first { throw .missingKey("prompt", format: .preference, keys: ["chosen", "rejected"]) }
+            if !hasPrompt, better.first != worse.first {
+                throw .missingKey("prompt", format: .preference, keys: ["chosen", "rejected"])
+            }
         case (_, .text, .text) where !hasPrompt:
             throw .missingKey("prompt", format: .preference, keys: ["chosen", "rejected"])
         default: throw .mixedPreference

@@ -30,7 +30,9 @@ struct RecordFields {
     /// An array, or the text of one: tables, and some that write JSON twice, hold it so.
     func array(_ key: String) throws(DatasetProblemKind) -> [JSONValue] {
         var value = try required(key)
-        if let text = value.stringValue, let parsed = try? JSONValue(parsing: Array(text.utf8)), parsed.arrayValue != nil {
+        if let text = value.stringValue, let parsed = try? JSONValue(parsing: Array(text.utf8)),
+            parsed.arrayValue != nil
+        {
             value = parsed
         }
         guard let elements = value.arrayValue else {

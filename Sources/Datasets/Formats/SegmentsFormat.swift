@@ -15,7 +15,9 @@ enum SegmentsFormat {
                 return .wrongType(key: "segments[\(position)].\(key)", expected: expected, found: found)
             }
             guard let text = entry["text"]?.stringValue else { throw wrongType("text", "a string") }
-            guard let flag = (entry["train"] ?? entry["label"])?.boolValue else { throw wrongType("train", "true or false") }
+            guard let flag = (entry["train"] ?? entry["label"])?.boolValue else {
+                throw wrongType("train", "true or false")
+            }
             if !text.isEmpty { segments.append(Segment(text, isTrained: flag)) }
         }
         guard segments.contains(where: \.isTrained) else { throw .emptyField("segments") }

@@ -1,7 +1,7 @@
 import Tokenization
 
-/// `{"conversations": [{"from": "human", "value": …}, {"from": "gpt", "value": …}, …]}`, with `system` and `tools` beside
-/// it where there are any. Entries with `role` and `content` are taken too.
+/// `{"conversations": [{"from": "human", "value": …}, {"from": "gpt", "value": …}, …]}`, with `system` and `tools`
+/// beside it where there are any. Entries with `role` and `content` are taken too.
 enum ShareGPTFormat {
     static let requiredKeys = ["conversations"]
 

@@ -1,6 +1,7 @@
 import Foundation
 
-/// What a scanner sees of a file: all of it where it is mapped, else a stretch that moves along as the file is unpacked.
+/// What a scanner sees of a file: all of it where it is mapped, else a stretch that moves along as the file is
+/// unpacked.
 final class ByteWindow {
     /// No record may be larger where a file is unpacked, so that a few bytes cannot swell to fill the memory.
     static let recordLimit = 256 << 20

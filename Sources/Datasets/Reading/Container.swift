@@ -36,7 +36,8 @@ enum Container: Sendable, Equatable {
     /// Spreadsheets of many languages separate by semicolons.
     private static func separator(_ start: UnsafeBufferPointer<UInt8>) -> UInt8 {
         let header = start.prefix { $0 != newline }
-        return !header.contains(UInt8(ascii: ",")) && header.contains(UInt8(ascii: ";")) ? UInt8(ascii: ";") : UInt8(ascii: ",")
+        return !header.contains(UInt8(ascii: ",")) && header.contains(UInt8(ascii: ";"))
+            ? UInt8(ascii: ";") : UInt8(ascii: ",")
     }
 
     private static func looksLikeJSON(_ start: UnsafeBufferPointer<UInt8>) -> Bool {

@@ -38,7 +38,9 @@ enum DatasetPaths {
             guard !isHidden, Container.isData((entry as NSString).lastPathComponent) else { continue }
             var isFolder: ObjCBool = false
             let place = (path as NSString).appendingPathComponent(entry)
-            if FileManager.default.fileExists(atPath: place, isDirectory: &isFolder), !isFolder.boolValue { files.append(place) }
+            if FileManager.default.fileExists(atPath: place, isDirectory: &isFolder), !isFolder.boolValue {
+                files.append(place)
+            }
         }
         if files.isEmpty { throw DatasetProblem(.noDataFiles, file: path) }
         return sorted(files)

@@ -2,9 +2,9 @@ import Tokenization
 
 /// Reads data record by record: from one file, from all files of a folder or from all that a pattern matches.
 ///
-/// Files hold JSON lines, one JSON array of records, a table with a header (`.csv`, `.tsv`) or a text per line (`.txt`),
-/// packed with gzip or zstd or not. A byte order mark, any line ending and blank lines are accepted. Files are mapped or
-/// unpacked piece by piece, never loaded as a whole.
+/// Files hold JSON lines, one JSON array of records, a table with a header (`.csv`, `.tsv`) or a text per line
+/// (`.txt`), packed with gzip or zstd or not. A byte order mark, any line ending and blank lines are accepted. Files
+/// are mapped or unpacked piece by piece, never loaded as a whole.
 public struct DatasetReader: Sendable {
     /// The file, folder or pattern, as the user named it.
     public let path: String

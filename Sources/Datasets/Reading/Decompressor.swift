@@ -35,7 +35,8 @@ final class Decompressor {
         case zstd(OpaquePointer)
     }
 
-    /// The largest window that a zstd frame may ask for, as a power of two of bytes: what the command-line tool accepts.
+    /// The largest window that a zstd frame may ask for, as a power of two of bytes: what the command-line tool
+    /// accepts.
     private static let zstdWindowLimit: Int32 = 27
 
     init(_ compression: Compression, _ input: Data) throws(DamagedFile) {
@@ -122,7 +123,8 @@ final class Decompressor {
         }
     }
 
-    private func unpackSome(_ stream: OpaquePointer, _ output: UnsafeMutableRawBufferPointer) throws(DamagedFile) -> Int {
+    private func unpackSome(_ stream: OpaquePointer, _ output: UnsafeMutableRawBufferPointer) throws(DamagedFile) -> Int
+    {
         let (status, read, written) = input.withUnsafeBytes { bytes -> (Int, Int, Int) in
             var source = ZSTD_inBuffer(src: bytes.baseAddress, size: bytes.count, pos: position)
             var target = ZSTD_outBuffer(dst: output.baseAddress, size: output.count, pos: 0)

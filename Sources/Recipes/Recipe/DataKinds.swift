@@ -23,7 +23,8 @@ extension ValueKind<TrainOn> {
             },
             write: { trainOn in
                 if case .parts = trainOn {
-                    return .list(trainOn.words.map { RecipeNode(content: .scalar($0, isPlain: false), place: .commandLine) })
+                    return .list(
+                        trainOn.words.map { RecipeNode(content: .scalar($0, isPlain: false), place: .commandLine) })
                 }
                 return .scalar(trainOn.words[0], isPlain: false)
             })
@@ -51,7 +52,9 @@ extension ValueKind<[String: String]> {
                             hint: hint ?? "keys of formats are \(known.inWords("and"))")
                         return nil
                     }
-                    guard let name = ValueKind<String>.text("the name of a key").read(entry.value, "\(key).\(entry.key)", &reader)
+                    guard
+                        let name = ValueKind<String>.text("the name of a key").read(
+                            entry.value, "\(key).\(entry.key)", &reader)
                     else { return nil }
                     fields[entry.key] = name
                 }

@@ -92,5 +92,5 @@ let explainedKeys: [String: String] = {
 
 /// Keys of the design whose feature has not landed.
 let plannedKeys: Set<String> = [
-    "adapter.use_rslora", "data.train[].weight", "data.validation[].weight",
+    "adapter.use_rslora"
 ]

@@ -110,7 +110,8 @@ public struct EncodedData: Sendable {
         return hash.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
-    /// Writes `skipped.jsonl`, a line with `file`, `line` and `reason` for each record left out; nothing if there are none.
+    /// Writes `skipped.jsonl`, a line with `file`, `line` and `reason` for each record left out; nothing if there are
+    /// none.
     func writeSkipped(to folder: URL) throws {
         if skipped.isEmpty { return }
         var text = ""
