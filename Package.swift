@@ -40,13 +40,14 @@ let package = Package(
     targets: [
         .target(name: "CKernels"),
         .target(name: "COpenBLAS", linkerSettings: [.linkedLibrary("dl")]),
+        .systemLibrary(name: "CCompression", providers: [.apt(["zlib1g-dev", "libzstd-dev"])]),
         library("TensorCore", ["CKernels", "COpenBLAS"]),
         library("Autograd", ["TensorCore"]),
         library("Layers", ["Autograd", "TensorCore"]),
         library("Checkpoints", ["TensorCore", .product(name: "Crypto", package: "swift-crypto")]),
         library("Models", ["Layers", "Autograd", "TensorCore", "Checkpoints"]),
         library("Tokenization", []),
-        library("Datasets", ["Tokenization"]),
+        library("Datasets", ["Tokenization", "CCompression"]),
         library("Training", ["Models", "Layers", "Autograd", "TensorCore", "Checkpoints", "Datasets"]),
         library(
             "Recipes",
@@ -67,7 +68,7 @@ let package = Package(
         tests("CheckpointsTests", ["Checkpoints", "TensorCore"], fixtures: true),
         tests("ModelsTests", ["Models", "Layers", "Autograd", "TensorCore", "Checkpoints"], fixtures: true),
         tests("TokenizationTests", ["Tokenization"], fixtures: true),
-        tests("DatasetsTests", ["Datasets", "Tokenization"], fixtures: true),
+        tests("DatasetsTests", ["Datasets", "Tokenization", "CCompression"], fixtures: true),
         tests("TrainingTests", ["Training", "Models", "Layers", "Autograd", "TensorCore", "Checkpoints", "Datasets"]),
         tests(
             "RecipesTests",

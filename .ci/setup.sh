@@ -43,6 +43,9 @@ missing_packages() {
     any=$(compgen -G '/usr/lib/gcc/*/*/libstdc++.so' || true)
     [ -n "$any" ] && [ -e /usr/include/stdio.h ] || echo g++
     ldconfig_lists libopenblas.so.0 || echo libopenblas0-pthread
+    # Data files may be compressed.
+    [ -e /usr/include/zlib.h ] || echo zlib1g-dev
+    [ -e /usr/include/zstd.h ] || echo libzstd-dev
     # Libraries that the Swift tools themselves are linked to.
     ldd "$tools"/swift-{build,frontend} 2>/dev/null | sed -n 's/^[[:space:]]*\(lib[^ ]*\) => not found.*/\1/p' | while read -r library; do
         case $library in
@@ -86,10 +89,10 @@ check_swift() {
     note "Swift $major.$minor in $(command -v swift)"
 }
 
-# Everything that building needs: Swift, its libraries, OpenBLAS.
+# Everything that building needs: Swift, its libraries, OpenBLAS, zlib, zstd.
 prepare_machine() {
     local tools packages
-    say "Checking the machine: Swift 6.1 or later, a linker, the C++ library, OpenBLAS"
+    say "Checking the machine: Swift 6.1 or later, a linker, the C++ library, OpenBLAS, zlib, zstd"
     find_swift
     tools=$(dirname "$(readlink -f "$(command -v swift)")")
     mapfile -t packages < <(missing_packages "$tools" | sort -u)

@@ -4,8 +4,11 @@ extension DatasetProblemKind {
         switch self {
         case .missing: "the file does not exist"
         case .unreadable(let reason): "the file cannot be read (\(reason))"
-        case .notText(let looksLike): "this looks like \(looksLike), not like JSON in UTF-8"
+        case .notText(let looksLike): "this looks like \(looksLike), not like JSON, a table or text in UTF-8"
+        case .noDataFiles: "the folder holds no data file"
         case .empty: "the data set holds no record"
+        case .badHeader(let reason): "the table's first row cannot name its columns: \(reason)"
+        case .recordTooLarge(let limit): "a record is larger than \(limit >> 20) MiB"
         case .unknownFormat(let keys): "no known format has the keys \(Self.list(keys))"
         case .ambiguousFormat(let formats):
             "the keys of the first record fit more than one format: \(Self.list(formats.map(\.rawValue)))"
@@ -17,7 +20,7 @@ extension DatasetProblemKind {
         case .missingKey(let key, let format, let keys):
             "the key \"\(key)\" of the format \(format.rawValue) is missing; the record has \(Self.list(keys))"
         case .wrongType(let key, let expected, let found): "\"\(key)\" is \(found), \(expected) is expected"
-        case .emptyConversation: "\"messages\" is empty"
+        case .emptyConversation(let key): "\"\(key)\" is empty"
         case .unknownRole(let role, let message): "message \(message) has the unknown role \"\(role)\""
         case .emptyField(let key): "\"\(key)\" is empty, so there is nothing to learn"
         case .tokenIDOutside(let id, let position, let size?):
@@ -26,12 +29,29 @@ extension DatasetProblemKind {
         case .labelCount(let ids, let labels): "there are \(ids) input_ids but \(labels) labels"
         case .invalidLabel(let label, let position): "the label \(label) at position \(position) is no token id"
         case .shiftedLabels: "every label is the id of the next token, so the labels are shifted already"
-        default: foundWhenEncoding
+        default: foundInTables ?? foundWhenEncoding
+        }
+    }
+
+    private var foundInTables: String? {
+        switch self {
+        case .unclosedQuotation: "a cell's quotation mark is not closed"
+        case .textAfterQuotation(let cell): "something stands behind the closing quotation mark of cell \(cell)"
+        case .cellCount(let found, let columns): "the row has \(found) cells, the table has \(columns) columns"
+        case .invalidUTF8: "the record's bytes are no valid UTF-8"
+        case .namelessTool(let key): "\"\(key)\" has no name"
+        case .partialWeight(let weight, let message): "message \(message) has the weight \(weight)"
+        case .equalAnswers: "\"chosen\" and \"rejected\" are the same"
+        case .mixedPreference: "the prompt and the answers are not of one kind"
+        case .noAnswer(let key): "\"\(key)\" does not end with a message of the assistant"
+        default: nil
         }
     }
 
     private var foundWhenEncoding: String {
         switch self {
+        case .notTrainable(let format):
+            "this record is of the format \(format.rawValue), which this version reads but cannot train on"
         case .noTokenizer: "this record is text, but the base model has no tokenizer"
         case .noTemplate: "this record is a conversation, but the base model has no chat template"
         case .noEndToken: "the tokenizer names no end-of-text token, so the model could not learn to stop"
@@ -40,6 +60,7 @@ extension DatasetProblemKind {
         case .missingEndToken(let message):
             "the trained turn of message \(message) does not end with a special token, so the model would not learn"
                 + " to stop"
+        case .toolCallsLeftOut(let message): "the chat template leaves out the tool calls of message \(message)"
         case .noSupervisedToken(let reason): "no token of the record is trained: \(reason)"
         case .tooLong(let tokens, let limit): "the record has \(tokens) tokens, max_length is \(limit)"
         case .nothingLeft(let skipped, let dropped, let first):
@@ -59,7 +80,11 @@ extension DatasetProblemKind {
         case .missing: "check the path"
         case .unreadable: "check that it is a file that you may read"
         case .notText: "unpack or convert it first"
+        case .noDataFiles:
+            "it is searched for \(Container.endings.map { "." + $0 }.joined(separator: ", ")), each with .gz or .zst or without"
         case .empty: "give it at least one"
+        case .badHeader: "give every column a name of its own"
+        case .recordTooLarge: "check that the file is what you think, or unpack it"
         case .unknownFormat: "known are \(DatasetFormat.overview)"
         case .ambiguousFormat: "name the one you mean with format:"
         case .malformedJSON: "repair it; every record is one JSON object, on a line of its own or in one array"
@@ -75,18 +100,35 @@ extension DatasetProblemKind {
         case .labelCount: "give one label for each id, or leave labels away to train everything"
         case .invalidLabel: "labels are token ids, or -100 where nothing is trained"
         case .shiftedLabels: "align them with input_ids; the shift by one is made when training"
-        default: remedyWhenEncoding
+        default: remedyInTables ?? remedyWhenEncoding
+        }
+    }
+
+    private var remedyInTables: String? {
+        switch self {
+        case .unclosedQuotation: "close it, or double it if it belongs to the text"
+        case .textAfterQuotation: "put the whole cell in quotation marks and double those inside"
+        case .cellCount: "put cells that hold separators or line breaks in quotation marks"
+        case .invalidUTF8: "save the file as UTF-8"
+        case .namelessTool: "give it one, as in {\"type\": \"function\", \"function\": {\"name\": …}}"
+        case .partialWeight: "a message is trained (1) or only read (0); other weights are not supported"
+        case .equalAnswers: "remove the record, there is nothing to prefer"
+        case .mixedPreference: "write all three as texts or all as messages"
+        case .noAnswer: "end it with what the model should say"
+        default: nil
         }
     }
 
     private var remedyWhenEncoding: String {
         switch self {
+        case .notTrainable: "give the better answers alone as messages or as prompt and completion"
         case .noTokenizer: "add tokenizer.json to the model's folder or give the data as input_ids"
         case .noTemplate: "use an instruct model, add chat_template.jinja, or give the data as prompt and completion"
         case .noEndToken: "set eos_token in the model's tokenizer_config.json"
         case .templateRefused: "change the conversation so that the template accepts it"
         case .doubledBOS: "remove it from the record's text, the template or the tokenizer adds it"
         case .missingEndToken: "use a template whose assistant turns end with the model's end-of-turn token"
+        case .toolCallsLeftOut: "use a model whose template knows tool calls, or mark the message with train: false"
         case .noSupervisedToken: "repair the record, remove it or use on_error: skip"
         case .tooLong: "raise max_length, or choose truncation: truncate or drop"
         case .nothingLeft: "repair the records or raise max_length"

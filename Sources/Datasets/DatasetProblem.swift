@@ -18,17 +18,34 @@ public struct DatasetProblem: Error, Sendable, Equatable, CustomStringConvertibl
     /// Place, what was found and what to do, in one sentence.
     public var description: String { "\(place): \(kind.found); \(kind.remedy)" }
 
+    /// What is wrong in one word for programs, such as `unknown_role`.
+    public var code: String {
+        let name = Array(String(describing: kind).prefix { $0 != "(" })
+        var code = ""
+        for (at, letter) in name.enumerated() {
+            let endsAbbreviation = at > 0 && at + 1 < name.count && name[at - 1].isUppercase && name[at + 1].isLowercase
+            let startsWord = at > 0 && letter.isUppercase && (name[at - 1].isLowercase || endsAbbreviation)
+            code += (startsWord ? "_" : "") + letter.lowercased()
+        }
+        return code
+    }
+
     /// `file` or `file:line`.
     public var place: String { line.map { "\(file):\($0)" } ?? file }
 
     /// Whether the file is not there, as opposed to being unsuitable.
     public var isMissingInput: Bool { if case .missing = kind { true } else { false } }
 
+    /// Whether the record exceeds `max_length`.
+    public var isTooLong: Bool { if case .tooLong = kind { true } else { false } }
+
     /// Whether leaving out the record answers the problem, so that `on_error: skip` applies.
     public var isSkippable: Bool {
         switch kind {
         case .missing, .unreadable, .notText, .empty, .unknownFormat, .ambiguousFormat, .tooLong, .noTokenizer,
-            .noTemplate, .noEndToken, .cursorOutside, .nothingLeft, .everythingSupervised:
+            .noTemplate, .noEndToken, .cursorOutside, .nothingLeft, .everythingSupervised, .recordTooLarge,
+            .noDataFiles,
+            .badHeader, .notTrainable:
             false
         default: true
         }
@@ -45,8 +62,14 @@ public enum DatasetProblemKind: Error, Sendable, Equatable {
     case unreadable(reason: String)
     /// The first bytes are those of another kind of file.
     case notText(looksLike: String)
+    /// A folder holds no file of a known ending.
+    case noDataFiles
     /// There is no record in it.
     case empty
+    /// The first row of a table cannot name its columns.
+    case badHeader(reason: String)
+    /// A record of a packed file is larger than is allowed.
+    case recordTooLarge(limit: Int)
     /// The first record has the keys of no format.
     case unknownFormat(keys: [String])
     /// The first record has the keys of several formats.
@@ -62,6 +85,14 @@ public enum DatasetProblemKind: Error, Sendable, Equatable {
     case unclosedArray
     /// An array of records ends before the file does.
     case textAfterArray
+    /// The file ends within a cell in quotation marks.
+    case unclosedQuotation
+    /// Something stands between the end of a cell in quotation marks and the next separator.
+    case textAfterQuotation(cell: Int)
+    /// A row has more or fewer cells than the table has columns.
+    case cellCount(found: Int, columns: Int)
+    /// The bytes are no UTF-8.
+    case invalidUTF8
     /// The record is some other JSON value.
     case notAnObject(found: String)
     /// A key that the format needs is not there, or null.
@@ -69,9 +100,19 @@ public enum DatasetProblemKind: Error, Sendable, Equatable {
     /// The value of a key is of the wrong type.
     case wrongType(key: String, expected: String, found: String)
     /// There are no messages.
-    case emptyConversation
+    case emptyConversation(key: String)
     /// No template knows the role of a message.
     case unknownRole(String, message: Int)
+    /// A tool, or a call of one, says no name.
+    case namelessTool(key: String)
+    /// A message counts for more or less than others.
+    case partialWeight(Double, message: Int)
+    /// Both answers of a preference are the same.
+    case equalAnswers
+    /// A preference mixes texts and messages.
+    case mixedPreference
+    /// Messages that should end with an answer do not.
+    case noAnswer(key: String)
     /// What should be learnt is empty.
     case emptyField(String)
     /// An id is negative, too large for an id at all, or outside the vocabulary.
@@ -85,6 +126,8 @@ public enum DatasetProblemKind: Error, Sendable, Equatable {
 
     // MARK: What became of a record when it was encoded
 
+    /// This version cannot train on such records.
+    case notTrainable(DatasetFormat)
     /// Text needs a tokenizer.
     case noTokenizer
     /// A conversation needs a chat template.
@@ -97,6 +140,8 @@ public enum DatasetProblemKind: Error, Sendable, Equatable {
     case doubledBOS(token: String)
     /// The text of a trained turn does not end with a special token.
     case missingEndToken(message: Int)
+    /// The template does not write the tool calls of a trained turn.
+    case toolCallsLeftOut(message: Int)
     /// The record has nothing to learn.
     case noSupervisedToken(reason: String)
     /// The record exceeds `max_length`.

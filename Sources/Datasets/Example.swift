@@ -6,6 +6,10 @@ public enum Example: Sendable, Equatable {
     case conversation(Conversation)
     /// A prompt that is read and a response that is learnt.
     case completion(prompt: String, response: String)
+    /// Pieces of one text, each learnt or only read.
+    case segments([Segment])
+    /// Two answers to one prompt, of which one is better.
+    case preference(Preference)
     /// Text that is learnt as a whole.
     case text(String)
     /// Token ids, and labels aligned with them (−100 = not trained); `nil` trains everything.
@@ -26,6 +30,45 @@ public struct Conversation: Sendable, Equatable {
         self.messages = messages
         self.untrained = untrained
         self.tools = tools
+    }
+}
+
+/// A piece of a text.
+public struct Segment: Sendable, Equatable {
+    /// The text, as it stands before the next piece.
+    public var text: String
+    /// Whether it is learnt.
+    public var isTrained: Bool
+
+    /// A piece of a text.
+    public init(_ text: String, isTrained: Bool) {
+        self.text = text
+        self.isTrained = isTrained
+    }
+}
+
+/// A better and a worse answer to the same prompt.
+public struct Preference: Sendable, Equatable {
+    /// A prompt or an answer: plain text, or messages for the chat template.
+    public enum Content: Sendable, Equatable {
+        /// Text that is used as it is.
+        case text(String)
+        /// Messages for the chat template.
+        case messages([Message])
+    }
+
+    /// What both answers answer; empty messages where the answers are whole conversations.
+    public var prompt: Content
+    /// The better answer.
+    public var chosen: Content
+    /// The worse answer.
+    public var rejected: Content
+
+    /// A pair of answers.
+    public init(prompt: Content, chosen: Content, rejected: Content) {
+        self.prompt = prompt
+        self.chosen = chosen
+        self.rejected = rejected
     }
 }
 

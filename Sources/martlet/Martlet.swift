@@ -10,6 +10,7 @@ struct Martlet: ParsableCommand {
         abstract: "Fine-tunes language models on this machine: no GPU, no Python, nothing leaves it.",
         discussion: """
             A typical session:
+              martlet preview recipes/quickstart.yaml               what the model will see of the data
               martlet train recipes/quickstart.yaml                 train adapters as a recipe says
               martlet generate --model M --adapter RUN/adapter --prompt "…"
               martlet merge --model M --adapter RUN/adapter --output DIR
@@ -21,8 +22,8 @@ struct Martlet: ParsableCommand {
             """,
         version: version,
         subcommands: [
-            Train.self, Eval.self, Generate.self, Merge.self, Tokenize.self, Render.self, Inspect.self, Doctor.self,
-            Bench.self, Quantize.self, Cache.self, Plan.self,
+            Train.self, Preview.self, Eval.self, Generate.self, Merge.self, Tokenize.self, Render.self, Inspect.self,
+            Doctor.self, Bench.self, Quantize.self, Cache.self, Plan.self,
         ])
 
     static func main() {

@@ -55,7 +55,7 @@ private func problem(_ json: String) throws -> DatasetProblemKind? { try Tempora
 }
 
 @Test func brokenConversationsAreNamed() throws {
-    #expect(try problem(#"{"messages": []}"#) == .emptyConversation)
+    #expect(try problem(#"{"messages": []}"#) == .emptyConversation(key: "messages"))
     #expect(try problem(#"{"id": 1}"#) == .missingKey("messages", format: .chat, keys: ["id"]))
     #expect(
         try problem(#"{"messages": "hello"}"#)
@@ -73,7 +73,9 @@ private func problem(_ json: String) throws -> DatasetProblemKind? { try Tempora
         (#"{"role": "assistant"}"#, "content", "a string", "null"),
         (#"{"role": "assistant", "content": {}}"#, "content", "a string", "an object"),
         (#"{"role": "assistant", "content": "a", "train": 1}"#, "train", "true or false", "an integer"),
-        (#"{"role": "assistant", "content": "a", "weight": 0.5}"#, "weight", "0 or 1", "a number"),
+        (#"{"role": "assistant", "content": "a", "weight": "1"}"#, "weight", "a number", "a string"),
+        (#"{"role": "assistant", "content": "a", "tool_calls": {}}"#, "tool_calls", "an array", "an object"),
+        (#"{"role": "assistant", "content": "a", "tool_calls": ["f"]}"#, "tool_calls[0]", "an object", "a string"),
     ]
     for (message, key, expected, found) in wrong {
         #expect(

@@ -36,8 +36,8 @@ private func encoded(
     _ encoder: ExampleEncoder, _ messages: [Message] = dialogue, untrained: Set<Int> = []
 ) throws -> EncodedExample {
     let conversation = Conversation(messages: messages, untrained: untrained)
-    let outcome = try encoder.encode(DatasetRecord(.conversation(conversation), file: "f", line: 7))
-    guard case .encoded(let example) = outcome else { throw Unexpected(what: "\(outcome)") }
+    let outcomes = try encoder.encode(DatasetRecord(.conversation(conversation), file: "f", line: 7))
+    guard outcomes.count == 1, case .encoded(let example) = outcomes[0] else { throw Unexpected(what: "\(outcomes)") }
     return example
 }
 
@@ -135,7 +135,9 @@ private func problem(_ encoder: ExampleEncoder, _ messages: [Message] = dialogue
     let length = try encoded(try encoder()).ids.count
     func outcome(_ limit: Int, _ truncation: Truncation) throws -> EncodingOutcome {
         let encoder = try encoder(maxLength: limit, truncation: truncation)
-        return try encoder.encode(DatasetRecord(.conversation(Conversation(messages: dialogue)), file: "f", line: 7))
+        let outcomes = try encoder.encode(
+            DatasetRecord(.conversation(Conversation(messages: dialogue)), file: "f", line: 7))
+        return try #require(outcomes.count == 1 ? outcomes[0] : nil)
     }
     for truncation in Truncation.allCases {
         #expect(try outcome(length, truncation) == .encoded(try encoded(try encoder())))
@@ -145,15 +147,23 @@ private func problem(_ encoder: ExampleEncoder, _ messages: [Message] = dialogue
     }
     #expect(try outcome(length - 1, .drop) == .dropped(tokens: length))
     // The very last token is the line break behind <|im_end|>, which is not trained.
-    guard case .truncated(let harmless, endWasCut: false) = try outcome(length - 1, .truncate) else {
+    guard case .truncated(let harmless, lost: .nothingTrained) = try outcome(length - 1, .truncate) else {
         throw Unexpected(what: "\(try outcome(length - 1, .truncate))")
     }
     #expect(try trainedTexts(harmless) == ["Yes, one.<|im_end|>", "Two, indeed.<|im_end|>"])
-    guard case .truncated(let cut, endWasCut: true) = try outcome(length - 2, .truncate) else {
+    // An answer that does not fit goes as a whole, and everything behind the last one that does.
+    guard case .truncated(let cut, lost: .turns(1)) = try outcome(length - 2, .truncate) else {
         throw Unexpected(what: "\(try outcome(length - 2, .truncate))")
     }
-    #expect(try trainedTexts(cut) == ["Yes, one.<|im_end|>", "Two, indeed."])
-    #expect(cut.ids.count == length - 2)
+    #expect(try trainedTexts(cut) == ["Yes, one.<|im_end|>"])
+    let first = cut.ids.count
+    #expect(try Fixtures.smollm2().decode(cut.ids).hasSuffix("Yes, one.<|im_end|>"))
+    // Where not even the first one fits, its beginning stays and its end is said to be gone.
+    guard case .truncated(let beginning, lost: .end) = try outcome(first - 1, .truncate) else {
+        throw Unexpected(what: "\(try outcome(first - 1, .truncate))")
+    }
+    #expect(try trainedTexts(beginning) == ["Yes, one."])
+    #expect(beginning.ids.count == first - 1)
     #expect(throws: DatasetProblem.self) { try outcome(5, .truncate) }
 }
 

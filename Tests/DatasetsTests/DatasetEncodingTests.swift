@@ -12,6 +12,7 @@ private func encode(
     )
     var dataset = EncodedDataset()
     let summary = try encoder.encode(reader, onError: onError, into: &dataset)
+    try encoder.check(summary)
     return (dataset, summary)
 }
 
@@ -45,6 +46,8 @@ private let mixed = [
     #expect(summary.endsCut == 1)
     #expect(summary.firstEndsCut == ["\(summary.source):5"])
     #expect(summary.skipped == 3)
+    #expect(
+        summary.problemCounts == ["no_supervised_token": 1, "malformed_json": 1, "token_id_outside": 1])
     #expect(summary.firstProblems.map(\.line) == [2, 4, 6])
     #expect(summary.shortest == 2)
     #expect(summary.longest == 4)

@@ -23,7 +23,26 @@ enum Fixtures {
     }
 
     static func template(_ name: String) throws -> String {
-        String(decoding: try data("DatasetsTests/Fixtures/templates/\(name).jinja"), as: UTF8.self)
+        String(decoding: try data("TokenizationTests/Fixtures/chat/templates/\(name).jinja"), as: UTF8.self)
+    }
+
+    /// The smollm2 tokenizer with further special tokens, such as those that a template writes.
+    static func smollm2(adding texts: [String]) throws -> Tokenizer {
+        let folder = "TokenizationTests/Fixtures/tokenizers/smollm2"
+        guard var file = try JSONValue(parsing: data("\(folder)/tokenizer.json")).objectValue else {
+            throw Unexpected(what: "tokenizer.json is no object")
+        }
+        let known = file["added_tokens"]?.arrayValue ?? []
+        let added = texts.enumerated().map { number, text -> JSONValue in
+            [
+                "id": .integer(49_152 + number), "content": .string(text), "single_word": .bool(false),
+                "lstrip": .bool(false),
+                "rstrip": .bool(false), "normalized": .bool(false), "special": .bool(true),
+            ]
+        }
+        file["added_tokens"] = .array(known + added)
+        return try Tokenizer(
+            tokenizerJSON: .object(file), configuration: JSONValue(parsing: data("\(folder)/tokenizer_config.json")))
     }
 
     private static func data(_ path: String) throws -> Data {

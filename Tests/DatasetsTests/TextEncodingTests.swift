@@ -7,8 +7,8 @@ private func encoded(
 ) throws -> EncodedExample {
     let encoder = ExampleEncoder(
         tokenizer: tokenizer, template: nil, vocabularySize: vocabularySize, options: EncodingOptions(trainOn: trainOn))
-    let outcome = try encoder.encode(DatasetRecord(example, file: "f", line: 3))
-    guard case .encoded(let example) = outcome else { throw Unexpected(what: "\(outcome)") }
+    let outcomes = try encoder.encode(DatasetRecord(example, file: "f", line: 3))
+    guard outcomes.count == 1, case .encoded(let example) = outcomes[0] else { throw Unexpected(what: "\(outcomes)") }
     return example
 }
 

@@ -1,3 +1,4 @@
+import Datasets
 import Recipes
 import Testing
 
@@ -22,7 +23,8 @@ import Testing
     #expect(data.maxLength == 1024)
     #expect(data.truncation == .error)
     #expect(data.packing)
-    #expect(data.trainOn == .assistant)
+    #expect(data.trainOn == .assistant && !data.deduplicate)
+    #expect(data.train[0].weight == 1 && data.train[0].fields.isEmpty)
     #expect(data.shuffle)
     #expect(data.onError == .stop)
 }
@@ -85,7 +87,7 @@ import Testing
 @Test func everyKeyIsDocumentedOnce() {
     let paths = Recipe.keys.map(\.path)
     #expect(Set(paths).count == paths.count)
-    #expect(paths.count == 52)
+    #expect(paths.count == 56)
     for key in Recipe.keys {
         #expect(!key.type.isEmpty && !key.defaultText.isEmpty && key.summary.hasSuffix("."), "\(key.path)")
     }

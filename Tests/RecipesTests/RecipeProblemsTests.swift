@@ -49,7 +49,7 @@ func noKeyTakesAMappingOrALongText(_ key: RecipeKey) {
 func nullMeansNotSetOnlyWhereItIsAValue(_ key: RecipeKey) {
     let path = key.path.replacing("[]", with: ".0")
     var overrides = ["\(path)=null"]
-    if path.hasPrefix("data.validation.0.format") { overrides.insert("data.validation.0.path=v", at: 0) }
+    if path.hasPrefix("data.validation.0.f") { overrides.insert("data.validation.0.path=v", at: 0) }
     let found = problems(minimal, overrides: overrides)
     #expect(found.contains { $0.key == path && $0.message.contains("found no value") } != key.type.contains("null"))
 }
@@ -58,7 +58,10 @@ func nullMeansNotSetOnlyWhereItIsAValue(_ key: RecipeKey) {
     ("adapter.rank", ["0", "4097", "-1", "true"]), ("adapter.alpha", ["0", "-2"]),
     ("adapter.dropout", ["1", "-0.1", "1.5"]),
     ("adapter.method", ["dora", "none", "lorra"]), ("adapter.init", ["pissa"]), ("adapter.path", ["3", "''"]),
-    ("data.train", ["[]", "{path: x}", "[x.jsonl]"]), ("data.train.0.format", ["preference", "sharegpt"]),
+    ("data.train", ["[]", "{path: x}", "[x.jsonl]"]), ("data.train.0.format", ["dpo", "chats"]),
+    ("data.train.0.weight", ["0", "-1", "often"]), ("data.train.0.fields", ["messages", "{message: a}", "{messages: 3}"]),
+    ("data.train_on", ["[]", "[final, last]", "[final, final]", "answers", "3"]), ("data.deduplicate", ["1"]),
+    ("data.validation.0.weight", ["2"]),
     ("data.max_length", ["0", "1"]), ("data.packing", ["yes", "1", "'true'"]), ("data.exclude", ["1"]),
     ("training.betas", ["[0.9, 1]", "[0.9, -1]", "[0.9, 0.99, 0.999]", "0.9", "[a, b]"]),
     ("training.epsilon", ["0"]), ("training.weight_decay", ["-0.1"]), ("training.max_grad_norm", ["-1", ".inf"]),
@@ -80,7 +83,10 @@ func whatIsOutOfRangeIsRefused(_ key: String, _ values: [String]) {
     func hint(_ setting: String) -> String? { problems(setting: setting).first?.hint }
     #expect(hint("training.precision=bf16") == "did you mean bfloat16?")
     #expect(hint("training.schedule=cosin") == "did you mean cosine?")
-    #expect(hint("data.train.0.format=sharegpt") == "did you mean chat?")
+    #expect(hint("data.train.0.format=dpo") == "did you mean preference?")
+    #expect(hint("data.train.0.format=alpaca") == "did you mean instruct?")
+    #expect(hint("data.train.0.fields={message: a}") == "did you mean messages?")
+    #expect(hint("data.train_on=[final, thinkin]") == "did you mean thinking?")
     #expect(hint("output.directory=2024") == "put it in quotes if it is meant as text")
     #expect(hint("adapter.method=dora") == "dora is planned; this version does not have it yet")
     #expect(hint("adapter=lora") == "did you mean adapter.method?")

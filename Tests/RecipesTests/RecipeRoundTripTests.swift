@@ -10,6 +10,7 @@ private func read(_ yaml: String) throws -> Recipe { try Recipe(yaml: yaml, file
         recipe("training: {steps: 5, micro_batch_size: 3, warmup_steps: 0, betas: [0, 0.5], epsilon: 1e-30}\n"),
         recipe("adapter: {target_modules: [a, '.*b'], exclude_modules: ['x.*y'], dropout: 0.3333333333333333}\n"),
         recipe("adapter: {target_modules: '.*\\.(q|v)_proj'}\noutput: {save: [merged], directory: '5'}\n"),
+        recipe("  train_on: [tool_calls, final]\n  deduplicate: true\n", overrides: ["data.train.0.weight=0.25", "data.train.0.fields={messages: 'a: b', tools: t}", "data.train.0.format=sharegpt"]),
         recipe("adapter: {path: a, rank: 4, alpha: 0.1}\ntraining: {max_grad_norm: 1e20, threads: 3}\n"),
     ]
     for recipe in recipes {
@@ -50,7 +51,8 @@ func anyTextSurvives(_ text: String) throws {
 @Test func equalityLooksAtEverySection() throws {
     let plain = try recipe()
     for setting in [
-        "model.path=x", "adapter.rank=2", "data.packing=false", "training.seed=1", "evaluation.at_start=false",
+        "model.path=x", "adapter.rank=2", "data.train.0.weight=2", "data.train.0.fields={text: t}", "data.train_on=[final]",
+        "data.deduplicate=true", "data.packing=false", "training.seed=1", "evaluation.at_start=false",
         "checkpoint.keep=9", "output.directory=x",
     ] {
         #expect(try recipe(overrides: [setting]) != plain, "\(setting)")

@@ -81,7 +81,7 @@ func whatHasNoCounterpartIsExplained(_ key: String, _ words: String) {
 }
 
 @Test(arguments: [
-    "adapter.use_rslora", "data.train.0.weight",
+    "adapter.use_rslora"
 ])
 func plannedKeysAreRefusedAsPlanned(_ key: String) {
     let found = problems(setting: "\(key)=1")

@@ -36,6 +36,25 @@ import Training
         #expect(whole.gradients.allSatisfy { $0.contains { $0 != 0 } })
     }
 
+    /// Examples share a batch without a trace: their losses and gradients add up to those of each one alone.
+    @Test func packedExamplesTrainAsIfEachWereAlone() throws {
+        let dataset = EncodedDataset(examples([17, 5, 40, 23, 9, 31, 12]))
+        func run(_ size: BatchOptions.Size, packing: Bool) throws -> (loss: Double, gradients: [[Double]], batches: Int) {
+            var stream = try BatchStream(
+                dataset: dataset, options: BatchOptions(size: size, packing: packing, shuffle: false), accumulationSteps: 100,
+                epochs: 1)
+            let next = stream.nextWindow()
+            let window = try #require(next)
+            let bench = try Bench(on: compute)
+            bench.stir()
+            return (try bench.trainer.step(window).loss, bench.firstGradients, window.count)
+        }
+        let (alone, packed) = (try run(.sequences(1), packing: false), try run(.tokens(64), packing: true))
+        #expect(alone.batches == 7 && packed.batches == 3)
+        #expect(abs(packed.loss / alone.loss - 1) < 1e-6)
+        for (a, b) in zip(packed.gradients, alone.gradients) { #expect(relativeError(a, b) < 1e-5) }
+    }
+
     @Test func dropoutChangesGradientsFromStepToStep() throws {
         let plain = try gradients([[0, 1, 2, 3]], dropout: 0)
         #expect(try relativeError(gradients([[0, 1, 2, 3]], dropout: 0.1).gradients[0], plain.gradients[0]) > 1e-3)

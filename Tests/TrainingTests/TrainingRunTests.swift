@@ -171,7 +171,7 @@ import Training
         let place = try create(root)
         var evaluations: [(step: Int, loss: Double, isBest: Bool)] = []
         try train(place, on: one, rate: rate, { ($0.checkpointEverySteps, $0.keep, $0.evaluateEverySteps) = (1, 2, 1) }) {
-            if case .evaluation(let step, let loss, let isBest) = $0, step > 0 { evaluations.append((step, loss, isBest)) }
+            if case .evaluation(let step, let loss, _, let isBest) = $0, step > 0 { evaluations.append((step, loss, isBest)) }
         }
         let best = try #require(evaluations.min { $0.loss < $1.loss })
         #expect(evaluations.count == Self.steps && evaluations.last { $0.isBest }?.step == best.step)

@@ -17,12 +17,17 @@ public struct BatchOptions: Sendable, Equatable, Codable {
     public var shuffle: Bool
     /// Fixes the orders.
     public var seed: UInt64
+    /// How often an epoch visits each source, above 0; 1 for sources behind the last.
+    public var weights: [Double]
 
     /// Options as a recipe gives them.
-    public init(size: Size, packing: Bool = true, shuffle: Bool = true, seed: UInt64 = 42) {
+    public init(
+        size: Size, packing: Bool = true, shuffle: Bool = true, seed: UInt64 = 42, weights: [Double] = []
+    ) {
         self.size = size
         self.packing = packing
         self.shuffle = shuffle
         self.seed = seed
+        self.weights = weights
     }
 }

@@ -1,6 +1,6 @@
 /// The micro-batches of one epoch, as lists of example indices; a pure function of lengths, options and epoch.
 ///
-/// Every example stands in exactly one batch, whole.
+/// Every example stands in exactly one batch, whole; or as often as the weight of its source says.
 /// - Complexity: O(n log n) time; memory 4 bytes per example and 8 per batch.
 public struct BatchPlan: Sendable, Equatable {
     private let order: [Int32]
@@ -15,11 +15,14 @@ public struct BatchPlan: Sendable, Equatable {
     /// Plans an epoch.
     /// - Parameters:
     ///   - lengths: Length in tokens of every example.
-    ///   - options: Size of a micro-batch, packing, shuffle and seed.
+    ///   - sourceCounts: How many of the examples each source has, in order; `nil` for a single source.
+    ///   - options: Size of a micro-batch, packing, shuffle, seed and the weights of the sources.
     ///   - epoch: Counted from 0; each has an order of its own when shuffling.
-    public init(lengths: [Int32], options: BatchOptions, epoch: Int) {
+    public init(lengths: [Int32], sourceCounts: [Int]? = nil, options: BatchOptions, epoch: Int) {
         var generator = SplitMix64(seed: options.seed, stream: UInt64(epoch))
-        var visiting = (0..<Int32(lengths.count)).map { $0 }
+        let counts = sourceCounts ?? [lengths.count]
+        precondition(counts.reduce(0, +) == lengths.count, "the sources hold other than \(lengths.count) examples")
+        var visiting = Mixture(counts: counts, options: options).indices(epoch: epoch)
         if options.shuffle { generator.shuffle(&visiting) }
         var batches = Batches(capacity: visiting.count)
         switch options.size {

@@ -27,6 +27,9 @@ public struct BatchStream: Sendable {
     public let epochs: Int?
     /// Where the next window starts.
     public private(set) var cursor: DataCursor
+    /// Tokens of each source in the window that was handed out last.
+    public private(set) var windowTokens: [Int]
+    private let sourceCounts: [Int]
     private var plan: BatchPlan
     private var plannedEpoch: Int
 
@@ -48,7 +51,10 @@ public struct BatchStream: Sendable {
         guard cursor.epoch >= 0, cursor.nextBatch >= 0 else {
             throw DatasetProblem(.cursorOutside(cursor, batches: 0), file: file)
         }
-        plan = BatchPlan(lengths: dataset.lengths, options: options, epoch: cursor.epoch)
+        sourceCounts = dataset.sourceRanges.map(\.count)
+        windowTokens = sourceCounts.map { _ in 0 }
+        plan = BatchPlan(
+            lengths: dataset.lengths, sourceCounts: sourceCounts, options: options, epoch: cursor.epoch)
         plannedEpoch = cursor.epoch
         guard cursor.nextBatch <= plan.count else {
             throw DatasetProblem(.cursorOutside(cursor, batches: plan.count), file: file)
@@ -69,7 +75,11 @@ public struct BatchStream: Sendable {
         let end = min(cursor.nextBatch + accumulationSteps, plan.count)
         var window: [TokenBatch] = []
         var streamOffset = 0
+        windowTokens = sourceCounts.map { _ in 0 }
         for batch in cursor.nextBatch..<end {
+            for example in plan[batch] {
+                windowTokens[dataset.sourceIndex(of: Int(example))] += Int(dataset.lengths[Int(example)])
+            }
             window.append(dataset.batch(of: plan[batch], streamOffset: streamOffset))
             streamOffset += window[window.count - 1].tokenCount
         }
@@ -81,17 +91,19 @@ public struct BatchStream: Sendable {
     /// How many windows, that is optimiser steps, an epoch has.
     /// - Complexity: That of planning the epoch, unless it is the current one.
     public func windowsPerEpoch(_ epoch: Int) -> Int {
-        let batches =
-            epoch == plannedEpoch
-            ? plan.count : BatchPlan(lengths: dataset.lengths, options: options, epoch: epoch).count
+        let batches = epoch == plannedEpoch ? plan.count : planned(epoch).count
         return (batches + accumulationSteps - 1) / accumulationSteps
     }
 
     private mutating func enterEpoch(_ epoch: Int) {
         cursor = DataCursor(epoch: epoch)
         if let epochs, epoch >= epochs { return }
-        plan = BatchPlan(lengths: dataset.lengths, options: options, epoch: epoch)
+        plan = planned(epoch)
         plannedEpoch = epoch
+    }
+
+    private func planned(_ epoch: Int) -> BatchPlan {
+        BatchPlan(lengths: dataset.lengths, sourceCounts: sourceCounts, options: options, epoch: epoch)
     }
 }
 

@@ -38,10 +38,20 @@ public struct EncodedDataset: Sendable {
         return EncodedExample(ids: Array(ids[range]), labels: Array(labels[range]), line: Int(lines[index]))
     }
 
-    /// The file an example came from.
-    public func source(of index: Int) -> String {
-        sources[(sourceStarts.lastIndex { $0 <= index }) ?? 0]
+    /// The ids and labels of an example, without a copy.
+    func ids(of index: Int) -> ArraySlice<Int32> { ids[offsets[index]..<offsets[index + 1]] }
+    func labels(of index: Int) -> ArraySlice<Int32> { labels[offsets[index]..<offsets[index + 1]] }
+
+    /// The examples of each source.
+    public var sourceRanges: [Range<Int>] {
+        sourceStarts.indices.map { sourceStarts[$0]..<($0 + 1 < sourceStarts.count ? sourceStarts[$0 + 1] : count) }
     }
+
+    /// The position in `sources` of the file an example came from.
+    public func sourceIndex(of index: Int) -> Int { sourceStarts.lastIndex { $0 <= index } ?? 0 }
+
+    /// The file an example came from.
+    public func source(of index: Int) -> String { sources[sourceIndex(of: index)] }
 
     /// Says where the examples that follow come from.
     public mutating func beginSource(_ name: String) {
@@ -78,10 +88,7 @@ public struct EncodedDataset: Sendable {
     public func batch(of indices: some Sequence<Int32>, streamOffset: Int = 0) -> TokenBatch {
         let chosen = Array(indices)
         var builder = TokenBatchBuilder(capacity: chosen.reduce(0) { $0 + Int(lengths[Int($1)]) })
-        for index in chosen {
-            let range = offsets[Int(index)]..<offsets[Int(index) + 1]
-            builder.append(ids: ids[range], labels: labels[range])
-        }
+        for index in chosen { builder.append(ids: ids(of: Int(index)), labels: labels(of: Int(index))) }
         return TokenBatch(builder, streamOffset: streamOffset)
     }
 

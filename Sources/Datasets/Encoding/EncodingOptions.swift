@@ -1,18 +1,9 @@
 public import Tokenization
 
-/// Which tokens of a record are trained.
-public enum TrainOn: String, Sendable, Codable, CaseIterable {
-    /// Every assistant turn of a conversation; the response, not the prompt, of a completion.
-    case assistant
-    /// Everything but the first token, which nothing precedes.
-    case all
-    /// The last assistant turn of a conversation; as `assistant` elsewhere.
-    case last
-}
-
 /// What happens to a record that is longer than `max_length`.
 public enum Truncation: String, Sendable, Codable, CaseIterable {
-    /// Cut at `max_length`, counted; a cut that takes trained tokens away is counted apart.
+    /// Cut behind the last trained turn that fits into `max_length`, counted; where not even the first one fits, it is
+    /// cut at `max_length` and counted as one that lost its end.
     case truncate
     /// Left out and counted.
     case drop

@@ -11,25 +11,36 @@ public struct EncodingSummary: Sendable, Equatable {
     public let formatWasDetected: Bool
     /// Records that are trained on.
     public internal(set) var records = 0
+    /// What they became: more than `records` where conversations were split.
+    public internal(set) var examples = 0
+    /// Conversations that became one example for each trained turn, since the template writes turns differently once
+    /// others follow.
+    public internal(set) var splitRecords = 0
     /// Their tokens.
     public internal(set) var tokens = 0
     /// Those of their tokens that are trained.
     public internal(set) var supervisedTokens = 0
-    /// Records that were cut at `max_length`.
+    /// Examples that were cut to `max_length` or below.
     public internal(set) var truncated = 0
-    /// Records among them whose last trained token, the end of the answer, was cut off.
+    /// Whole trained turns that were cut off.
+    public internal(set) var turnsCut = 0
+    /// Examples among the truncated whose last trained token, the end of the answer, was cut off.
     public internal(set) var endsCut = 0
     /// `file:line` of the first of those whose end was cut off.
     public internal(set) var firstEndsCut: [String] = []
-    /// Records left out because they are longer than `max_length`.
+    /// Examples left out because they are longer than `max_length`.
     public internal(set) var dropped = 0
     /// Broken records left out under `on_error: skip`.
     public internal(set) var skipped = 0
     /// The first of the problems that had records skipped.
     public internal(set) var firstProblems: [DatasetProblem] = []
-    /// Tokens of the shortest record that is trained on; 0 if there is none.
+    /// How many records each kind of problem had skipped, by `DatasetProblem.code`.
+    public internal(set) var problemCounts: [String: Int] = [:]
+    /// Examples left out because the same stood earlier; see `EncodedDataset.removeDuplicates`.
+    public var duplicates = 0
+    /// Tokens of the shortest example that is trained on; 0 if there is none.
     public internal(set) var shortest = 0
-    /// Tokens of the longest record that is trained on; 0 if there is none.
+    /// Tokens of the longest example that is trained on; 0 if there is none.
     public internal(set) var longest = 0
 
     /// The trained share of all tokens, 0…1.
@@ -41,29 +52,39 @@ public struct EncodingSummary: Sendable, Equatable {
         self.formatWasDetected = formatWasDetected
     }
 
-    mutating func add(_ outcome: EncodingOutcome, place: String) {
-        switch outcome {
-        case .encoded(let example): add(example)
-        case .truncated(let example, let endWasCut):
-            add(example)
-            truncated += 1
-            guard endWasCut else { return }
-            endsCut += 1
-            if firstEndsCut.count < Self.listLimit { firstEndsCut.append(place) }
-        case .dropped: dropped += 1
+    mutating func add(_ outcomes: [EncodingOutcome], place: String) {
+        let before = examples
+        for outcome in outcomes {
+            switch outcome {
+            case .encoded(let example): add(example)
+            case .dropped: dropped += 1
+            case .truncated(let example, let loss):
+                add(example)
+                truncated += 1
+                switch loss {
+                case .nothingTrained: break
+                case .turns(let count): turnsCut += count
+                case .end:
+                    endsCut += 1
+                    if firstEndsCut.count < Self.listLimit { firstEndsCut.append(place) }
+                }
+            }
         }
+        if examples > before { records += 1 }
+        if outcomes.count > 1 { splitRecords += 1 }
     }
 
     mutating func skip(_ problem: DatasetProblem) {
         skipped += 1
+        problemCounts[problem.code, default: 0] += 1
         if firstProblems.count < Self.listLimit { firstProblems.append(problem) }
     }
 
     private mutating func add(_ example: EncodedExample) {
         let length = example.ids.count
-        shortest = records == 0 ? length : min(shortest, length)
+        shortest = examples == 0 ? length : min(shortest, length)
         longest = max(longest, length)
-        records += 1
+        examples += 1
         tokens += length
         supervisedTokens += example.supervisedCount
     }
@@ -77,9 +98,18 @@ extension EncodingSummary: CustomStringConvertible {
             "\(tokens) tokens", "\(Int((supervisedShare * 100).rounded())) % of them trained",
             "\(shortest) to \(longest) tokens each",
         ]
-        if truncated > 0 { parts.append("\(truncated) truncated, \(endsCut) of them without their end") }
+        if splitRecords > 0 { parts.append("\(splitRecords) of them split by turns into \(examples) examples in all") }
+        if truncated > 0 { parts.append(truncation) }
         if dropped > 0 { parts.append("\(dropped) dropped as too long") }
         if skipped > 0 { parts.append("\(skipped) broken ones skipped") }
+        if duplicates > 0 { parts.append("\(duplicates) duplicates removed") }
         return "\(source): " + parts.joined(separator: ", ")
+    }
+
+    private var truncation: String {
+        var text = "\(truncated) truncated"
+        if turnsCut > 0 { text += ", with them \(turnsCut) whole answers" }
+        if endsCut > 0 { text += ", \(endsCut) without their end (the first: \(firstEndsCut.first ?? ""))" }
+        return text
     }
 }

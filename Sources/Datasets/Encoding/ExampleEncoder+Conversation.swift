@@ -1,44 +1,82 @@
 import Tokenization
 
 extension ExampleEncoder {
-    /// A conversation through the chat template, encoded as one text; labels follow the spans of the trained turns.
-    func encode(_ conversation: Conversation) throws(DatasetProblemKind) -> (ids: [Int32], labels: [Int32]) {
+    /// A conversation through the chat template, labels by the spans of its turns: one sequence, or one for each
+    /// trained turn where the template writes earlier turns differently once others follow.
+    func encode(_ conversation: Conversation) throws(DatasetProblemKind) -> [LabelledTokens] {
         guard let tokenizer else { throw .noTokenizer }
         guard let template else { throw .noTemplate }
-        let rendered = try render(conversation, template, tokenizer)
+        let renderer = ConversationRenderer(template: template, variables: variables(tokenizer), clock: options.now)
+        let trained = trainedMessages(of: conversation)
+        let rendered = try renderer.render(conversation, trained: trained)
+        if options.trainOn == .all, rendered.contains(where: \.isServed), conversation.untrained.isEmpty {
+            // Everything is trained, wherever the turns stand; and once, not again in every longer beginning.
+            let ids = tokenizer.encode(try renderer.plainText(conversation), addSpecialTokens: false)
+            try checkBeginning(ids, tokenizer)
+            return [LabelledTokens(ids: ids, labels: ids)]
+        }
+        var sequences: [LabelledTokens] = []
+        for part in rendered { sequences.append(try labelled(part, trained, renderer, tokenizer)) }
+        return sequences
+    }
+
+    private func labelled(
+        _ rendered: RenderedTurns, _ trained: [Int], _ renderer: ConversationRenderer, _ tokenizer: Tokenizer
+    ) throws(DatasetProblemKind) -> LabelledTokens {
         // Special tokens are the template's business: added by the tokenizer as well, they would stand twice.
         let encoded = tokenizer.encodeWithOffsets(rendered.text, addSpecialTokens: false)
         try checkBeginning(encoded.ids, tokenizer)
         let ignored = [Int32](repeating: TokenBatch.ignoredLabel, count: encoded.ids.count)
-        var labels = options.trainOn == .all ? encoded.ids : ignored
+        var result = LabelledTokens(ids: encoded.ids, labels: options.trainOn == .all ? encoded.ids : ignored)
         let text = Array(rendered.text.utf8)
-        for (at, span) in rendered.assistantSpans.enumerated() {
-            let turn = LossMask.tokens(in: span.utf8, ranges: encoded.ranges)
-            guard isTrained(span.message, of: conversation) else {
-                for position in turn { labels[position] = TokenBatch.ignoredLabel }
+        var at = rendered.spans.startIndex
+        while at < rendered.spans.endIndex {
+            // A template may mark one message in several pieces, of which the last one ends the turn.
+            let message = rendered.spans[at].message
+            let pieces = rendered.spans[at...].prefix { $0.message == message }
+            at += pieces.count
+            var tokens = pieces.map { LossMask.tokens(in: $0.utf8, ranges: encoded.ranges) }
+            guard trained.contains(message) else {
+                for position in tokens.joined() { result.labels[position] = TokenBatch.ignoredLabel }
                 continue
             }
-            var trained = LossMask.trimmed(
-                turn, isSpecial: { tokenizer.isSpecial(encoded.ids[$0]) },
+            let end = LossMask.trimmed(
+                tokens[tokens.count - 1], isSpecial: { tokenizer.isSpecial(encoded.ids[$0]) },
                 isBlank: { text[encoded.ranges[$0]].allSatisfy(isWhitespace) })
-            // A template may mark one message in several pieces, of which the last one ends the turn.
-            if rendered.assistantSpans.dropFirst(at + 1).first?.message == span.message { trained = trained ?? turn }
-            guard let trained else { throw .missingEndToken(message: span.message + 1) }
-            for position in trained { labels[position] = encoded.ids[position] }
+            guard let end else { throw .missingEndToken(message: message + 1) }
+            try checkContent(of: rendered, message, pieces.map(\.utf8))
+            tokens[tokens.count - 1] = end
+            let extent = pieces[pieces.startIndex].utf8.lowerBound..<pieces[pieces.endIndex - 1].utf8.upperBound
+            let learnt = chosen(tokens.flatMap { Array($0) }, encoded) {
+                AnswerRegions(rendered, message: message, turn: extent, renderer: renderer)
+            }
+            for position in learnt { result.labels[position] = encoded.ids[position] }
+            if !learnt.isEmpty { result.turns.append(tokens[0].lowerBound..<end.upperBound) }
         }
-        return (encoded.ids, labels)
+        return result
     }
 
-    private func render(
-        _ conversation: Conversation, _ template: ChatTemplate, _ tokenizer: Tokenizer
-    ) throws(DatasetProblemKind) -> ConversationRendering {
-        do throws(TemplateError) {
-            return try template.renderConversation(
-                messages: conversation.messages, tools: conversation.tools, variables: variables(tokenizer),
-                now: options.now)
-        } catch {
-            throw .templateRefused(reason: error.description)
+    /// Refuses a turn of which the template leaves out what the model should say: it would learn to stop at once.
+    private func checkContent(
+        of rendered: RenderedTurns, _ message: Int, _ pieces: [Range<Int>]
+    ) throws(DatasetProblemKind) {
+        let calls = rendered.conversation.messages[message].json["tool_calls"]?.arrayValue ?? []
+        if calls.isEmpty { return }
+        let said = pieces.map {
+            String(decoding: rendered.text.utf8.dropFirst($0.lowerBound).prefix($0.count), as: UTF8.self)
         }
+        for call in calls {
+            let name = (call["function"] ?? call)["name"]?.stringValue ?? ""
+            if !said.contains(where: { $0.contains(name) }) { throw .toolCallsLeftOut(message: message + 1) }
+        }
+    }
+
+    /// The tokens of a turn that belong to the parts asked for, and with them its last one, which ends the turn.
+    private func chosen(_ turn: [Int], _ encoded: EncodedText, _ regions: () -> AnswerRegions) -> [Int] {
+        guard case .parts(let parts) = options.trainOn else { return turn }
+        let regions = regions()
+        let chosen = turn.dropLast().filter { parts.contains(regions.part(of: encoded.ranges[$0])) }
+        return chosen.isEmpty ? [] : chosen + turn.suffix(1)
     }
 
     /// What templates read beside the messages: the tokens with a role by their usual names, and the recipe's own.
@@ -54,9 +92,9 @@ extension ExampleEncoder {
         return variables
     }
 
-    private func isTrained(_ message: Int, of conversation: Conversation) -> Bool {
-        if conversation.untrained.contains(message) { return false }
-        guard options.trainOn == .last else { return true }
-        return message == conversation.messages.lastIndex { $0.role == "assistant" }
+    private func trainedMessages(of conversation: Conversation) -> [Int] {
+        let answers = conversation.messages.indices.filter { conversation.messages[$0].role == "assistant" }
+        let chosen = options.trainOn == .last ? answers.suffix(1) : answers[...]
+        return chosen.filter { !conversation.untrained.contains($0) }
     }
 }

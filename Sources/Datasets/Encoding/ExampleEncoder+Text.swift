@@ -2,45 +2,70 @@ import Tokenization
 
 extension ExampleEncoder {
     /// A text that is trained as a whole: beginning token as the tokenizer has it, end token if it has one.
-    func encode(text: String) throws(DatasetProblemKind) -> (ids: [Int32], labels: [Int32]) {
-        guard let tokenizer else { throw .noTokenizer }
-        var ids = tokenizer.encode(text, addSpecialTokens: true)
-        if let end = tokenizer.specialTokens.eos?.id, ids.last != end { ids.append(end) }
-        try checkBeginning(ids, tokenizer)
-        return (ids, ids)
+    func encode(text: String) throws(DatasetProblemKind) -> LabelledTokens {
+        try encode([Segment(text, isTrained: true)])
     }
 
     /// A prompt that is read and a response that is trained, the end token with it.
-    func encode(prompt: String, response: String) throws(DatasetProblemKind) -> (ids: [Int32], labels: [Int32]) {
-        guard let tokenizer else { throw .noTokenizer }
-        guard let end = tokenizer.specialTokens.eos?.id else { throw .noEndToken }
-        var (ids, promptCount) = joined(prompt, response, tokenizer)
-        if ids.last != end { ids.append(end) }
-        try checkBeginning(ids, tokenizer)
-        var labels = ids
-        if options.trainOn != .all {
-            for position in 0..<min(promptCount, ids.count - 1) { labels[position] = TokenBatch.ignoredLabel }
-        }
-        return (ids, labels)
+    func encode(prompt: String, response: String) throws(DatasetProblemKind) -> LabelledTokens {
+        if let tokenizer, tokenizer.specialTokens.eos == nil { throw .noEndToken }
+        return try encode([Segment(prompt, isTrained: false), Segment(response, isTrained: true)])
     }
 
-    /// Both texts as ids, and how many of these belong to the prompt.
-    ///
-    /// They are encoded as one text, so that a tokenizer that marks the start of a text does not mark the response.
-    /// Where a token would straddle the boundary they are encoded apart instead: the prompt then ends as it will when
-    /// the model is asked, and the whole response is trained.
-    private func joined(_ prompt: String, _ response: String, _ tokenizer: Tokenizer) -> (ids: [Int32], prompt: Int) {
-        let boundary = prompt.utf8.count
-        let whole = tokenizer.encodeWithOffsets(prompt + response, addSpecialTokens: true)
-        let straddles = whole.ranges.contains { $0.lowerBound < boundary && $0.upperBound > boundary }
-        if !straddles {
-            let responseStart = whole.ranges.firstIndex { $0.upperBound > boundary } ?? whole.ids.count
-            return (whole.ids, responseStart)
+    /// Pieces of one text: beginning token as the tokenizer has it, end token if it has one, trained if the last piece
+    /// is.
+    func encode(_ segments: [Segment]) throws(DatasetProblemKind) -> LabelledTokens {
+        guard let tokenizer else { throw .noTokenizer }
+        var (ids, isTrained) = joined(segments, tokenizer)
+        if let end = tokenizer.specialTokens.eos?.id {
+            if ids.last != end {
+                ids.append(end)
+                isTrained.append(false)
+            }
+            isTrained[isTrained.count - 1] = segments.last?.isTrained ?? false
         }
-        var ids = tokenizer.encode(prompt, addSpecialTokens: true)
-        if ids.last == tokenizer.specialTokens.eos?.id { ids.removeLast() }
-        let promptCount = ids.count
-        return (ids + tokenizer.encode(response, addSpecialTokens: false), promptCount)
+        try checkBeginning(ids, tokenizer)
+        let isAll = options.trainOn == .all
+        return LabelledTokens(
+            ids: ids, labels: zip(ids, isTrained).map { isAll || $1 ? $0 : TokenBatch.ignoredLabel })
+    }
+
+    /// All pieces as ids, and which of these are trained.
+    ///
+    /// They are encoded as one text, so that a tokenizer that marks the start of a text does not mark every piece.
+    /// Where a token would straddle the boundary between what is read and what is trained, they are encoded apart
+    /// instead: what is read then ends as it will when the model is asked, and all that is trained is learnt.
+    private func joined(_ segments: [Segment], _ tokenizer: Tokenizer) -> (ids: [Int32], isTrained: [Bool]) {
+        let whole = tokenizer.encodeWithOffsets(segments.map(\.text).joined(), addSpecialTokens: true)
+        var ends: [(byte: Int, isTrained: Bool)] = []
+        for segment in segments {
+            let start = ends.last?.byte ?? 0
+            if let last = ends.last, last.isTrained == segment.isTrained { ends.removeLast() }
+            ends.append((start + segment.text.utf8.count, segment.isTrained))
+        }
+        let boundaries = ends.dropLast().map(\.byte)
+        let straddles = whole.ranges.contains { range in
+            boundaries.contains { range.lowerBound < $0 && range.upperBound > $0 }
+        }
+        if !straddles {
+            // A token that stands for no byte, such as one that begins every text, belongs to nobody.
+            let isTrained = whole.ranges.map { range in
+                !range.isEmpty && ends.first { $0.byte >= range.upperBound }?.isTrained ?? false
+            }
+            return (whole.ids, isTrained)
+        }
+        return apart(segments, tokenizer)
+    }
+
+    private func apart(_ segments: [Segment], _ tokenizer: Tokenizer) -> (ids: [Int32], isTrained: [Bool]) {
+        var (ids, isTrained): ([Int32], [Bool]) = ([], [])
+        for (number, segment) in segments.enumerated() {
+            var piece = tokenizer.encode(segment.text, addSpecialTokens: number == 0)
+            if number == 0, piece.last == tokenizer.specialTokens.eos?.id { piece.removeLast() }
+            ids += piece
+            isTrained += piece.map { _ in segment.isTrained }
+        }
+        return (ids, isTrained)
     }
 
     /// Refuses a beginning token that stands twice.

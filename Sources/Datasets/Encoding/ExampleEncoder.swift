@@ -1,13 +1,21 @@
 public import Tokenization
 
-/// What became of one record.
+/// What became of one example of a record.
 public enum EncodingOutcome: Sendable, Equatable {
     /// Encoded as a whole.
     case encoded(EncodedExample)
-    /// Cut at `max_length`; `endWasCut` says that trained tokens are gone, so that the answer has no end.
-    case truncated(EncodedExample, endWasCut: Bool)
+    /// Cut to `max_length` or below, with what was lost.
+    case truncated(EncodedExample, lost: TruncationLoss)
     /// Longer than `max_length` and left out.
     case dropped(tokens: Int)
+
+    /// The example, unless it was left out.
+    public var example: EncodedExample? {
+        switch self {
+        case .encoded(let example), .truncated(let example, _): example
+        case .dropped: nil
+        }
+    }
 }
 
 /// Turns records into token ids and labels: the one place where it is decided what is trained.
@@ -38,30 +46,35 @@ public struct ExampleEncoder: Sendable {
     }
 
     /// Encodes one record.
+    /// - Returns: One outcome; or one for each trained turn of a conversation whose template writes turns differently
+    ///   once others follow.
     /// - Throws: `DatasetProblem` with the record's place: when nothing of it is trained, a trained turn has no end
     ///   token, its beginning is doubled, an id is unknown, or it is too long and `truncation` is `error`.
-    public func encode(_ record: DatasetRecord) throws(DatasetProblem) -> EncodingOutcome {
+    public func encode(_ record: DatasetRecord) throws(DatasetProblem) -> [EncodingOutcome] {
         do throws(DatasetProblemKind) {
-            let (ids, labels) = try idsAndLabels(of: record.example)
-            try checkIDs(ids, labels)
-            let example = EncodedExample(ids: ids, labels: labels, line: record.line)
-            guard example.supervisedCount > 0 else {
-                throw .noSupervisedToken(reason: reasonForNoTarget(record.example))
+            var outcomes: [EncodingOutcome] = []
+            for sequence in try sequences(of: record.example) {
+                try checkIDs(sequence.ids, sequence.labels)
+                let isTrained = sequence.labels.dropFirst().contains { $0 != TokenBatch.ignoredLabel }
+                if isTrained { outcomes.append(try fitted(sequence, line: record.line)) }
             }
-            return try fitted(example)
+            if outcomes.isEmpty { throw .noSupervisedToken(reason: reasonForNoTarget(record.example)) }
+            return outcomes
         } catch {
             throw DatasetProblem(error, file: record.file, line: record.line)
         }
     }
 
-    private func idsAndLabels(of example: Example) throws(DatasetProblemKind) -> (ids: [Int32], labels: [Int32]) {
+    private func sequences(of example: Example) throws(DatasetProblemKind) -> [LabelledTokens] {
         switch example {
         case .conversation(let conversation): return try encode(conversation)
-        case .completion(let prompt, let response): return try encode(prompt: prompt, response: response)
-        case .text(let text): return try encode(text: text)
+        case .completion(let prompt, let response): return [try encode(prompt: prompt, response: response)]
+        case .text(let text): return [try encode(text: text)]
+        case .segments(let segments): return [try encode(segments)]
+        case .preference: throw .notTrainable(.preference)
         case .tokens(let ids, let labels):
             if let labels, labels.count != ids.count { throw .labelCount(ids: ids.count, labels: labels.count) }
-            return (ids, labels ?? ids)
+            return [LabelledTokens(ids: ids, labels: labels ?? ids)]
         }
     }
 
@@ -76,19 +89,20 @@ public struct ExampleEncoder: Sendable {
     }
 
     /// Applies `max_length`.
-    private func fitted(_ example: EncodedExample) throws(DatasetProblemKind) -> EncodingOutcome {
-        let length = example.ids.count
-        guard let limit = options.maxLength, length > limit else { return .encoded(example) }
+    private func fitted(_ sequence: LabelledTokens, line: Int) throws(DatasetProblemKind) -> EncodingOutcome {
+        let length = sequence.ids.count
+        guard let limit = options.maxLength, length > limit else {
+            return .encoded(EncodedExample(ids: sequence.ids, labels: sequence.labels, line: line))
+        }
         switch options.truncation {
         case .error: throw .tooLong(tokens: length, limit: limit)
         case .drop: return .dropped(tokens: length)
         case .truncate:
-            let kept = EncodedExample(
-                ids: Array(example.ids.prefix(limit)), labels: Array(example.labels.prefix(limit)), line: example.line)
+            let (kept, loss) = sequence.truncated(to: limit, line: line)
             guard kept.supervisedCount > 0 else {
                 throw .noSupervisedToken(reason: "truncation at max_length \(limit) leaves only the prompt")
             }
-            return .truncated(kept, endWasCut: kept.supervisedCount < example.supervisedCount)
+            return .truncated(kept, lost: loss)
         }
     }
 
@@ -99,7 +113,10 @@ public struct ExampleEncoder: Sendable {
         guard let last = conversation.messages.lastIndex(where: { $0.role == "assistant" }) else {
             return "it has no assistant message"
         }
-        return conversation.untrained.contains(last)
-            ? "its assistant messages are marked train: false" : "the template renders its assistant messages empty"
+        if conversation.untrained.contains(last) { return "its assistant messages are marked train: false" }
+        if case .parts = options.trainOn {
+            return "its assistant messages have no \(options.trainOn.words.joined(separator: " and no "))"
+        }
+        return "the template renders its assistant messages empty"
     }
 }

@@ -4,6 +4,8 @@ package import Tokenization
 public enum DatasetFormat: String, Sendable, Codable, CaseIterable {
     /// `{"messages": [{"role": …, "content": …}, …]}`
     case chat
+    /// `{"conversations": [{"from": …, "value": …}, …]}`
+    case sharegpt
     /// `{"instruction": …, "input": …, "output": …}`
     case instruct
     /// `{"prompt": …, "completion": …}`
@@ -12,27 +14,52 @@ public enum DatasetFormat: String, Sendable, Codable, CaseIterable {
     case text
     /// `{"input_ids": […], "labels": […]}`
     case tokens
+    /// `{"segments": [{"text": …, "train": …}, …]}`
+    case segments
+    /// `{"prompt": …, "chosen": …, "rejected": …}`
+    case preference
 
     /// The keys that a record of this format must have.
     public var requiredKeys: [String] {
         switch self {
         case .chat: ChatFormat.requiredKeys
+        case .sharegpt: ShareGPTFormat.requiredKeys
         case .instruct: InstructFormat.requiredKeys
         case .completion: CompletionFormat.requiredKeys
         case .text: TextFormat.requiredKeys
         case .tokens: TokensFormat.requiredKeys
+        case .segments: SegmentsFormat.requiredKeys
+        case .preference: PreferenceFormat.requiredKeys
         }
     }
+
+    /// The keys that a record of this format may have besides.
+    public var optionalKeys: [String] {
+        switch self {
+        case .chat: ["tools"]
+        case .sharegpt: ["tools", "system"]
+        case .instruct: ["input"]
+        case .tokens: ["labels"]
+        case .preference: ["prompt"]
+        case .completion, .text, .segments: []
+        }
+    }
+
+    /// Whether records are rendered through a chat template, so that its marks of beginning and end can be checked.
+    public var usesTemplate: Bool { self == .chat || self == .sharegpt }
 
     /// Reads one record.
     package func example(from record: JSONObject) throws(DatasetProblemKind) -> Example {
         let fields = RecordFields(object: record, format: self)
         return switch self {
         case .chat: try ChatFormat.example(from: fields)
+        case .sharegpt: try ShareGPTFormat.example(from: fields)
         case .instruct: try InstructFormat.example(from: fields)
         case .completion: try CompletionFormat.example(from: fields)
         case .text: try TextFormat.example(from: fields)
         case .tokens: try TokensFormat.example(from: fields)
+        case .segments: try SegmentsFormat.example(from: fields)
+        case .preference: try PreferenceFormat.example(from: fields)
         }
     }
 

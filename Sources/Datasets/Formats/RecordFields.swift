@@ -27,8 +27,14 @@ struct RecordFields {
         return text
     }
 
+    /// An array, or the text of one: tables, and some that write JSON twice, hold it so.
     func array(_ key: String) throws(DatasetProblemKind) -> [JSONValue] {
-        let value = try required(key)
+        var value = try required(key)
+        if let text = value.stringValue, let parsed = try? JSONValue(parsing: Array(text.utf8)),
+            parsed.arrayValue != nil
+        {
+            value = parsed
+        }
         guard let elements = value.arrayValue else {
             throw .wrongType(key: key, expected: "an array", found: value.kindDescription)
         }

@@ -12,16 +12,17 @@ struct ArrayScanner {
         self.line = line
     }
 
-    mutating func next(in bytes: UnsafeBufferPointer<UInt8>) throws(ScanError) -> RawRecord? {
-        if isClosed { return nil }
+    mutating func next(in bytes: UnsafeBufferPointer<UInt8>, isComplete: Bool) throws(ScanError) -> ScanStep {
+        if isClosed { return .end }
         skipWhitespace(in: bytes)
-        guard position < bytes.count else { throw close(.unclosedArray) }
+        guard position < bytes.count else { return try endOfBytes(isComplete) }
         if bytes[position] == UInt8(ascii: "]") {
             position += 1
             skipWhitespace(in: bytes)
             if position < bytes.count { throw close(.textAfterArray) }
+            if !isComplete { return .needsMore }
             isClosed = true
-            return nil
+            return .end
         }
         if !isFirst {
             guard bytes[position] == UInt8(ascii: ",") else {
@@ -31,10 +32,16 @@ struct ArrayScanner {
             }
             position += 1
             skipWhitespace(in: bytes)
-            guard position < bytes.count else { throw close(.unclosedArray) }
+            guard position < bytes.count else { return try endOfBytes(isComplete) }
         }
         isFirst = false
-        return element(in: bytes)
+        let record = element(in: bytes)
+        return position < bytes.count || isComplete ? .record(record) : .needsMore
+    }
+
+    private mutating func endOfBytes(_ isComplete: Bool) throws(ScanError) -> ScanStep {
+        if isComplete { throw close(.unclosedArray) }
+        return .needsMore
     }
 
     private mutating func close(_ kind: DatasetProblemKind) -> ScanError {

@@ -3,27 +3,38 @@ import Foundation
 /// The bytes of a data file, mapped where the system allows, so that gigabytes cost no memory.
 struct DatasetFile: Sendable {
     let path: String
+    let container: Container
     private let data: Data
 
     init(path: String) throws(DatasetProblem) {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-            throw DatasetProblem(.missing, file: path)
-        }
-        if isFolder.boolValue { throw DatasetProblem(.unreadable(reason: "it is a folder"), file: path) }
         do {
             data = try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)
         } catch {
             throw DatasetProblem(.unreadable(reason: Self.reason(error)), file: path)
         }
         self.path = path
-        if let other = withBytes({ Self.foreignFormat($0) }) {
+        let window: ByteWindow
+        do throws(WindowProblem) {
+            window = try Self.open(data)
+            if !window.isComplete { try window.advance(past: 0) }
+        } catch {
+            throw DatasetProblem(error.kind, file: path)
+        }
+        if let other = window.withBytes(Self.foreignFormat) {
             throw DatasetProblem(.notText(looksLike: other), file: path)
         }
+        container = window.withBytes { Container(path: path, start: $0) }
     }
 
-    func withBytes<Result>(_ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
-        data.withUnsafeBytes { body($0.bindMemory(to: UInt8.self)) }
+    /// A window at the start of the contents.
+    func window() throws(WindowProblem) -> ByteWindow { try Self.open(data) }
+
+    private static func open(_ data: Data) throws(WindowProblem) -> ByteWindow {
+        do throws(DamagedFile) {
+            return try ByteWindow(data)
+        } catch {
+            throw .damaged(error.reason)
+        }
     }
 
     private static func reason(_ error: any Error) -> String {
@@ -37,10 +48,12 @@ struct DatasetFile: Sendable {
     /// What a file is by its first bytes, where that is certainly not our kind of text.
     private static func foreignFormat(_ bytes: UnsafeBufferPointer<UInt8>) -> String? {
         let signatures: [(bytes: [UInt8], name: String)] = [
-            ([0x1F, 0x8B], "a gzip file"), ([0x28, 0xB5, 0x2F, 0xFD], "a zstd file"),
-            ([0x50, 0x4B, 3, 4], "a zip file"),
-            (Array("PAR1".utf8), "a Parquet file"), ([0xFF, 0xFE], "text in UTF-16"), ([0xFE, 0xFF], "text in UTF-16"),
+            ([0x50, 0x4B, 3, 4], "a zip file"), (Array("PAR1".utf8), "a Parquet file"),
+            (Array("ARROW1".utf8), "an Arrow file"), (Array("BZh".utf8), "a bzip2 file"),
+            ([0xFD, 0x37, 0x7A, 0x58, 0x5A], "an xz file"), ([0x1F, 0x8B], "a gzip file in a packed file"),
+            ([0xFF, 0xFE], "text in UTF-16"), ([0xFE, 0xFF], "text in UTF-16"),
         ]
+        if bytes.count > 262, bytes[257..<262].elementsEqual("ustar".utf8) { return "a tar archive" }
         return signatures.first { bytes.starts(with: $0.bytes) }?.name
     }
 }

@@ -1,67 +1,124 @@
 import Tokenization
 
-/// Reads a data file record by record: JSON lines, or one JSON array of records.
+/// Reads data record by record: from one file, from all files of a folder or from all that a pattern matches.
 ///
-/// A byte order mark, any line ending and blank lines are accepted. The file is mapped, never loaded as a whole.
+/// Files hold JSON lines, one JSON array of records, a table with a header (`.csv`, `.tsv`) or a text per line
+/// (`.txt`), packed with gzip or zstd or not. A byte order mark, any line ending and blank lines are accepted. Files
+/// are mapped or unpacked piece by piece, never loaded as a whole.
 public struct DatasetReader: Sendable {
-    /// The file, as the user named it.
+    /// The file, folder or pattern, as the user named it.
     public let path: String
+    /// The files it stands for, in the order in which they are read.
+    public let files: [String]
     /// The format of its records: the one asked for, or the one that was found.
     public let format: DatasetFormat
     /// Whether the format was found from the keys of the first record, which is worth telling the user.
     public let formatWasDetected: Bool
+    /// Which key of the records stands for a key of the format, where the two differ.
+    public let fields: [String: String]
 
-    private let file: DatasetFile
+    /// Opened once, so that what was looked at is what is read.
+    private let first: DatasetFile
+
     /// How many records the search for a format looks at when the first ones are broken.
     private static let detectionLimit = 100
 
-    /// Opens a file and looks at its beginning.
+    /// Opens data and looks at their beginning.
     /// - Parameters:
-    ///   - path: A file.
-    ///   - format: The format of its records; `nil` finds it from the keys of the first record.
-    /// - Throws: If the file is missing, unreadable, no text or empty, or if no format or several fit.
-    public init(path: String, format: DatasetFormat? = nil) throws(DatasetProblem) {
-        file = try DatasetFile(path: path)
+    ///   - path: A file, a folder or a pattern such as `data/*.jsonl.gz`.
+    ///   - format: The format of the records; `nil` finds it from the keys of the first record.
+    ///   - fields: For keys of the format the key that the records have instead, as in `["messages": "dialogue"]`.
+    /// - Throws: If a file is missing, unreadable, no text or empty, or if no format or several fit.
+    public init(
+        path: String, format: DatasetFormat? = nil, fields: [String: String] = [:]
+    ) throws(DatasetProblem) {
         self.path = path
+        self.fields = fields
+        files = try DatasetPaths.files(at: path)
+        first = try DatasetFile(path: files[0])
         formatWasDetected = format == nil
+        var parsed = ParsedRecords(first, files.dropFirst(), fields: fields)
         if let format {
-            var records = RawRecords(file).makeIterator()
-            guard records.next() != nil else { throw DatasetProblem(.empty, file: path) }
-            self.format = format
+            switch parsed.next() {
+            case nil: throw DatasetProblem(.empty, file: path)
+            case .failure(let problem) where !problem.isSkippable: throw problem
+            default: self.format = format
+            }
         } else {
-            self.format = try Self.detectFormat(file)
+            self.format = try Self.detectFormat(&parsed, path)
         }
     }
 
     /// The records in order, each read when it is asked for; broken ones come as problems between the others.
     public func records() -> some Sequence<Result<DatasetRecord, DatasetProblem>> {
-        let (format, path) = (format, path)
-        return RawRecords(file).lazy.map { raw in
-            raw.flatMap { parsed in
+        let format = format
+        return IteratorSequence(ParsedRecords(first, files.dropFirst(), fields: fields)).lazy.map { parsed in
+            parsed.flatMap { file, record in
                 do throws(DatasetProblemKind) {
-                    let example = try format.example(from: parsed.object)
-                    return .success(DatasetRecord(example, file: path, line: parsed.line))
+                    let example = try format.example(from: record.object)
+                    return .success(DatasetRecord(example, file: file, line: record.line))
                 } catch {
-                    return .failure(DatasetProblem(error, file: path, line: parsed.line))
+                    return .failure(DatasetProblem(error, file: file, line: record.line))
                 }
             }
         }
     }
 
-    private static func detectFormat(_ file: DatasetFile) throws(DatasetProblem) -> DatasetFormat {
+    private static func detectFormat(
+        _ parsed: inout ParsedRecords, _ path: String
+    ) throws(DatasetProblem) -> DatasetFormat {
         var firstProblem: DatasetProblem?
-        for record in RawRecords(file).prefix(detectionLimit) {
-            switch record {
-            case .failure(let problem):
-                firstProblem = firstProblem ?? problem
-            case .success(let record):
+        for _ in 0..<detectionLimit {
+            switch parsed.next() {
+            case nil: throw firstProblem ?? DatasetProblem(.empty, file: path)
+            case .failure(let problem): firstProblem = firstProblem ?? problem
+            case .success((let file, let record)):
                 do throws(DatasetProblemKind) {
                     return try DatasetFormat.detect(from: record.object)
                 } catch {
-                    throw DatasetProblem(error, file: file.path, line: record.line)
+                    throw DatasetProblem(error, file: file, line: record.line)
                 }
             }
         }
-        throw firstProblem ?? DatasetProblem(.empty, file: file.path)
+        throw firstProblem ?? DatasetProblem(.empty, file: path)
+    }
+}
+
+/// The records of several files as JSON objects under the names that their format has for their keys.
+private struct ParsedRecords: IteratorProtocol {
+    private var files: ArraySlice<String>
+    private let fields: [(ours: String, theirs: String)]
+    private var current: (file: String, records: RawRecords.Iterator)?
+
+    init(_ first: DatasetFile, _ others: ArraySlice<String>, fields: [String: String]) {
+        files = others
+        current = (first.path, RawRecords(first).makeIterator())
+        self.fields = fields.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+
+    mutating func next() -> Result<(file: String, ParsedRecord), DatasetProblem>? {
+        while true {
+            if let record = current?.records.next() {
+                let file = current?.file ?? ""
+                return record.map { (file, renamed($0)) }
+            }
+            guard let file = files.popFirst() else { return nil }
+            do throws(DatasetProblem) {
+                current = (file, RawRecords(try DatasetFile(path: file)).makeIterator())
+            } catch {
+                current = nil
+                return .failure(error)
+            }
+        }
+    }
+
+    /// A key of a record that a field of another name is read from no longer counts under its own.
+    private func renamed(_ record: ParsedRecord) -> ParsedRecord {
+        if fields.isEmpty { return record }
+        let members = record.object.members.compactMap { member -> (key: String, value: JSONValue)? in
+            if let field = fields.first(where: { $0.theirs == member.key }) { return (field.ours, member.value) }
+            return fields.contains { $0.ours == member.key } ? nil : member
+        }
+        return ParsedRecord(object: JSONObject(members), line: record.line)
     }
 }

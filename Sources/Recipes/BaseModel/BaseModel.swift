@@ -45,6 +45,12 @@ public struct BaseModel: Sendable {
         URL(fileURLWithPath: path).resolvingSymlinksInPath().deletingPathExtension().lastPathComponent
     }
 
+    /// How many ids the configuration speaks of, for checks before the weights are opened; `nil` if it does not say.
+    public var vocabularySize: Int? {
+        guard let configuration = try? JSONValue(parsing: configuration) else { return nil }
+        return (configuration["vocab_size"] ?? configuration["text_config"]?["vocab_size"])?.intValue
+    }
+
     /// Builds the network; weights stay where they lie.
     public func makeModel(on compute: Compute) throws -> any CausalLanguageModel {
         let architecture = try ModelRegistry.architecture(modelType: modelType, place: path)

@@ -17,6 +17,8 @@ let foreignKeys: [String: String] = [
     "datasets": "data.train", "dataset": "data.train", "train_file": "data.train",
     "test_datasets": "data.validation", "eval_dataset": "data.validation", "dataset_val": "data.validation",
     "type": "data.train[].format",
+    "field_messages": "data.train[].fields", "columns": "data.train[].fields", "interleave_probs": "data.train[].weight",
+    "dataset_exact_deduplication": "data.deduplicate",
     "train_on_inputs": "data.train_on", "train_on_input": "data.train_on", "train_on_prompt": "data.train_on",
     "roles_to_train": "data.train_on", "masking_strategy": "data.train_on", "mask_prompt": "data.train_on",
     "mask_history": "data.train_on", "completion_only_loss": "data.train_on", "assistant_only_loss": "data.train_on",
@@ -90,5 +92,5 @@ let explainedKeys: [String: String] = {
 
 /// Keys of the design whose feature has not landed.
 let plannedKeys: Set<String> = [
-    "adapter.use_rslora", "data.train[].weight", "data.validation[].weight",
+    "adapter.use_rslora"
 ]

@@ -71,30 +71,43 @@ extension Recipe.Adapter {
 extension Recipe.Data {
     static let fields: [RecipeField<Self>] = [
         .sections(
-            "train", \.train, over: Recipe.Source(path: ""), isRequired: true, { Recipe.Source.fields },
-            "The files to train on."),
+            "train", \.train, over: Recipe.Source(path: ""), isRequired: true,
+            { Recipe.Source.fields + Recipe.Source.trainingFields }, "The sources to train on."),
         .sections(
             "validation", \.validation, over: Recipe.Source(path: ""), { Recipe.Source.fields },
-            "The files to measure the validation loss on; none = no evaluation."),
+            "The sources to measure the validation loss on; none = no evaluation."),
         .key("max_length", \.maxLength, .integer(2...1_048_576), "Longest example, in tokens."),
-        .key("truncation", \.truncation, .choice(), "What happens to a longer example."),
+        .key(
+            "truncation", \.truncation, .choice(),
+            "What happens to a longer example; truncate cuts behind the last answer that fits."),
         .key("packing", \.packing, .bool, "Whether short examples share a batch; attention never crosses over."),
-        .key("train_on", \.trainOn, .choice(), "Which tokens count in the loss; last = those of the last answer."),
+        .key(
+            "train_on", \.trainOn, .trainOn,
+            "Which tokens count in the loss; last = those of the last answer, a list = those parts of every answer."),
         .key("shuffle", \.shuffle, .bool, "Whether each epoch has its own order."),
-        .key("on_error", \.onError, .choice(), "What happens to a record that cannot be used."),
+        .key("deduplicate", \.deduplicate, .bool, "Whether of examples that are the same to the token only the first is used."),
+        .key(
+            "on_error", \.onError, .choice(),
+            "What happens to a record that cannot be used; those skipped are listed in the run folder."),
     ]
 }
 
 extension Recipe.Source {
     static let fields: [RecipeField<Self>] = [
-        .key("path", \.path, .text("a path"), required: true, "A data file."),
+        .key(
+            "path", \.path, .text("a path"), required: true,
+            "A data file, a folder of them, or a pattern such as data/*.jsonl.gz."),
         .key(
             "format", \.format,
             .optional(
-                .choice(
-                    planned: ["preference"],
-                    others: ["sharegpt": "chat", "chat_template": "chat", "messages": "chat", "alpaca": "instruct"])),
+                .choice(others: ["chat_template": "chat", "messages": "chat", "alpaca": "instruct", "dpo": "preference"])),
             "What its records look like; null = found out from the first record."),
+        .key("fields", \.fields, .dataFields, "Other names for the keys of the format: {messages: dialogue}."),
+    ]
+
+    /// Keys of sources that are trained on.
+    static let trainingFields: [RecipeField<Self>] = [
+        .key("weight", \.weight, .number("above 0") { $0 > 0 && $0 <= 10_000 }, "How often an epoch visits each record.")
     ]
 }
 

@@ -21,7 +21,7 @@ extension RecipeText {
         case .mapping(let entries):
             return entries.map { entry in
                 switch entry.value.content {
-                case .mapping: "\(indent)\(entry.key):\n" + block(entry.value.content, indent: indent + "  ")
+                case .mapping(let below) where !below.isEmpty: "\(indent)\(entry.key):\n" + block(entry.value.content, indent: indent + "  ")
                 case .list(let items) where items.contains(where: \.isMapping):
                     "\(indent)\(entry.key):\n" + block(entry.value.content, indent: indent + "  ")
                 default: "\(indent)\(entry.key): \(inline(entry.value.content))\n"

@@ -65,6 +65,7 @@ public final class PreparedRun {
         if let checkpoint, let changed = identity.changedInputs(since: checkpoint.state.identity).first {
             throw TrainingError.changed(what: changed, run: folder.url.path)
         }
+        try data.writeSkipped(to: folder.url)
         let trainer = Trainer(
             model: model, optimizer: AdamW(adapter.parameters, settings: recipe.optimizerSettings, on: compute),
             schedule: recipe.schedule(totalSteps: totalSteps), maxGradientNorm: recipe.training.maxGradNorm,
@@ -142,7 +143,12 @@ extension Recipe {
         var neutral = self
         neutral.model.path = ""
         neutral.output = Output(directory: "")
-        neutral.data.train = []
+        // The digest of the tokens stands for the files; how often each is visited decides the result too.
+        neutral.data.train = data.train.map { source in
+            var neutral = Source(path: "")
+            neutral.weight = source.weight
+            return neutral
+        }
         neutral.data.validation = []
         neutral.adapter.path = adapter.path == nil ? nil : ""
         neutral.training.threads = .automatic

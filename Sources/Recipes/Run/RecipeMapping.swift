@@ -18,13 +18,10 @@ extension Recipe {
     /// Settings of the encoder. The time that templates are told is fixed, so that data do not change from day to day.
     var encodingOptions: EncodingOptions {
         EncodingOptions(
-            trainOn: TrainOn(rawValue: data.trainOn.rawValue) ?? .assistant, maxLength: data.maxLength,
-            truncation: Truncation(rawValue: data.truncation.rawValue) ?? .error, now: Self.dataClock)
+            trainOn: data.trainOn, maxLength: data.maxLength, truncation: data.truncation, now: Self.dataClock)
     }
 
     static let dataClock = (try? TemplateClock("2024-07-26")) ?? .current
-
-    var errorPolicy: ErrorPolicy { data.onError == .skip ? .skip : .stop }
 
     /// Size, packing and order of micro-batches.
     var batchOptions: BatchOptions {
@@ -32,7 +29,9 @@ extension Recipe {
         case .tokens(let count): .tokens(count)
         case .sequences(let count): .sequences(count)
         }
-        return BatchOptions(size: size, packing: data.packing, shuffle: data.shuffle, seed: UInt64(training.seed))
+        return BatchOptions(
+            size: size, packing: data.packing, shuffle: data.shuffle, seed: UInt64(training.seed),
+            weights: data.train.map(\.weight))
     }
 
     /// Settings of the optimiser.

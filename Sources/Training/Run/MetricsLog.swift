@@ -21,8 +21,12 @@ final class MetricsLog {
         try handle.seekToEnd()
     }
 
-    /// Appends a line. Numbers that are not finite are left out, and so are experts where there are none.
-    func append(_ values: [String: Double], integers: [String: Int], experts: ExpertUsage = ExpertUsage()) throws {
+    /// Appends a line. Numbers that are not finite are left out, and so are experts where there are none and tables without
+    /// rows.
+    func append(
+        _ values: [String: Double], integers: [String: Int], experts: ExpertUsage = ExpertUsage(),
+        tables: [String: [String: Double]] = [:]
+    ) throws {
         var object: [String: Any] = integers
         if !experts.isEmpty {
             object["expert_layers"] = experts.layers
@@ -30,6 +34,7 @@ final class MetricsLog {
             object["routing_entropy"] = experts.entropies
         }
         for (key, value) in values where value.isFinite { object[key] = value }
+        for (key, table) in tables where !table.isEmpty { object[key] = table.filter { $0.value.isFinite } }
         var line = try JSONSerialization.data(withJSONObject: object, options: [.sortedKeys])
         line.append(UInt8(ascii: "\n"))
         try handle.write(contentsOf: line)

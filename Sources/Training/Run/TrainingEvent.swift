@@ -2,8 +2,8 @@
 public enum TrainingEvent: Sendable {
     /// One optimiser step: its report, the speed of the step, and how many steps there are.
     case step(Trainer.StepReport, tokensPerSecond: Double, totalSteps: Int)
-    /// The loss on the validation data after a step (0: before the first).
-    case evaluation(step: Int, loss: Double, isBest: Bool)
+    /// The loss on the validation data after a step (0: before the first), all together and for each source.
+    case evaluation(step: Int, loss: Double, bySource: [(source: String, loss: Double)], isBest: Bool)
     /// A checkpoint is on disk.
     case checkpoint(step: Int, path: String)
     /// Something the user should know.

@@ -100,6 +100,7 @@ public final class TrainingRun {
                 return .stopped
             }
         }
+        if !state.isFinished { try logSources(log) }
         state.isFinished = true
         try save(report)
         try finishSave(report)
@@ -116,6 +117,8 @@ public final class TrainingRun {
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         state.step = result.step
         state.tokens += result.tokens
+        let earlier = state.sourceTokens ?? stream.windowTokens.map { _ in 0 }
+        state.sourceTokens = zip(earlier, stream.windowTokens).map { $0 + $1 }
         state.supervisedTokens += result.supervisedTokens
         state.cursor = stream.cursor
         state.loss = result.loss
@@ -146,16 +149,29 @@ public final class TrainingRun {
         if validation.isEmpty { return false }
         let parts = try validation.map { try Evaluation(of: trainer.model, on: $0, compute: compute) }
         let loss = Evaluation(combining: parts).loss
+        let bySource = zip(validation, parts).map { (source: $0.sources.first ?? "", loss: $1.loss) }
         let isBest = state.step > 0 && loss < state.bestLoss ?? .infinity
-        state.validationLoss = loss
+        (state.validationLoss, state.validationLosses) = (loss, parts.map(\.loss))
         if isBest {
             (state.bestLoss, state.bestStep, state.evaluationsSinceBest) = (loss, state.step, 0)
         } else if state.step > 0 {
             state.evaluationsSinceBest += 1
         }
-        try log.append(["validation_loss": loss], integers: ["step": state.step])
-        try report(.evaluation(step: state.step, loss: loss, isBest: isBest))
+        let table = Dictionary(bySource.map { ($0.source, $0.loss) }) { first, _ in first }
+        try log.append(
+            ["validation_loss": loss], integers: ["step": state.step],
+            tables: bySource.count > 1 ? ["validation_losses": table] : [:])
+        try report(.evaluation(step: state.step, loss: loss, bySource: bySource, isBest: isBest))
         return isBest
+    }
+
+    /// The last line of a run on several sources: how many tokens of each went through the model, and their shares.
+    private func logSources(_ log: MetricsLog) throws {
+        guard let tokens = state.sourceTokens, tokens.count > 1, state.tokens > 0 else { return }
+        let table = Dictionary(zip(stream.dataset.sources, tokens.map(Double.init)), uniquingKeysWith: +)
+        try log.append(
+            [:], integers: ["step": state.step],
+            tables: ["source_tokens": table, "source_shares": table.mapValues { $0 / Double(state.tokens) }])
     }
 
     /// Begins to write a checkpoint; training goes on until parameters are about to change.

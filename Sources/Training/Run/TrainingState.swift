@@ -39,6 +39,8 @@ public struct TrainingState: Codable, Sendable, Equatable {
     public var step = 0
     /// Tokens that went through the model, and those that were trained.
     public var tokens = 0, supervisedTokens = 0
+    /// Tokens of each training source that went through the model, in the order of the recipe.
+    public var sourceTokens: [Int]?
     /// The next micro-batch.
     public var cursor = DataCursor()
     /// Lowest validation loss so far, and its step.
@@ -49,6 +51,8 @@ public struct TrainingState: Codable, Sendable, Equatable {
     /// Last training loss and validation loss, for the summary of a finished run.
     public var loss: Double?
     public var validationLoss: Double?
+    /// Last validation loss of each validation source, in the order of the recipe.
+    public var validationLosses: [Double]?
     /// Tokens of each expert over the whole run; `nil` in a model without experts.
     public var experts: ExpertUsage?
     /// Whether the run is at its end.

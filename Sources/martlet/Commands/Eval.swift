@@ -19,37 +19,43 @@ struct Eval: ParsableCommand {
     @OptionGroup var form: PackingOptions
     @OptionGroup var compute: ComputeOptions
 
-    @Option(help: "A data file: conversations, instructions, completions, texts or token ids, found out from its first record.")
+    @Option(help: "A data file, a folder of them or a pattern: conversations, instructions, completions, texts or token ids, found out from the first record.")
     var data: [String]
 
-    @Option(help: "Format of the data files: chat, instruct, completion, text or tokens; left out, it is found out.")
+    @Option(help: "Format of the data files: \(DatasetFormat.allCases.map(\.rawValue).joined(separator: ", ")); left out, it is found out.")
     var format: String?
 
-    @Option(name: .customLong("train-on"), help: "What counts in conversations: assistant, last or all.")
-    var trainOn = TrainOn.assistant.rawValue
+    @Option(name: .customLong("train-on"), help: "What counts in conversations: assistant, last or all, or parts of answers such as final,thinking.")
+    var trainOn = "assistant"
 
     @Flag(help: "Print one JSON object.")
     var json = false
 
     func validate() throws {
         if data.isEmpty { throw ValidationError("--data is missing: name at least one file") }
-        if TrainOn(rawValue: trainOn) == nil { throw ValidationError("--train-on is \(trainOn), expected assistant, last or all") }
+        if supervision == nil {
+            let parts = AnswerPart.allCases.map(\.rawValue).joined(separator: ",")
+            throw ValidationError("--train-on is \(trainOn), expected assistant, last or all, or some of \(parts)")
+        }
         if let format, DatasetFormat(rawValue: format) == nil {
             throw ValidationError("--format is \(format), expected one of \(DatasetFormat.allCases.map(\.rawValue).joined(separator: ", "))")
         }
     }
+
+    private var supervision: TrainOn? { TrainOn(trainOn.split(separator: ",").map(String.init)) }
 
     func run() throws {
         let compute = try compute.makeCompute()
         let loaded = try LoadedModel(model, form, on: compute)
         let encoder = ExampleEncoder(
             tokenizer: loaded.base.tokenizer, template: loaded.base.template, vocabularySize: loaded.network.vocabularySize,
-            options: EncodingOptions(trainOn: TrainOn(rawValue: trainOn) ?? .assistant))
+            options: EncodingOptions(trainOn: supervision ?? .assistant))
         var results: [(path: String, evaluation: Evaluation)] = []
         for path in data {
             var dataset = EncodedDataset()
             let reader = try DatasetReader(path: path, format: format.flatMap(DatasetFormat.init(rawValue:)))
             let summary = try encoder.encode(reader, into: &dataset)
+            try encoder.check(summary)
             if summary.formatWasDetected && !json { Terminal.note("\(path) holds records of the format \(summary.format.rawValue)") }
             results.append((path, try Evaluation(of: loaded.network, on: dataset, compute: compute)))
         }

@@ -93,8 +93,10 @@ struct Train: ParsableCommand {
         }
         try prepared.writeAdapter(to: folder)
         progress.finish(run.state)
-        RunSummary(run.state, run: folder.url.relativePath, adapter: folder.adapter.relativePath, speed: progress.tokensPerSecond,
-            plannedMemory: plan.total).print()
+        RunSummary(
+            run.state, run: folder.url.relativePath, adapter: folder.adapter.relativePath,
+            sources: prepared.data.train.sources, speed: progress.tokensPerSecond, plannedMemory: plan.total
+        ).print()
     }
 
     /// Before anything is loaded: an existing run is the commonest reason to stop.

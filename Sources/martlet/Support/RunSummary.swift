@@ -7,12 +7,20 @@ import Training
 struct RunSummary {
     private let object: JSONObject
 
-    init(_ state: TrainingState, run: String, adapter: String, speed: Double? = nil, plannedMemory: Int? = nil) {
+    /// - Parameter sources: The training sources, where the data are at hand.
+    init(
+        _ state: TrainingState, run: String, adapter: String, sources: [String] = [], speed: Double? = nil,
+        plannedMemory: Int? = nil
+    ) {
+        let shares = zip(sources, state.sourceTokens ?? []).map { source, tokens -> JSONValue in
+            ["path": .string(source), "tokens": .integer(tokens), "share": .finite(Double(tokens) / Double(state.tokens))]
+        }
         object = [
             "run": .string(run), "steps": .integer(state.step), "loss": .finite(state.loss),
             "validation_loss": .finite(state.validationLoss), "tokens_per_second": .finite(speed),
             "peak_memory_bytes": ProcessMemory.peak.map { .integer($0) } ?? .null,
             "planned_memory_bytes": plannedMemory.map { .integer($0) } ?? .null, "adapter": .string(adapter),
+            "sources": .array(shares),
         ]
     }
 

@@ -6,6 +6,12 @@ enum Terminal {
     /// Whether standard error is a terminal that can rewrite a line.
     static let isInteractive = isatty(STDERR_FILENO) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb"
 
+    /// Whether standard output is a terminal that shows colours, and nobody asked for none.
+    static let outputIsInteractive: Bool = {
+        let environment = ProcessInfo.processInfo.environment
+        return isatty(STDOUT_FILENO) == 1 && environment["TERM"] != "dumb" && (environment["NO_COLOR"] ?? "").isEmpty
+    }()
+
     /// A result.
     static func output(_ text: String, terminator: String = "\n") {
         do { try FileHandle.standardOutput.write(contentsOf: Data((text + terminator).utf8)) } catch {

@@ -34,13 +34,12 @@ final class TrainingProgress {
             "model \(prepared.base.name) (\(prepared.base.modelType), \(prepared.model.layerCount) layers); training \(Self.grouped(trained)) parameters in \(prepared.adapter.layers.count) layers, rank \(settings.rank), alpha \(settings.alpha)")
         showTable(try prepared.parameterTable())
         for summary in prepared.data.summaries {
-            var line = "data \(summary.source): \(summary.records) records (\(summary.format.rawValue)\(summary.formatWasDetected ? ", found out" : "")), \(Self.grouped(summary.tokens)) tokens, \(Self.percent(summary.supervisedShare)) of them trained"
-            if summary.truncated > 0 { line += ", \(summary.truncated) truncated" }
-            if summary.endsCut > 0 { line += " (\(summary.endsCut) lost their end, the first at \(summary.firstEndsCut.first ?? ""))" }
-            if summary.dropped > 0 { line += ", \(summary.dropped) dropped as too long" }
-            if summary.skipped > 0 { line += ", \(summary.skipped) skipped, the first: \(summary.firstProblems.first?.description ?? "")" }
-            Terminal.error(line)
+            Terminal.error("data \(summary)")
+            if let first = summary.firstProblems.first {
+                Terminal.error("  skipped records are listed in \(prepared.recipe.output.directory)/skipped.jsonl; the first: \(first)")
+            }
         }
+        for overlap in prepared.data.overlaps { Terminal.note(overlap.description) }
         Terminal.error("\(prepared.totalSteps) steps in \(prepared.recipe.training.precision.rawValue); about \(MemoryText.gigabytes(plan.total)) of memory")
     }
 
@@ -84,8 +83,9 @@ final class TrainingProgress {
             tokens += step.tokens
             stepSeconds += Double(step.tokens) / speed
             show(step, total)
-        case .evaluation(let step, let loss, let isBest):
+        case .evaluation(let step, let loss, let bySource, let isBest):
             line("step \(step): validation loss \(Self.number(loss))" + (isBest ? ", the lowest so far" : ""))
+            if bySource.count > 1 { for part in bySource { line("  \(part.source): \(Self.number(part.loss))") } }
         case .checkpoint(let step, _): if !Terminal.isInteractive { line("step \(step): checkpoint written") }
         case .note(let text): line("note: " + text)
         }
@@ -95,6 +95,12 @@ final class TrainingProgress {
     func finish(_ state: TrainingState) {
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         if let experts = state.experts { showExperts(experts) }
+        let sources = prepared.data.train.sources
+        if let tokens = state.sourceTokens, tokens.count > 1 {
+            for (source, count) in zip(sources, tokens) {
+                line("  \(source): \(Self.grouped(count)) tokens, \(Self.percent(Double(count) / Double(max(1, state.tokens)))) of all")
+            }
+        }
         line("finished after \(state.step) steps and \(Self.duration(seconds)); the adapter is in \(prepared.recipe.output.directory)/adapter")
         if let peak = ProcessMemory.peak {
             line("peak memory \(MemoryText.gigabytes(peak)), planned were \(MemoryText.gigabytes(plan.total))")

@@ -1,0 +1,86 @@
+import Foundation
+import Tokenization
+
+/// Where the parts of one assistant turn stand in its text.
+///
+/// They are found by rendering the conversation with other words in the place of each part: where the text begins to
+/// differ, the part begins. So no template needs to be known. What stands between two parts (the end of a thinking
+/// block, say) belongs to the earlier one.
+struct AnswerRegions {
+    /// Starts in UTF-8 bytes of the text, ascending.
+    private let starts: [(byte: Int, part: AnswerPart)]
+
+    init(_ rendered: RenderedTurns, message: Int, turn: Range<Int>, renderer: ConversationRenderer) {
+        let answer = Answer(rendered.conversation.messages[message])
+        func start(_ variants: [Message]) -> Int? {
+            let common = variants.compactMap { variant in
+                renderer.text(of: rendered, replacing: message, with: variant).map(rendered.text.commonBytes)
+            }
+            guard common.count == variants.count, let least = common.min() else { return nil }
+            return turn.contains(least) ? least : nil
+        }
+        var found: [(byte: Int, part: AnswerPart)] = []
+        if answer.hasFinal, let at = start(answer.withOtherFinal) { found.append((at, .final)) }
+        if answer.hasToolCalls, let at = start(answer.withOtherEnd) { found.append((at, .toolCalls)) }
+        // Templates may leave the reasoning out; what begins the turn is then the next part's.
+        if answer.hasThinking, start(answer.withOtherThinking) != nil { found.append((turn.lowerBound, .thinking)) }
+        // Where two begin at the same byte, the earlier one is empty: the template left it out.
+        found.sort { $0.byte == $1.byte ? $0.part == .thinking : $0.byte < $1.byte }
+        starts = found
+    }
+
+    /// The part to which a token of the turn belongs: that of its last byte. What precedes all parts is the first's.
+    func part(of token: Range<Int>) -> AnswerPart {
+        (starts.last { $0.byte < token.upperBound } ?? starts.first)?.part ?? .final
+    }
+}
+
+/// An assistant's message taken apart.
+private struct Answer {
+    private let object: JSONObject
+    /// Reasoning that is part of the content, with the mark that ends it.
+    private let inlineThinking: String
+    private let final: String
+    private static let thinkingKeys = ["reasoning_content", "thinking", "reasoning"]
+    private static let thinkingEnd = "</think>"
+
+    init(_ message: Message) {
+        object = message.json.objectValue ?? [:]
+        let content = message.content ?? ""
+        let end = content.range(of: Self.thinkingEnd)
+        inlineThinking = end.map { String(content[..<$0.upperBound]) } ?? ""
+        final = end.map { String(content[$0.upperBound...]) } ?? content
+    }
+
+    var hasFinal: Bool { final.contains { !$0.isWhitespace } }
+    var hasToolCalls: Bool { object["tool_calls"]?.arrayValue?.isEmpty == false }
+    var hasThinking: Bool {
+        !inlineThinking.isEmpty || Self.thinkingKeys.contains { object[$0]?.stringValue?.isEmpty == false }
+    }
+
+    /// Two each, since one of them may start like what it replaces.
+    var withOtherFinal: [Message] {
+        Self.words.compactMap { message(with: [("content", .string(inlineThinking + $0))]) }
+    }
+
+    /// Words in the place of the tool calls.
+    var withOtherEnd: [Message] {
+        Self.words.compactMap {
+            message(with: [("content", .string(inlineThinking + final + $0))], without: "tool_calls")
+        }
+    }
+
+    var withOtherThinking: [Message] {
+        Self.words.compactMap { word in
+            let keys = Self.thinkingKeys.filter { object[$0]?.stringValue?.isEmpty == false }
+            let inline = inlineThinking.isEmpty ? "" : "<think>\n\(word)\n\(Self.thinkingEnd)"
+            return message(with: keys.map { ($0, .string(word)) } + [("content", .string(inline + final))])
+        }
+    }
+
+    private static let words = ["A", "z"]
+
+    private func message(with members: [(key: String, value: JSONValue)], without key: String? = nil) -> Message? {
+        try? Message(JSONObject(object.members.filter { $0.key != key } + members))
+    }
+}

@@ -1,0 +1,102 @@
+import Tokenization
+
+/// One entry of an array of messages.
+struct MessageFields {
+    private let object: JSONObject
+    /// The array's key, and the place in it, for problems.
+    private let key: String
+    private let position: Int
+
+    init(_ record: JSONValue, key: String, position: Int) throws(DatasetProblemKind) {
+        guard let object = record.objectValue else {
+            throw .wrongType(key: "\(key)[\(position)]", expected: "an object", found: record.kindDescription)
+        }
+        self.object = object
+        self.key = key
+        self.position = position
+    }
+
+    /// The same entry with other members.
+    func replacing(_ members: [(key: String, value: JSONValue)]) throws(DatasetProblemKind) -> MessageFields {
+        try MessageFields(.object(JSONObject(members)), key: key, position: position)
+    }
+
+    subscript(name: String) -> JSONValue? { object[name].flatMap { $0.isNull ? nil : $0 } }
+
+    /// The members that decide about training, which every format knows.
+    var trainingMarks: [(key: String, value: JSONValue)] {
+        object.members.filter { $0.key == "train" || $0.key == "weight" }
+    }
+
+    /// The message as the template will see it: everything that stands in the record, the content as one text.
+    func message() throws(DatasetProblemKind) -> Message {
+        try checkRole()
+        try checkToolCalls()
+        var members = object
+        if let content = try content() { members["content"] = .string(content) }
+        do {
+            return try Message(members)
+        } catch {
+            throw .templateRefused(reason: error.description)
+        }
+    }
+
+    private func checkRole() throws(DatasetProblemKind) {
+        let value = object["role"] ?? .null
+        guard let role = value.stringValue else { throw wrongType("role", "a string", value) }
+        guard ChatFormat.roles.contains(role) else { throw .unknownRole(role, message: position + 1) }
+    }
+
+    private func checkToolCalls() throws(DatasetProblemKind) {
+        guard let value = self["tool_calls"] else { return }
+        guard let calls = value.arrayValue else { throw wrongType("tool_calls", "an array", value) }
+        for (number, call) in calls.enumerated() {
+            let place = "tool_calls[\(number)]"
+            guard call.objectValue != nil else { throw wrongType(place, "an object", call) }
+            let function = call["function"] ?? call
+            guard function["name"]?.stringValue != nil else {
+                throw .namelessTool(key: "\(key)[\(position)].\(place)")
+            }
+        }
+    }
+
+    /// The text; `nil` for a message that consists of tool calls.
+    private func content() throws(DatasetProblemKind) -> String? {
+        let value = object["content"] ?? .null
+        switch value {
+        case .string(let text): return text
+        case .array(let parts): return try text(of: parts)
+        case .null where self["tool_calls"] != nil: return nil
+        default: throw wrongType("content", "a string", value)
+        }
+    }
+
+    /// Content in parts, joined: many templates would print the list itself.
+    private func text(of parts: [JSONValue]) throws(DatasetProblemKind) -> String {
+        var joined = ""
+        for part in parts {
+            guard part["type"]?.stringValue == "text", let text = part["text"]?.stringValue else {
+                throw .wrongType(
+                    key: "\(key)[\(position)].content", expected: "a string or a list of text parts",
+                    found: "a list with a part of the type \"\(part["type"]?.stringValue ?? "(none)")\"")
+            }
+            joined += text
+        }
+        return joined
+    }
+
+    func isTrained() throws(DatasetProblemKind) -> Bool {
+        if let train = self["train"] {
+            guard let flag = train.boolValue else { throw wrongType("train", "true or false", train) }
+            return flag
+        }
+        guard let weight = self["weight"] else { return true }
+        guard let number = weight.doubleValue else { throw wrongType("weight", "a number", weight) }
+        guard number == 0 || number == 1 else { throw .partialWeight(number, message: position + 1) }
+        return number == 1
+    }
+
+    func wrongType(_ name: String, _ expected: String, _ value: JSONValue) -> DatasetProblemKind {
+        .wrongType(key: "\(key)[\(position)].\(name)", expected: expected, found: value.kindDescription)
+    }
+}

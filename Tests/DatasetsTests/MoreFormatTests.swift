@@ -1,0 +1,128 @@
+import Datasets
+import Testing
+import Tokenization
+
+private func example(_ json: String, _ format: DatasetFormat? = nil) throws -> Example {
+    try #require(try TemporaryFile(json).examples(format).first)
+}
+
+private func problem(_ json: String, _ format: DatasetFormat? = nil) throws -> DatasetProblemKind? {
+    try TemporaryFile(json).problem(format)?.kind
+}
+
+private func message(_ role: String, _ content: String, _ more: JSONObject = [:]) throws -> Message {
+    try Message(JSONObject([("role", .string(role)), ("content", .string(content))] + more.members))
+}
+
+// MARK: ShareGPT
+
+@Test func speakersOfShareGPTBecomeRoles() throws {
+    let read = try example(
+        #"{"system": "Be kind.", "tools": "[{\"name\": \"f\"}]", "conversations": [{"from": "human", "value": "q"}, "#
+            + #"{"from": "GPT", "value": "a", "train": false}, {"from": "function_call", "value": "{\"name\": \"f\", "#
+            + #"\"arguments\": {\"x\": 1}}"}, {"from": "observation", "value": "1"}, {"role": "assistant", "content": "b"}]}"#
+    )
+    let call: JSONValue = ["type": "function", "function": ["name": "f", "arguments": ["x": 1]]]
+    let expected = Conversation(
+        messages: [
+            try message("system", "Be kind."), try message("user", "q"),
+            try message("assistant", "a", ["train": .bool(false)]),
+            try message("assistant", "", ["tool_calls": .array([call])]), try message("tool", "1"),
+            try message("assistant", "b"),
+        ], untrained: [2], tools: .array([["name": "f"]]))
+    #expect(read == .conversation(expected))
+}
+
+@Test func unknownSpeakersAreNamed() throws {
+    #expect(
+        try problem(#"{"conversations": [{"from": "human", "value": "q"}, {"from": "alien", "value": "a"}]}"#)
+            == .unknownRole("alien", message: 2))
+    #expect(try problem(#"{"conversations": []}"#) == .emptyConversation(key: "conversations"))
+    #expect(
+        try problem(#"{"conversations": [{"value": "q"}]}"#)
+            == .wrongType(key: "conversations[0].from", expected: "a string", found: "null"))
+    #expect(
+        try problem(#"{"conversations": [{"from": "function_call", "value": "call f"}]}"#)
+            == .wrongType(key: "conversations[0].value", expected: "a tool call as JSON", found: "a string"))
+}
+
+// MARK: Chat
+
+@Test func toolsAreChecked() throws {
+    let messages = #""messages": [{"role": "user", "content": "q"}]"#
+    #expect(try problem("{\(messages), \"tools\": [{\"type\": \"function\"}]}") == .namelessTool(key: "tools[0]"))
+    #expect(
+        try problem("{\(messages), \"tools\": [\"f\"]}")
+            == .wrongType(key: "tools[0]", expected: "an object", found: "a string"))
+    #expect(
+        try example("{\(messages), \"tools\": []}")
+            == .conversation(Conversation(messages: [Message(role: "user", content: "q")])))
+    #expect(
+        try problem(#"{"messages": [{"role": "assistant", "tool_calls": [{"function": {}}]}]}"#)
+            == .namelessTool(key: "messages[0].tool_calls[0]"))
+}
+
+@Test func weightsBetweenAreRefused() throws {
+    #expect(
+        try problem(#"{"messages": [{"role": "assistant", "content": "a", "weight": 0.5}]}"#)
+            == .partialWeight(0.5, message: 1))
+    #expect(
+        try example(#"{"messages": [{"role": "assistant", "content": "a", "weight": 1.0}]}"#)
+            == .conversation(Conversation(messages: [try message("assistant", "a", ["weight": .number(1)])])))
+}
+
+// MARK: Segments
+
+@Test func segmentsAreRead() throws {
+    #expect(
+        try example(
+            #"{"segments": [{"text": "Q", "train": false}, {"text": "", "train": true}, {"text": "A", "label": true}]}"#
+        )
+            == .segments([Segment("Q", isTrained: false), Segment("A", isTrained: true)]))
+    #expect(try problem(#"{"segments": [{"text": "Q", "train": false}]}"#) == .emptyField("segments"))
+    #expect(
+        try problem(#"{"segments": [{"text": "Q"}]}"#)
+            == .wrongType(key: "segments[0].train", expected: "true or false", found: "missing"))
+}
+
+@Test func segmentsAreTrainedAsMarked() throws {
+    let tokenizer = try Fixtures.smollm2()
+    let encoder = ExampleEncoder(tokenizer: tokenizer, template: nil)
+    func trained(_ segments: [Segment]) throws -> [String] {
+        let outcomes = try encoder.encode(DatasetRecord(.segments(segments), file: "f", line: 1))
+        let example = try #require(outcomes.first?.example)
+        #expect(tokenizer.decode(example.ids) == segments.map(\.text).joined() + "<|im_end|>")
+        return example.runs(tokenizer).filter(\.isTrained).map(\.text)
+    }
+    let (q, a) = (Segment("Q: one?\nA:", isTrained: false), Segment(" Yes.", isTrained: true))
+    #expect(try trained([q, a]) == [" Yes.", "<|im_end|>"])
+    #expect(try trained([q, a, Segment("\nQ: two?", isTrained: false)]) == [" Yes."])
+    // A space that would melt into the word behind it is kept apart, so that all of the word is learnt.
+    #expect(try trained([Segment("A: ", isTrained: false), Segment("Yes", isTrained: true)]) == ["Yes", "<|im_end|>"])
+    #expect(try trained([q, a, q, Segment(" No.", isTrained: true)]) == [" Yes.", " No.", "<|im_end|>"])
+}
+
+// MARK: Preferences
+
+@Test func preferencesAreReadAndCheckedButNotTrained() throws {
+    let pair = #"{"prompt": "q", "chosen": "a", "rejected": "b"}"#
+    #expect(
+        try example(pair)
+            == .preference(Preference(prompt: .text("q"), chosen: .text("a"), rejected: .text("b"))))
+    let (user, good, bad) = (
+        #"{"role": "user", "content": "q"}"#, #"{"role": "assistant", "content": "a"}"#,
+        #"{"role": "assistant", "content": "b"}"#
+    )
+    #expect(try problem("{\"chosen\": [\(user), \(good)], \"rejected\": [\(user), \(bad)]}") == nil)
+    #expect(try problem("{\"prompt\": [\(user)], \"chosen\": [\(good)], \"rejected\": [\(bad)]}") == nil)
+    #expect(try problem("{\"prompt\": \"q\", \"chosen\": [\(good)], \"rejected\": [\(bad)]}") == .mixedPreference)
+    #expect(try problem("{\"chosen\": [\(user)], \"rejected\": [\(user), \(bad)]}") == .noAnswer(key: "chosen"))
+    #expect(try problem(#"{"prompt": "q", "chosen": "a", "rejected": "a"}"#) == .equalAnswers)
+    #expect(
+        try problem(#"{"chosen": "a", "rejected": "b"}"#, .preference)
+            == .missingKey("prompt", format: .preference, keys: ["chosen", "rejected"]))
+    let encoder = ExampleEncoder(tokenizer: try Fixtures.smollm2(), template: nil)
+    #expect(throws: DatasetProblem(.notTrainable(.preference), file: "f", line: 1)) {
+        try encoder.encode(DatasetRecord(try example(pair), file: "f", line: 1))
+    }
+}
