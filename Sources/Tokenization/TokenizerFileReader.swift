@@ -38,7 +38,8 @@ struct TokenizerFileReader {
             else {
                 throw JSONFields.malformed("\(model.place).vocab[\(id)]", entry, "a pair of token and score")
             }
-            try vocabulary.insert(token, id: id)
+            // The library's own trainer writes the unknown token twice.
+            try vocabulary.insert(token, id: id, replacing: true)
             scores.append(score)
         }
         return (vocabulary, scores)

@@ -20,16 +20,19 @@ struct Vocabulary: Sendable {
     var size: Int { pieces.count }
 
     /// Adds a token.
-    mutating func insert(_ piece: String, id: Int) throws(TokenizationError) {
+    ///
+    /// - Parameter replacing: Allows that the token has an id already; then the new one is what it is looked up by.
+    mutating func insert(_ piece: String, id: Int, replacing: Bool = false) throws(TokenizationError) {
         guard (0..<idLimit).contains(id) else {
             throw .idOutOfRange(token: piece, id: id, limit: idLimit - 1)
         }
         if id < pieces.count, let other = pieces[id] { throw .duplicateID(id: id, first: other, second: piece) }
         let hash = ByteHash.hash(piece)
-        if position(of: piece, hash) != nil { throw .duplicateToken(piece) }
+        let other = position(of: piece, hash)
+        if other != nil, !replacing { throw .duplicateToken(piece) }
         while pieces.count <= id { pieces.append(nil) }
         pieces[id] = piece
-        index.insert(hash, id)
+        if let other { index.replace(hash, other, with: id) } else { index.insert(hash, id) }
         count += 1
     }
 

@@ -17,8 +17,9 @@ struct Unigram: Sendable {
         let scores = scores.map(\.asLibraryReadsIt)
         self.scores = scores
         self.unknown = unknown
+        // Of equal pieces the last one counts.
         trie = PieceTrie(
-            scores.indices.map { (Array((vocabulary.piece(of: TokenID($0)) ?? "").utf8), Int32($0)) })
+            scores.indices.reversed().map { (Array((vocabulary.piece(of: TokenID($0)) ?? "").utf8), Int32($0)) })
         unknownScore = (scores.min() ?? 0) - 10
         byteTokens = fallsBackToBytes ? ByteFallback.tokens(vocabulary) : []
     }

@@ -27,7 +27,7 @@ struct RegexMatcher: Sendable {
             switch scalar {
             case "\\":
                 guard let escaped = rest.popFirst() else { return nil }
-                output += translatedEscape(escaped)
+                output += translatedEscape(escaped, inClass: classDepth > 0)
                 if escaped == "p" || escaped == "P" || escaped == "x", rest.first == "{" {
                     while let part = rest.popFirst() {
                         output.unicodeScalars.append(part)
@@ -46,8 +46,11 @@ struct RegexMatcher: Sendable {
         return output
     }
 
-    private static func translatedEscape(_ escaped: Unicode.Scalar) -> String {
+    private static func translatedEscape(_ escaped: Unicode.Scalar, inClass: Bool) -> String {
         switch escaped {
+        // The other engine looks through combining marks for the edge of a word.
+        case "b" where !inClass: #"(?:(?<=\w)(?!\w)|(?<!\w)(?=\w))"#
+        case "B" where !inClass: #"(?:(?<=\w)(?=\w)|(?<!\w)(?!\w))"#
         case "s": #"\p{White_Space}"#
         case "S": #"\P{White_Space}"#
         case "h": #"\p{ASCII_Hex_Digit}"#
