@@ -54,8 +54,10 @@ final class TokenizerCore: Sendable {
             zip(normalized.map(\.id), contents.map { String(decoding: $0, as: UTF8.self) }), uniquingKeysWith: { $1 })
         let special = Set(addedTokens.filter(\.isSpecial).map { ExactString($0.content) })
         let spellings = spellings
+        let shadowed = vocabulary.shadowed.map { ($0, vocabulary.piece(of: $0) ?? "") }
         skippedIDs = Set(
-            addedTokens.filter { special.contains(ExactString(spellings[$0.id] ?? $0.content)) }.map(\.id))
+            (addedTokens.map { ($0.id, spellings[$0.id] ?? $0.content) } + shadowed)
+                .filter { special.contains(ExactString($0.1)) }.map(\.0))
 
         self.configuration = try Self.configurationObject(configuration)
         specialTokens = try SpecialTokens(

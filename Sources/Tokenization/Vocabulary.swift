@@ -4,6 +4,8 @@ struct Vocabulary: Sendable {
     private(set) var pieces: [String?]
     /// The number of tokens.
     private(set) var count = 0
+    /// Ids whose token has a later id too, by which it is looked up.
+    private(set) var shadowed: [TokenID] = []
     private var index: HashIndex
     private let idLimit: Int
 
@@ -32,7 +34,12 @@ struct Vocabulary: Sendable {
         if other != nil, !replacing { throw .duplicateToken(piece) }
         while pieces.count <= id { pieces.append(nil) }
         pieces[id] = piece
-        if let other { index.replace(hash, other, with: id) } else { index.insert(hash, id) }
+        if let other {
+            index.replace(hash, other, with: id)
+            shadowed.append(TokenID(other))
+        } else {
+            index.insert(hash, id)
+        }
         count += 1
     }
 

@@ -85,7 +85,7 @@ import Tokenization
     }
 
     static let unsupported: [(String, JSONValue, String)] = [
-        ("normalizer", ["type": "Uppercase"], "Uppercase"), ("model", ["type": "Trigram"], "Trigram"),
+        ("normalizer", ["type": "Uppercase"], "Uppercase"), ("model", ["type": "Trigram", "vocab": [:]], "Trigram"),
         ("normalizer", ["type": "Sequence", "normalizers": [["type": "NFC"], ["type": "Mirror"]]], "Mirror"),
         ("pre_tokenizer", ["type": "UnicodeScripts"], "UnicodeScripts"),
         ("pre_tokenizer", ["type": "Sequence", "pretokenizers": [["type": "FixedLength"]]], "FixedLength"),
