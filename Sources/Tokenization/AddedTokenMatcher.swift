@@ -7,37 +7,17 @@ struct AddedTokenMatcher: Sendable {
         var token: TokenID
     }
 
-    private struct Node: Sendable {
-        var children: [UInt8: Int] = [:]
-        /// An index into `tokens`, or −1.
-        var token = -1
-    }
-
     private let tokens: [AddedToken]
-    private var nodes = [Node()]
-    private var startsToken = [Bool](repeating: false, count: 256)
+    /// Finds indices into `tokens`.
+    private let trie: PieceTrie
 
     /// - Parameter contents: What is looked for, token by token: the content, or the content after normalisation.
-    init(_ tokens: [AddedToken], contents: [String]) {
+    init(_ tokens: [AddedToken], contents: [[UInt8]]) {
         self.tokens = tokens
-        for (number, content) in contents.enumerated() {
-            guard let first = content.utf8.first else { continue }
-            startsToken[Int(first)] = true
-            var node = 0
-            for byte in content.utf8 {
-                if let next = nodes[node].children[byte] {
-                    node = next
-                } else {
-                    nodes.append(Node())
-                    nodes[node].children[byte] = nodes.count - 1
-                    node = nodes.count - 1
-                }
-            }
-            if nodes[node].token < 0 { nodes[node].token = number }
-        }
+        trie = PieceTrie(zip(contents, Int32(0)...).map { ($0, $1) })
     }
 
-    var isEmpty: Bool { tokens.isEmpty }
+    var isEmpty: Bool { trie.isEmpty }
 
     /// Cuts `bytes` at the tokens. The splits cover it in order; they may overlap only where a token that swallows
     /// white space stands before a token made of white space.
@@ -45,13 +25,13 @@ struct AddedTokenMatcher: Sendable {
         var splits: [Split] = []
         var (covered, at) = (0, 0)
         while at < bytes.count {
-            guard startsToken[Int(bytes[at])], let (number, matchEnd) = longestMatch(bytes, at) else {
+            guard trie.mayStart(with: bytes[at]), let match = trie.longestMatch(bytes, at, end: bytes.count) else {
                 at += 1
                 continue
             }
-            let token = tokens[number]
-            var (start, end) = (at, matchEnd)
-            at = matchEnd
+            let token = tokens[Int(match.value)]
+            var (start, end) = (at, match.end)
+            at = match.end
             if token.isSingleWord, bytes.isWord(before: start) || bytes.isWord(at: end) { continue }
             if token.stripsLeft { start = max(covered, bytes.startOfWhitespace(before: start)) }
             if token.stripsRight { end = bytes.endOfWhitespace(from: end) }
@@ -61,15 +41,5 @@ struct AddedTokenMatcher: Sendable {
         }
         if covered < bytes.count { splits.append(Split(start: covered, end: bytes.count, token: -1)) }
         return splits
-    }
-
-    private func longestMatch(_ bytes: UnsafeBufferPointer<UInt8>, _ start: Int) -> (token: Int, end: Int)? {
-        var best: (token: Int, end: Int)?
-        var (node, at) = (0, start)
-        while at < bytes.count, let next = nodes[node].children[bytes[at]] {
-            (node, at) = (next, at + 1)
-            if nodes[node].token >= 0 { best = (nodes[node].token, at) }
-        }
-        return best
     }
 }

@@ -17,10 +17,13 @@ struct PostProcessor: Sendable, Hashable {
             }
         case "ByteLevel": break  // Concerns offsets only.
         case "TemplateProcessing": try addTemplate(fields, vocabularySize)
+        case "BertProcessing", "RobertaProcessing":
+            prefix.insert(try Self.id(in: "cls", fields, vocabularySize), at: 0)
+            suffix.append(try Self.id(in: "sep", fields, vocabularySize))
         default:
             throw .unsupported(
                 place: fields.place, found: "the post-processor \(type)",
-                supported: "Sequence, ByteLevel and TemplateProcessing")
+                supported: "Sequence, ByteLevel, TemplateProcessing, BertProcessing and RobertaProcessing")
         }
     }
 
@@ -49,6 +52,20 @@ struct PostProcessor: Sendable, Hashable {
         }
         prefix = before + prefix
         suffix += after
+    }
+
+    /// The id of a pair of token and id.
+    private static func id(
+        in key: String, _ fields: JSONFields, _ vocabularySize: Int
+    ) throws(TokenizationError) -> TokenID {
+        let pair = try fields.array(key)
+        guard pair.count == 2, let token = pair[0].stringValue, case .integer(let id) = pair[1] else {
+            throw JSONFields.malformed("\(fields.place).\(key)", fields.object[key], "a pair of token and id")
+        }
+        guard (0..<vocabularySize).contains(id) else {
+            throw .idOutOfRange(token: token, id: id, limit: vocabularySize - 1)
+        }
+        return TokenID(id)
     }
 
     private static func ids(

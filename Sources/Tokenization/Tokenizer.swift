@@ -6,7 +6,7 @@ public struct Tokenizer: Sendable {
     /// Makes a tokenizer from the contents of tokenizer.json and tokenizer_config.json.
     ///
     /// - Parameters:
-    ///   - tokenizerJSON: The contents of tokenizer.json: byte-level BPE.
+    ///   - tokenizerJSON: The contents of tokenizer.json: BPE, Unigram, WordPiece or WordLevel.
     ///   - configuration: The contents of tokenizer_config.json (or special_tokens_map.json), for the roles of tokens
     ///     and the chat template.
     /// - Throws: `TokenizationError` if the file is damaged or of a kind that is not supported.
@@ -41,12 +41,10 @@ public struct Tokenizer: Sendable {
     /// The text of ids. Bytes that are no UTF-8, such as half a character, become U+FFFD; ids that the vocabulary
     /// lacks are left out.
     public func decode(_ ids: some Sequence<TokenID>, skipSpecialTokens: Bool = false) -> String {
-        var bytes: [UInt8] = []
-        var isFirst = true
-        for id in ids {
-            core.appendBytes(of: id, skipSpecialTokens: skipSpecialTokens, isFirst: &isFirst, to: &bytes)
-        }
-        return String(decoding: bytes, as: UTF8.self)
+        var run = DecodingRun(core.decoder)
+        for id in ids { core.decode(id, skipSpecialTokens: skipSpecialTokens, into: &run) }
+        run.finish()
+        return String(decoding: run.output, as: UTF8.self)
     }
 
     /// The token of an id as it stands in the vocabulary, where `Ġ` is a space; `nil` for an unused id.

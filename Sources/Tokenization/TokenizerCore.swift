@@ -13,8 +13,10 @@ final class TokenizerCore: Sendable {
     let preTokenizer: PreTokenizer
     let postProcessor: PostProcessor
     let decoder: TokenDecoder
-    /// What each token contributes to decoded text.
-    let bytes: TokenBytes
+    /// Added tokens that are decoded otherwise than they are written, because they were normalised.
+    let spellings: [TokenID: String]
+    /// Ids that decoding leaves out when it skips special tokens: those whose spelling is that of a special token.
+    let skippedIDs: Set<TokenID>
     let specialTokens: SpecialTokens
     let chatTemplate: String?
     /// tokenizer.json without vocabulary and merges, which are kept in a denser form.
@@ -29,29 +31,33 @@ final class TokenizerCore: Sendable {
         tokenizerJSON: JSONValue, configuration: JSONValue?, source: String = "tokenizer.json", eot: TokenID? = nil
     ) throws(TokenizationError) {
         let file = try JSONFields(tokenizerJSON, source)
-        let modelFields = try file.fields("model")
-        preTokenizer = try PreTokenizer(file.present("pre_tokenizer"), place: "\(source): pre_tokenizer")
-        try TokenizerModel.check(modelFields, preTokenizer)
-        normalizers = try Normalizer.steps(file.present("normalizer"), place: "\(source): normalizer")
+        normalizers = try [Normalizer](file.present("normalizer"), place: "\(source): normalizer")
         decoder = try TokenDecoder(file.present("decoder"), place: "\(source): decoder")
-
-        let reader = TokenizerFileReader(file: file, model: modelFields)
-        var vocabulary = try reader.vocabulary()
-        model = .bytePairEncoding(try reader.bytePairEncoding(vocabulary))
+        let reader = try TokenizerFileReader(file: file)
+        var preTokenizer = try PreTokenizer(file.present("pre_tokenizer"), place: "\(source): pre_tokenizer")
+        var (vocabulary, scores) = try reader.vocabulary()
+        model = try reader.tokenizerModel(vocabulary, scores: scores, &preTokenizer)
+        self.preTokenizer = preTokenizer
         (addedTokens, addedOnly) = try reader.addAddedTokens(to: &vocabulary)
         self.vocabulary = vocabulary
         specialIDs = Set(addedTokens.filter(\.isSpecial).map(\.id))
         let verbatim = addedTokens.filter { !$0.isNormalized }
         let normalized = addedTokens.filter(\.isNormalized)
-        verbatimMatcher = AddedTokenMatcher(verbatim, contents: verbatim.map(\.content))
+        verbatimMatcher = AddedTokenMatcher(verbatim, contents: verbatim.map { Array($0.content.utf8) })
         let normalizers = normalizers
-        let contents = normalized.map { token in normalizers.reduce(token.content) { $1.apply($0) } }
+        let contents = normalized.map { normalizers.normalized($0.content) }
         normalizedMatcher = AddedTokenMatcher(normalized, contents: contents)
         postProcessor = try PostProcessor(
             file.present("post_processor"), place: "\(source): post_processor",
             vocabularySize: vocabulary.size)
-        let spellings = Dictionary(zip(normalized.map(\.id), contents), uniquingKeysWith: { $1 })
-        bytes = decoder.bytes(of: vocabulary, spellings: spellings)
+        spellings = Dictionary(
+            zip(normalized.map(\.id), contents.map { String(decoding: $0, as: UTF8.self) }), uniquingKeysWith: { $1 })
+        let special = Set(addedTokens.filter(\.isSpecial).map { ExactString($0.content) })
+        let spellings = spellings
+        let shadowed = vocabulary.shadowed.map { ($0, vocabulary.piece(of: $0) ?? "") }
+        skippedIDs = Set(
+            (addedTokens.map { ($0.id, spellings[$0.id] ?? $0.content) } + shadowed)
+                .filter { special.contains(ExactString($0.1)) }.map(\.0))
 
         self.configuration = try Self.configurationObject(configuration)
         specialTokens = try SpecialTokens(

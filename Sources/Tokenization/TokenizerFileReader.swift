@@ -1,9 +1,21 @@
-/// Reads vocabulary, merges and added tokens out of tokenizer.json and checks that they agree.
+/// Reads vocabulary, model and added tokens out of tokenizer.json and checks that they agree.
 struct TokenizerFileReader {
     let file: JSONFields
     let model: JSONFields
+    /// The kind of the model: BPE, Unigram, WordPiece or WordLevel.
+    let type: String
 
-    func vocabulary() throws(TokenizationError) -> Vocabulary {
+    init(file: JSONFields) throws(TokenizationError) {
+        self.file = file
+        model = try file.fields("model")
+        // Files from before 2020 leave the type of BPE models away.
+        let isOldBPE = model.present("type") == nil && model.present("merges") != nil
+        type = isOldBPE ? "BPE" : try model.string("type")
+    }
+
+    /// The vocabulary, and the scores of a Unigram model.
+    func vocabulary() throws(TokenizationError) -> (pieces: Vocabulary, scores: [Double]) {
+        if type == "Unigram" { return try scoredVocabulary() }
         let fields = try model.fields("vocab")
         var vocabulary = Vocabulary(expectedCount: fields.object.members.count)
         for (token, value) in fields.object.members {
@@ -12,59 +24,70 @@ struct TokenizerFileReader {
             }
             try vocabulary.insert(token, id: id)
         }
-        return vocabulary
+        return (vocabulary, [])
     }
 
-    func bytePairEncoding(_ vocabulary: Vocabulary) throws(TokenizationError) -> BytePairEncoding {
-        var unknown: TokenID?
-        if model.present("unk_token") != nil {
-            let text = try model.string("unk_token")
-            guard let id = vocabulary.id(of: text) else { throw .unknownSpecialToken(role: "unk_token", token: text) }
-            unknown = id
+    private func scoredVocabulary() throws(TokenizationError) -> (pieces: Vocabulary, scores: [Double]) {
+        let entries = try model.array("vocab")
+        var vocabulary = Vocabulary(expectedCount: entries.count)
+        var scores: [Double] = []
+        scores.reserveCapacity(entries.count)
+        for (id, entry) in entries.enumerated() {
+            guard let pair = entry.arrayValue, pair.count == 2, let token = pair[0].stringValue,
+                let score = pair[1].doubleValue
+            else {
+                throw JSONFields.malformed("\(model.place).vocab[\(id)]", entry, "a pair of token and score")
+            }
+            // The library's own trainer writes the unknown token twice.
+            try vocabulary.insert(token, id: id, replacing: true)
+            scores.append(score)
         }
-        return BytePairEncoding(
-            vocabulary: vocabulary, pairs: try pairs(vocabulary),
-            ignoresMerges: try model.bool("ignore_merges", default: false), unknown: unknown,
-            fusesUnknown: try model.bool("fuse_unk", default: false))
+        return (vocabulary, scores)
     }
 
-    private func pairs(_ vocabulary: Vocabulary) throws(TokenizationError) -> PairTable {
-        let merges = try model.array("merges")
-        var pairs = PairTable(capacity: merges.count)
-        for (rank, merge) in merges.enumerated() {
-            // Older files start the list with a version comment.
-            if case .string(let text) = merge, text.hasPrefix("#version") { continue }
-            let (left, right) = try halves(merge, rank)
-            func id(_ token: String) throws(TokenizationError) -> TokenID {
-                guard let id = vocabulary.id(of: token) else {
-                    throw .mergeOfUnknownToken(place: "\(model.place).merges[\(rank)]", token: token)
-                }
-                return id
+    /// The model. A `ByteLevel` step at the end of `preTokenizer` is taken over into it where it can be.
+    func tokenizerModel(
+        _ vocabulary: Vocabulary, scores: [Double], _ preTokenizer: inout PreTokenizer
+    ) throws(TokenizationError) -> TokenizerModel {
+        switch type {
+        case "BPE":
+            let reader = BytePairEncodingReader(model: model, vocabulary: vocabulary)
+            return .bytePairEncoding(try reader.encoding(&preTokenizer))
+        case "Unigram":
+            guard model.present("unk_id") != nil else {
+                throw .unsupported(
+                    place: model.place, found: "a Unigram model without unk_id", supported: "one with unk_id")
             }
-            pairs.insert(try id(left), try id(right), rank: rank, id: try id(left + right))
+            let unknown = try model.integer("unk_id")
+            guard vocabulary.pieces.indices.contains(unknown) else {
+                throw .idOutOfRange(token: "unk_id", id: unknown, limit: vocabulary.size - 1)
+            }
+            return .unigram(
+                Unigram(
+                    vocabulary: vocabulary, scores: scores, unknown: TokenID(unknown),
+                    fallsBackToBytes: try model.bool("byte_fallback", default: false)))
+        case "WordPiece":
+            let longest = model.present("max_input_chars_per_word") == nil
+                ? 100 : try model.integer("max_input_chars_per_word")
+            let prefix = model.present("continuing_subword_prefix") == nil
+                ? "##" : try model.string("continuing_subword_prefix")
+            return .wordPiece(
+                WordPiece(
+                    vocabulary: vocabulary, unknown: try unknown(vocabulary, default: "[UNK]"), prefix: prefix,
+                    longestWord: longest))
+        case "WordLevel":
+            return .wordLevel(WordLevel(vocabulary: vocabulary, unknown: try unknown(vocabulary, default: "<unk>")))
+        default:
+            throw .unsupported(
+                place: model.place, found: "a tokenizer of the type \(type)",
+                supported: "BPE, Unigram, WordPiece and WordLevel")
         }
-        return pairs
     }
 
-    /// The two tokens of a merge: `["a", "b"]`, or `"a b"` in older files.
-    private func halves(_ merge: JSONValue, _ rank: Int) throws(TokenizationError) -> (String, String) {
-        switch merge {
-        case .array(let both):
-            if both.count == 2, let left = both[0].stringValue, let right = both[1].stringValue {
-                return (left, right)
-            }
-        case .string(let text):
-            let utf8 = text.utf8
-            if let space = utf8.firstIndex(of: 0x20), space > utf8.startIndex,
-                utf8.index(after: space) < utf8.endIndex, utf8.lastIndex(of: 0x20) == space,
-                let left = String(utf8[..<space]), let right = String(utf8[utf8.index(after: space)...])
-            {
-                return (left, right)
-            }
-        default: break
-        }
-        throw JSONFields.malformed(
-            "\(model.place).merges[\(rank)]", merge, "a pair of tokens ([\"a\", \"b\"] or \"a b\")")
+    private func unknown(_ vocabulary: Vocabulary, default fallback: String) throws(TokenizationError) -> TokenID {
+        let text = model.present("unk_token") == nil ? fallback : try model.string("unk_token")
+        guard let id = vocabulary.id(of: text) else { throw .unknownSpecialToken(role: "unk_token", token: text) }
+        return id
     }
 
     /// Adds the added tokens and says which of them the vocabulary lacked.

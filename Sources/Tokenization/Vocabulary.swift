@@ -4,6 +4,8 @@ struct Vocabulary: Sendable {
     private(set) var pieces: [String?]
     /// The number of tokens.
     private(set) var count = 0
+    /// Ids whose token has a later id too, by which it is looked up.
+    private(set) var shadowed: [TokenID] = []
     private var index: HashIndex
     private let idLimit: Int
 
@@ -20,16 +22,24 @@ struct Vocabulary: Sendable {
     var size: Int { pieces.count }
 
     /// Adds a token.
-    mutating func insert(_ piece: String, id: Int) throws(TokenizationError) {
+    ///
+    /// - Parameter replacing: Allows that the token has an id already; then the new one is what it is looked up by.
+    mutating func insert(_ piece: String, id: Int, replacing: Bool = false) throws(TokenizationError) {
         guard (0..<idLimit).contains(id) else {
             throw .idOutOfRange(token: piece, id: id, limit: idLimit - 1)
         }
         if id < pieces.count, let other = pieces[id] { throw .duplicateID(id: id, first: other, second: piece) }
         let hash = ByteHash.hash(piece)
-        if position(of: piece, hash) != nil { throw .duplicateToken(piece) }
+        let other = position(of: piece, hash)
+        if other != nil, !replacing { throw .duplicateToken(piece) }
         while pieces.count <= id { pieces.append(nil) }
         pieces[id] = piece
-        index.insert(hash, id)
+        if let other {
+            index.replace(hash, other, with: id)
+            shadowed.append(TokenID(other))
+        } else {
+            index.insert(hash, id)
+        }
         count += 1
     }
 

@@ -77,7 +77,7 @@ import Tokenization
             }
         }
         #expect(failure { _ in } == nil)
-        #expect(failure { $0.model = "llama" }?.description.contains("\"llama\"") == true)
+        #expect(failure { $0.model = "bert" }?.description.contains("\"bert\"") == true)
         #expect(failure { $0.pre = "unheard-of" }?.description.contains("\"unheard-of\"") == true)
         #expect(failure { $0.tokenTypes.removeLast() } != nil)
         #expect(failure { $0.tokenTypes = [] } == nil)
@@ -90,7 +90,10 @@ import Tokenization
         #expect(failure { $0.tokens = [] } != nil)
     }
 
-    @Test(arguments: ["gpt-2", "smollm", "llama-bpe", "qwen2", "gpt-4o", "tekken", "default"])
+    @Test(arguments: [
+        "gpt-2", "smollm", "llama-bpe", "qwen2", "qwen35", "gpt-4o", "tekken", "deepseek-v3", "deepseek-coder", "glm4",
+        "default",
+    ])
     func readsEverySplitStyle(pre: String) throws {
         let fixture = try TokenizerFixture("bytelevel-added-tokens")
         var values = try vocabulary(fixture, pre: pre)

@@ -67,12 +67,14 @@ import Tokenization
             try #require(encoded.ranges.count == encoded.ids.count)
             var position = 0
             for range in encoded.ranges {
-                #expect(range.lowerBound == position)
+                // Normalisation drops some characters of the last tokenizer's texts, and joins others.
+                #expect(name == "unigram" ? range.upperBound >= position : range.lowerBound == position)
                 position = range.upperBound
             }
-            #expect(position == bytes.count)
-            // The third tokenizer has tokens that swallow white space, whose ranges say more than their texts.
-            if name == "bytelevel-added-tokens" { continue }
+            #expect(name == "unigram" ? position <= bytes.count : position == bytes.count)
+            // The third tokenizer has tokens that swallow white space, whose ranges say more than their texts; the
+            // last ones take a space from the start of every text.
+            if name == "bytelevel-added-tokens" || !TokenizerFixture.byteLevelNames.contains(name) { continue }
             for (id, range) in zip(encoded.ids, encoded.ranges) where !range.isEmpty {
                 #expect(fixture.tokenizer.decode([id]) == String(decoding: bytes[range], as: UTF8.self))
             }

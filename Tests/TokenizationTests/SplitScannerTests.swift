@@ -13,6 +13,15 @@ import Tokenization
             + spaces,
         "qwen2": #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|"# + spaces,
         "o200k": word(suffix) + #"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|"# + spaces,
+        "qwen35": #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|"#
+            + spaces,
+        "cl100k": #"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|"#
+            + #"\s*[\r\n]|\s+(?!\S)|\s+"#,
+        "deepseek": ##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|"## + "[^\r\n"
+            + #"\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+["# + "\r\n" + #"]*|\s*["# + "\r\n"
+            + #"]+|\s+(?!\S)|\s+"#,
+        "ideographs": "[一-龥\u{3040}-ゟ゠-ヿ]+", "numbers": #"\p{N}{1,3}"#,
+        "spaces": #"\s+"#, "twoSpaces": " {2,}", "newline": #"\n"#,
         "tekken": word("") + #"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|"# + spaces,
     ]
 

@@ -62,7 +62,10 @@ import Tokenization
         #expect(
             failure(model("merges", ["a xyz"]))
                 == .mergeOfUnknownToken(place: "tokenizer.json: model.merges[0]", token: "xyz"))
-        #expect(failure(model("unk_token", "<unk>")) == .unknownSpecialToken(role: "unk_token", token: "<unk>"))
+        // Nothing is unknown where every byte has a token; else the token must be there.
+        #expect(failure(model("unk_token", "<unk>")) == nil)
+        let file: JSONValue = ["model": ["type": "BPE", "vocab": ["a": 0], "merges": [], "unk_token": "<unk>"]]
+        #expect(failure(file) == .unknownSpecialToken(role: "unk_token", token: "<unk>"))
         #expect(failure(TinyTokenizer.json(), ["eos_token": ["content": "<e>"]]) != nil)
     }
 
@@ -82,16 +85,14 @@ import Tokenization
     }
 
     static let unsupported: [(String, JSONValue, String)] = [
-        ("normalizer", ["type": "Lowercase"], "Lowercase"), ("model", ["type": "Unigram"], "Unigram"),
-        ("model", ["type": "WordPiece", "vocab": [:]], "WordPiece"),
-        ("model", ["type": "BPE", "byte_fallback": true, "vocab": [:], "merges": []], "SentencePiece"),
-        ("pre_tokenizer", ["type": "Metaspace"], "Metaspace"), ("pre_tokenizer", nil, "ByteLevel"),
-        ("post_processor", ["type": "BertProcessing"], "BertProcessing"),
-        ("decoder", ["type": "Metaspace"], "Metaspace"),
-        (
-            "pre_tokenizer",
-            ["type": "Sequence", "pretokenizers": [["type": "ByteLevel"], ["type": "Digits"]]], "Digits"
-        ),
+        ("normalizer", ["type": "Uppercase"], "Uppercase"), ("model", ["type": "Trigram", "vocab": [:]], "Trigram"),
+        ("normalizer", ["type": "Sequence", "normalizers": [["type": "NFC"], ["type": "Mirror"]]], "Mirror"),
+        ("pre_tokenizer", ["type": "UnicodeScripts"], "UnicodeScripts"),
+        ("pre_tokenizer", ["type": "Sequence", "pretokenizers": [["type": "FixedLength"]]], "FixedLength"),
+        ("model", ["type": "Unigram", "vocab": [["a", 0.0]]], "unk_id"),
+        ("model", ["type": "BPE", "dropout": 0.1, "vocab": [:], "merges": []], "dropout"),
+        ("post_processor", ["type": "PairProcessing"], "PairProcessing"), ("decoder", ["type": "CTC"], "CTC"),
+        ("decoder", ["type": "Sequence", "decoders": [["type": "Fuse"], ["type": "Blend"]]], "Blend"),
     ]
 
     @Test(arguments: unsupported)

@@ -3,7 +3,11 @@ import Tokenization
 
 /// A tokenizer with the strings that it is checked against.
 struct TokenizerFixture {
-    static let names = ["smollm2", "tiny-bytelevel-llama3", "bytelevel-added-tokens"]
+    static let names = [
+        "smollm2", "tiny-bytelevel-llama3", "bytelevel-added-tokens", "spm-bpe-llama2", "spm-bpe-metaspace", "unigram",
+    ]
+    /// Those that give back every character of a text.
+    static let byteLevelNames = Array(names.prefix(3))
 
     struct Case {
         let text: String

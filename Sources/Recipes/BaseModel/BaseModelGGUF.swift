@@ -26,14 +26,16 @@ extension BaseModel {
         }
         func flag(_ key: String) throws -> Bool? { file.has(key) ? try file.bool(key) : nil }
         let template = file.has("tokenizer.chat_template") ? try file.string("tokenizer.chat_template") : nil
-        let types = "tokenizer.ggml.token_type", merges = "tokenizer.ggml.merges"
+        let types = "tokenizer.ggml.token_type", merges = "tokenizer.ggml.merges", scores = "tokenizer.ggml.scores"
         let vocabulary = GGUFVocabulary(
             model: try file.string("tokenizer.ggml.model"), pre: try file.string("tokenizer.ggml.pre", default: "default"),
             tokens: try file.stringArray("tokenizer.ggml.tokens"),
             tokenTypes: file.has(types) ? try file.integerArray(types) : [],
-            merges: file.has(merges) ? try file.stringArray(merges) : [], bosID: try id("bos"), eosID: try id("eos"),
+            merges: file.has(merges) ? try file.stringArray(merges) : [],
+            scores: file.has(scores) ? try file.floatArray(scores) : [], bosID: try id("bos"), eosID: try id("eos"),
             eotID: try id("eot"), unkID: try id("unknown"), padID: try id("padding"),
             addBOS: try flag("tokenizer.ggml.add_bos_token"), addEOS: try flag("tokenizer.ggml.add_eos_token"),
+            addSpacePrefix: try flag("tokenizer.ggml.add_space_prefix"),
             chatTemplate: template)
         do {
             return (try Tokenizer(vocabulary: vocabulary), try Self.template(template, file.path))

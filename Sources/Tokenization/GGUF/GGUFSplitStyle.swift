@@ -3,25 +3,36 @@ enum GGUFSplitStyle: Sendable {
     case gpt2, digitsThenGPT2, plain
     case llama3(ignoresMerges: Bool)
     case qwen2(normalizes: Bool)
-    case cased(SplitScanner)
+    case cased(digits: Int, contractions: Bool)
+    case scanners([SplitScanner])
+    /// Patterns that are applied one after the other.
+    case patterns([String])
 
     init(_ pre: String) throws(TokenizationError) {
         switch pre {
-        case "gpt-2", "phi-2", "olmo", "mpt": self = .gpt2
-        case "smollm", "starcoder", "refact", "command-r": self = .digitsThenGPT2
-        case "llama-bpe", "llama3", "llama-v3", "falcon3": self = .llama3(ignoresMerges: true)
-        case "dbrx", "smaug-bpe": self = .llama3(ignoresMerges: false)
+        case "gpt-2", "phi-2", "olmo", "mpt", "jais", "trillion", "granite-docling", "gigachat", "mellum", "roberta-bpe":
+            self = .gpt2
+        case "smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b": self = .digitsThenGPT2
+        case "llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2":
+            self = .llama3(ignoresMerges: true)
+        case "dbrx", "smaug-bpe", "glm4", "chatglm-bpe": self = .llama3(ignoresMerges: false)
         // The Qwen tokenizer composes characters first; the others with its pattern do not.
         case "qwen2": self = .qwen2(normalizes: true)
-        case "deepseek-r1-qwen", "megrez", "stablelm2": self = .qwen2(normalizes: false)
-        case "gpt-4o", "llama4": self = .cased(.cased(digits: 3, contractions: true))
-        case "tekken": self = .cased(.cased(digits: 1, contractions: false))
+        case "deepseek-r1-qwen", "megrez", "stablelm2", "hunyuan", "grok-2": self = .qwen2(normalizes: false)
+        case "qwen35": self = .scanners([.llama3(digits: 1, marks: true)])
+        case "gpt-4o", "llama4", "minimax-m2", "kanana2": self = .cased(digits: 3, contractions: true)
+        case "tekken": self = .cased(digits: 1, contractions: false)
+        case "deepseek-v3", "hunyuan-dense": self = .scanners([.numbers(digits: 3), .ideographs, .deepSeek])
+        case "deepseek-coder":
+            self = .patterns([
+                "[\r\n]", #"\s?\p{L}+"#, #"\s?\p{P}+"#, "[一-龥\u{800}-一가-\u{D7FF}]+", #"\p{N}"#,
+            ])
         case "default": self = .plain
         default:
             throw .unsupported(
                 place: "tokenizer.ggml.pre", found: "the split pattern \"\(pre)\"",
-                supported: "gpt-2, smollm, llama-bpe, qwen2, gpt-4o, llama4, tekken, default and their kin; "
-                    + "use the model's tokenizer.json instead")
+                supported: "gpt-2, smollm, llama-bpe, qwen2, qwen35, gpt-4o, llama4, tekken, deepseek-v3, "
+                    + "deepseek-coder, glm4, default and their kin; use the model's tokenizer.json instead")
         }
     }
 
@@ -37,7 +48,7 @@ enum GGUFSplitStyle: Sendable {
     var addsBOS: Bool {
         switch self {
         case .llama3(let ignoresMerges): ignoresMerges
-        case .cased(.cased(_, contractions: false)): true
+        case .cased(_, let contractions): !contractions
         default: false
         }
     }
@@ -52,9 +63,12 @@ enum GGUFSplitStyle: Sendable {
         case .digitsThenGPT2:
             let digits = JSONValue.object(["type": .string("Digits"), "individual_digits": .bool(true)])
             return Self.sequence([digits, Self.byteLevel(prefixSpace: false, usesPattern: true)])
-        case .llama3: return Self.splits([SplitScanner.llama3(digits: 3).pattern])
-        case .qwen2: return Self.splits([SplitScanner.llama3(digits: 1).pattern])
-        case .cased(let scanner): return Self.splits([scanner.pattern])
+        case .llama3: return Self.splits([SplitScanner.llama3(digits: 3, marks: false).pattern])
+        case .qwen2: return Self.splits([SplitScanner.llama3(digits: 1, marks: false).pattern])
+        case .cased(let digits, let contractions):
+            return Self.splits([SplitScanner.cased(digits: digits, contractions: contractions).pattern])
+        case .scanners(let scanners): return Self.splits(scanners.map(\.pattern))
+        case .patterns(let patterns): return Self.splits(patterns)
         case .plain:
             return Self.splits([
                 #"[\p{P}\$\+<=>\^~\|]+"#,

@@ -1,37 +1,55 @@
 /// GGUF metadata rewritten as the files that the tokenizers library reads, which is also how we read it ourselves.
 extension GGUFVocabulary {
-    private enum TokenType {
+    enum TokenType {
+        static let unknown = 2
         static let control = 3
         static let userDefined = 4
     }
 
     /// The contents of an equivalent tokenizer.json.
     func tokenizerJSON() throws(TokenizationError) -> JSONValue {
-        guard model == "gpt2" else {
+        try checkTypes()
+        switch model {
+        case "gpt2": return try byteLevelJSON()
+        case "llama", "gemma4": return try sentencePieceJSON()
+        default:
             throw .unsupported(
                 place: "tokenizer.ggml.model", found: "the GGUF tokenizer \"\(model)\"",
-                supported: "gpt2 (byte-level BPE)")
+                supported: "gpt2 (byte-level BPE), llama and gemma4 (SentencePiece's BPE)")
         }
-        try checkTypes()
+    }
+
+    private func byteLevelJSON() throws(TokenizationError) -> JSONValue {
         let style = try GGUFSplitStyle(pre)
+        return file(
+            normalizer: style.normalizer, preTokenizer: style.preTokenizer,
+            postProcessor: try postProcessor(addsBOS: style.addsBOS),
+            decoder: GGUFSplitStyle.byteLevel(prefixSpace: true, usesPattern: true),
+            model: [
+                "type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil,
+                "end_of_word_suffix": nil, "fuse_unk": false, "byte_fallback": false,
+                "ignore_merges": .bool(style.ignoresMerges), "vocab": .object(try vocabulary(tokens)),
+                "merges": .array(merges.map { .string($0) }),
+            ])
+    }
+
+    /// The tokens with their ids.
+    func vocabulary(_ tokens: [String]) throws(TokenizationError) -> JSONObject {
         var vocabulary = JSONObject()
         for (id, token) in tokens.enumerated() where !vocabulary.append(token, .integer(id)) {
             throw .duplicateToken(token)
         }
-        return .object([
-            "version": .string("1.0"), "truncation": .null, "padding": .null,
-            "added_tokens": .array(addedTokens().map(\.json)),
-            "normalizer": style.normalizer,
-            "pre_tokenizer": style.preTokenizer,
-            "post_processor": try postProcessor(style),
-            "decoder": GGUFSplitStyle.byteLevel(prefixSpace: true, usesPattern: true),
-            "model": .object([
-                "type": .string("BPE"), "dropout": .null, "unk_token": .null, "continuing_subword_prefix": .null,
-                "end_of_word_suffix": .null, "fuse_unk": .bool(false), "byte_fallback": .bool(false),
-                "ignore_merges": .bool(style.ignoresMerges), "vocab": .object(vocabulary),
-                "merges": .array(merges.map { .string($0) }),
-            ]),
-        ])
+        return vocabulary
+    }
+
+    func file(
+        normalizer: JSONValue, preTokenizer: JSONValue, postProcessor: JSONValue, decoder: JSONValue, model: JSONValue
+    ) -> JSONValue {
+        [
+            "version": "1.0", "truncation": nil, "padding": nil, "added_tokens": .array(addedTokens().map(\.json)),
+            "normalizer": normalizer, "pre_tokenizer": preTokenizer, "post_processor": postProcessor,
+            "decoder": decoder, "model": model,
+        ]
     }
 
     private func checkTypes() throws(TokenizationError) {
@@ -45,12 +63,14 @@ extension GGUFVocabulary {
     private func addedTokens() -> [AddedToken] {
         zip(tokenTypes.indices, tokenTypes).compactMap { id, type in
             guard type == TokenType.control || type == TokenType.userDefined, !tokens[id].isEmpty else { return nil }
+            // Runs of spaces are found by merges, in the spelling with `▁`.
+            if model != "gpt2", tokens[id].utf8.allSatisfy({ $0 == 0x20 }) { return nil }
             return AddedToken(content: tokens[id], id: TokenID(id), isSpecial: type == TokenType.control)
         }
     }
 
     /// The text of a token that has a role.
-    private func text(_ id: TokenID?, _ role: String) throws(TokenizationError) -> String? {
+    func text(_ id: TokenID?, _ role: String) throws(TokenizationError) -> String? {
         guard let id else { return nil }
         guard tokens.indices.contains(Int(id)) else {
             throw .idOutOfRange(token: "tokenizer.ggml.\(role)", id: Int(id), limit: tokens.count - 1)
@@ -58,8 +78,8 @@ extension GGUFVocabulary {
         return tokens[Int(id)]
     }
 
-    private func postProcessor(_ style: GGUFSplitStyle) throws(TokenizationError) -> JSONValue {
-        let bos = addBOS ?? style.addsBOS ? try text(bosID, "bos_token_id") : nil
+    func postProcessor(addsBOS: Bool) throws(TokenizationError) -> JSONValue {
+        let bos = addBOS ?? addsBOS ? try text(bosID, "bos_token_id") : nil
         let eos = addEOS ?? false ? try text(eosID, "eos_token_id") : nil
         guard bos != nil || eos != nil else { return .null }
         func around(_ sequence: String, _ type: Int) -> [JSONValue] {

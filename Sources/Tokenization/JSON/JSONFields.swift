@@ -29,6 +29,20 @@ struct JSONFields {
         return text
     }
 
+    func bool(_ key: String) throws(TokenizationError) -> Bool {
+        guard let flag = object[key]?.boolValue else { throw Self.malformed(path(key), object[key], "true or false") }
+        return flag
+    }
+
+    /// A string of exactly one character.
+    func character(_ key: String) throws(TokenizationError) -> Unicode.Scalar {
+        let scalars = object[key]?.stringValue?.unicodeScalars
+        guard let scalar = scalars?.first, scalars?.count == 1 else {
+            throw Self.malformed(path(key), object[key], "a string of one character")
+        }
+        return scalar
+    }
+
     func bool(_ key: String, default fallback: Bool) throws(TokenizationError) -> Bool {
         guard let value = present(key) else { return fallback }
         guard let flag = value.boolValue else { throw Self.malformed(path(key), value, "true or false") }

@@ -1,52 +1,76 @@
-/// Byte-level byte-pair encoding: a word starts as its bytes, and neighbours are joined in the order of the merges.
+/// Byte-pair encoding: a word starts as its bytes or characters, and neighbours are joined in the order of the merges.
 struct BytePairEncoding: Sendable {
-    /// The token of each byte; −1 where the vocabulary has none.
-    let byteTokens: [TokenID]
+    let alphabet: SymbolAlphabet
     let pairs: PairTable
     /// A word that is a token as a whole is taken as that token, whatever the merges say.
     let ignoresMerges: Bool
-    /// The token for bytes that have none; without it such bytes are dropped.
+    /// The token for what has none; without it that is dropped.
     let unknown: TokenID?
-    /// Takes neighbouring unknown bytes for one token.
+    /// Takes neighbouring unknowns for one token.
     let fusesUnknown: Bool
     /// Whole words by their bytes, for `ignoresMerges`.
     private let words: HashIndex
+    /// What the tokens stand for.
     private let bytes: TokenBytes
+    private let cuts: WordCuts?
 
     /// Words with more symbols than this are merged with a heap, whose cost grows more slowly.
     private static let heapThreshold = 48
 
     init(
-        vocabulary: Vocabulary, pairs: PairTable, ignoresMerges: Bool, unknown: TokenID?, fusesUnknown: Bool
+        vocabulary: Vocabulary, pairs: PairTable, alphabet: SymbolAlphabet, ignoresMerges: Bool, unknown: TokenID?,
+        fusesUnknown: Bool
     ) {
+        self.alphabet = alphabet
         self.pairs = pairs
         self.ignoresMerges = ignoresMerges
         self.unknown = unknown
         self.fusesUnknown = fusesUnknown
-        byteTokens = (0...255).map { (byte: UInt8) in
-            vocabulary.id(of: ByteLevelAlphabet.piece(for: CollectionOfOne(byte))) ?? -1
-        }
         var bytes = TokenBytes()
         var words = HashIndex(capacity: ignoresMerges ? vocabulary.count : 0)
         for id in 0..<vocabulary.size {
             bytes.append { storage in
                 let start = storage.count
-                guard let piece = vocabulary.piece(of: TokenID(id)),
-                    ByteLevelAlphabet.appendBytes(of: piece, to: &storage), ignoresMerges
-                else { return }
+                guard let piece = vocabulary.piece(of: TokenID(id)) else { return }
+                switch alphabet {
+                case .bytes: guard ByteLevelAlphabet.appendBytes(of: piece, to: &storage) else { return }
+                case .characters: storage.append(contentsOf: piece.utf8)
+                }
+                guard ignoresMerges else { return }
                 storage[start...].withUnsafeBufferPointer { words.insert(ByteHash.hash($0), id) }
             }
         }
         self.bytes = bytes
         self.words = words
+        switch alphabet {
+        case .bytes: cuts = nil
+        case .characters(let symbols):
+            cuts = WordCuts(vocabulary: vocabulary, pairs: pairs, symbols: symbols, unknown: unknown)
+        }
     }
 
-    /// How many bytes a token stands for.
-    func byteCount(of id: TokenID) -> Int { bytes.count(of: id) }
+    /// How many bytes the spelling of a token has; in byte-level BPE, how many bytes it stands for.
+    func spelledCount(of id: TokenID) -> Int { bytes.count(of: id) }
 
-    /// Appends the ids of one word.
+    /// Appends the ids of a piece of text.
     @inline(__always)
     func encode(
+        _ text: UnsafeBufferPointer<UInt8>, _ piece: PieceRange, scratch: inout EncodingScratch,
+        into output: inout [TokenID]
+    ) {
+        guard let cuts else { return encodeWord(text, piece, scratch: &scratch, into: &output) }
+        if ignoresMerges, let whole = token(for: text, piece) { return output.append(whole) }
+        var start = piece.start
+        while start < piece.end {
+            let end = cuts.next(text, after: start, end: piece.end)
+            encodeWord(text, PieceRange(start: start, end: end), scratch: &scratch, into: &output)
+            start = end
+        }
+    }
+
+    /// Appends the ids of one word; short words are remembered.
+    @inline(__always)
+    private func encodeWord(
         _ text: UnsafeBufferPointer<UInt8>, _ word: PieceRange, scratch: inout EncodingScratch,
         into output: inout [TokenID]
     ) {
@@ -65,26 +89,63 @@ struct BytePairEncoding: Sendable {
         _ text: UnsafeBufferPointer<UInt8>, _ word: PieceRange, scratch: inout EncodingScratch,
         into output: inout [TokenID]
     ) {
-        let content = UnsafeBufferPointer(rebasing: text[word.start..<word.end])
-        if ignoresMerges {
-            let whole = words.position(ByteHash.hash(content)) { bytes[TokenID($0)].elementsEqual(content) }
-            if let whole { return output.append(TokenID(whole)) }
-        }
+        if cuts == nil, ignoresMerges, let whole = token(for: text, word) { return output.append(whole) }
         scratch.symbols.removeAll(keepingCapacity: true)
-        for (at, byte) in content.enumerated() {
-            let token = byteTokens[Int(byte)]
-            if token >= 0 {
-                scratch.symbols.append(token)
-            } else if let unknown {
-                let follows = at > 0 && byteTokens[Int(content[at - 1])] < 0
-                if !(fusesUnknown && follows) { scratch.symbols.append(unknown) }
-            }
+        switch alphabet {
+        case .bytes(let tokens): appendSymbols(text, word, tokens, to: &scratch.symbols)
+        case .characters(let symbols): appendSymbols(text, word, symbols, to: &scratch.symbols)
         }
         if scratch.symbols.count > Self.heapThreshold {
             mergeLong(&scratch, into: &output)
         } else {
             mergeShort(&scratch, into: &output)
         }
+    }
+
+    /// The token that stands for a whole word.
+    private func token(for text: UnsafeBufferPointer<UInt8>, _ word: PieceRange) -> TokenID? {
+        let content = UnsafeBufferPointer(rebasing: text[word.start..<word.end])
+        return words.position(ByteHash.hash(content)) { bytes[TokenID($0)].elementsEqual(content) }.map { TokenID($0) }
+    }
+
+    private func appendSymbols(
+        _ text: UnsafeBufferPointer<UInt8>, _ word: PieceRange, _ tokens: [TokenID], to output: inout [TokenID]
+    ) {
+        for at in word.start..<word.end {
+            let token = tokens[Int(text[at])]
+            if token >= 0 {
+                output.append(token)
+            } else if let unknown {
+                let follows = at > word.start && tokens[Int(text[at - 1])] < 0
+                if !(fusesUnknown && follows) { output.append(unknown) }
+            }
+        }
+    }
+
+    /// An unknown token is written when the next known character comes; bytes that stand for a character in between are
+    /// written before it, as in the tokenizers library.
+    private func appendSymbols(
+        _ text: UnsafeBufferPointer<UInt8>, _ word: PieceRange, _ symbols: CharacterSymbols, to output: inout [TokenID]
+    ) {
+        var at = word.start
+        var pending: TokenID?
+        while at < word.end {
+            let (value, end) = PieceText(text).scalar(at)
+            let (isFirst, isLast) = (at == word.start, end == word.end)
+            let token = symbols.token(of: value, isFirst: isFirst, isLast: isLast)
+            if token >= 0 {
+                if let unknown = pending { output.append(unknown) }
+                pending = nil
+                output.append(token)
+            } else if let tokens = symbols.fallback(text[at..<end], isFirst: isFirst, isLast: isLast) {
+                output += tokens
+            } else if let unknown {
+                if let earlier = pending, !fusesUnknown { output.append(earlier) }
+                pending = unknown
+            }
+            at = end
+        }
+        if let unknown = pending { output.append(unknown) }
     }
 
     /// Looks for the best merge among all neighbours again after every merge.

@@ -11,6 +11,8 @@ struct EncodingScratch: Sendable {
     var previous: [Int32] = []
     var next: [Int32] = []
     var heap: [UInt64] = []
+    /// The best ways to the positions of a text, for `Unigram`.
+    var nodes: [Unigram.Node] = []
     var words = WordCache()
 }
 

@@ -46,6 +46,14 @@ struct PairTable: Sendable {
     @inline(__always)
     static func id(_ merge: UInt64) -> TokenID { TokenID(truncatingIfNeeded: merge) }
 
+    /// The ids of the tokens that the merges make, and of the two that each is made of, in no order.
+    func forEach(_ body: (_ left: TokenID, _ right: TokenID, _ merged: TokenID) -> Void) {
+        for slot in stride(from: 0, to: slots.count, by: 2) where slots[slot] != Self.free {
+            let pair = slots[slot]
+            body(TokenID(truncatingIfNeeded: pair >> 32), TokenID(truncatingIfNeeded: pair), Self.id(slots[slot + 1]))
+        }
+    }
+
     /// The merges as pairs in the order of their ranks.
     var inOrder: [(left: TokenID, right: TokenID)] {
         var found: [(merge: UInt64, pair: UInt64)] = []

@@ -1,7 +1,7 @@
 /// A piece of text together with the class table: what the scanners walk over.
 struct ClassifiedText {
     let text: PieceText
-    let table: UnsafeBufferPointer<UInt8>
+    let table: UnsafeBufferPointer<UInt16>
     /// Where the piece ends; for a scanner nothing exists behind it.
     let end: Int
 

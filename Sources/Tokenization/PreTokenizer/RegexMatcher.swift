@@ -4,7 +4,7 @@ import Foundation
 ///
 /// The engine shares its rules with Oniguruma (leftmost match, first alternative that fits, backtracking). Where the
 /// two read a pattern differently, the pattern is rewritten: `\s` is Unicode white space, `\h` a hexadecimal digit,
-/// `^` and `$` hold at every line feed.
+/// `\w` and `\b` know no joiners, `^` and `$` hold at every line feed.
 struct RegexMatcher: Sendable {
     let pattern: String
     private let expression: NSRegularExpression
@@ -27,7 +27,7 @@ struct RegexMatcher: Sendable {
             switch scalar {
             case "\\":
                 guard let escaped = rest.popFirst() else { return nil }
-                output += translatedEscape(escaped)
+                output += translatedEscape(escaped, inClass: classDepth > 0)
                 if escaped == "p" || escaped == "P" || escaped == "x", rest.first == "{" {
                     while let part = rest.popFirst() {
                         output.unicodeScalars.append(part)
@@ -46,8 +46,16 @@ struct RegexMatcher: Sendable {
         return output
     }
 
-    private static func translatedEscape(_ escaped: Unicode.Scalar) -> String {
+    /// `\w`: no joiners, but the superscripts and fractions of Latin-1.
+    private static let word = #"[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}²³¹¼½¾]"#
+
+    private static func translatedEscape(_ escaped: Unicode.Scalar, inClass: Bool) -> String {
         switch escaped {
+        // The other engine looks through combining marks for the edge of a word.
+        case "b" where !inClass: "(?:(?<=\(word))(?!\(word))|(?<!\(word))(?=\(word)))"
+        case "B" where !inClass: "(?:(?<=\(word))(?=\(word))|(?<!\(word))(?!\(word)))"
+        case "w": word
+        case "W": "[^" + word.dropFirst()
         case "s": #"\p{White_Space}"#
         case "S": #"\P{White_Space}"#
         case "h": #"\p{ASCII_Hex_Digit}"#

@@ -3,26 +3,31 @@ struct Splitter: Sendable {
     let pattern: SplitPattern
     let behavior: SplitBehavior
     /// Takes what the pattern does not match for matches, and the other way round.
-    let isInverted: Bool
+    var isInverted = false
 
     /// Appends the pieces into which `range` falls apart.
     func split(_ bytes: UnsafeBufferPointer<UInt8>, _ range: PieceRange, into pieces: inout [PieceRange]) {
-        if case .scanner(let scanner) = pattern, behavior == .isolated {
+        if case .scanner(let scanner) = pattern, scanner.coversText, behavior == .isolated {
             return CharacterClass.table.withUnsafeBufferPointer { table in
                 let text = ClassifiedText(text: PieceText(bytes), table: table, end: range.end)
                 scanner.scan(text, from: range.start, into: &pieces)
             }
         }
-        let segments = segments(bytes, range)
-        let merged: [PieceRange]
+        let matches = pattern.matches(in: bytes, range)
+        if matches.isEmpty, !(isInverted && behavior == .removed) { return pieces.append(range) }
+        let segments = segments(matches, range)
         switch behavior {
-        case .isolated: merged = segments.map(\.range)
-        case .removed: merged = segments.filter { !$0.isMatch }.map(\.range)
-        case .contiguous: merged = Self.merge(segments) { $0 == $1 }
-        case .mergedWithPrevious: merged = Self.merge(segments) { previous, isMatch in isMatch && !previous }
-        case .mergedWithNext: merged = Self.mergeBackwards(segments)
+        case .isolated: append(segments.lazy.map(\.range), &pieces)
+        case .removed: append(segments.lazy.filter { !$0.isMatch }.map(\.range), &pieces)
+        case .contiguous: append(Self.merge(segments) { $0 == $1 }, &pieces)
+        case .mergedWithPrevious:
+            append(Self.merge(segments) { previous, isMatch in isMatch && !previous }, &pieces)
+        case .mergedWithNext: append(Self.mergeBackwards(segments), &pieces)
         }
-        for piece in merged where piece.end > piece.start { pieces.append(piece) }
+    }
+
+    private func append(_ ranges: some Sequence<PieceRange>, _ pieces: inout [PieceRange]) {
+        for piece in ranges where piece.end > piece.start { pieces.append(piece) }
     }
 
     private struct Segment {
@@ -60,10 +65,11 @@ struct Splitter: Sendable {
     }
 
     /// Matches and what lies between them, in order, covering `range`.
-    private func segments(_ bytes: UnsafeBufferPointer<UInt8>, _ range: PieceRange) -> [Segment] {
+    private func segments(_ matches: [PieceRange], _ range: PieceRange) -> [Segment] {
         var segments: [Segment] = []
+        segments.reserveCapacity(2 * matches.count + 1)
         var covered = range.start
-        for match in matches(bytes, range) {
+        for match in matches {
             if covered < match.start {
                 segments.append(Segment(range: PieceRange(start: covered, end: match.start), isMatch: isInverted))
             }
@@ -74,50 +80,5 @@ struct Splitter: Sendable {
             segments.append(Segment(range: PieceRange(start: covered, end: range.end), isMatch: isInverted))
         }
         return segments
-    }
-
-    private func matches(_ bytes: UnsafeBufferPointer<UInt8>, _ range: PieceRange) -> [PieceRange] {
-        switch pattern {
-        case .regex(let matcher): return matcher.matches(in: bytes, range)
-        case .literal(let text): return Self.occurrences(of: text, bytes, range)
-        case .scanner, .characters:
-            return CharacterClass.table.withUnsafeBufferPointer { table in
-                let text = ClassifiedText(text: PieceText(bytes), table: table, end: range.end)
-                return Self.matches(of: pattern, text, from: range.start)
-            }
-        }
-    }
-
-    private static func matches(of pattern: SplitPattern, _ text: ClassifiedText, from start: Int) -> [PieceRange] {
-        var found: [PieceRange] = []
-        switch pattern {
-        case .scanner(let scanner): scanner.scan(text, from: start, into: &found)
-        case .characters(let kinds):
-            var at = start
-            while at < text.end {
-                let (kind, next) = text.next(at)
-                if !kind.isDisjoint(with: kinds) { found.append(PieceRange(start: at, end: next)) }
-                at = next
-            }
-        case .regex, .literal: break
-        }
-        return found
-    }
-
-    private static func occurrences(
-        of text: [UInt8], _ bytes: UnsafeBufferPointer<UInt8>, _ range: PieceRange
-    ) -> [PieceRange] {
-        var found: [PieceRange] = []
-        guard !text.isEmpty else { return found }
-        var at = range.start
-        while at + text.count <= range.end {
-            if bytes[at] == text[0], bytes[at..<(at + text.count)].elementsEqual(text) {
-                found.append(PieceRange(start: at, end: at + text.count))
-                at += text.count
-            } else {
-                at += 1
-            }
-        }
-        return found
     }
 }

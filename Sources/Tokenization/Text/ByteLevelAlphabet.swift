@@ -41,4 +41,22 @@ enum ByteLevelAlphabet {
         for byte in bytes { piece.append(scalars[Int(byte)]) }
         return String(piece)
     }
+
+    /// The characters as UTF-8, by byte.
+    private static let utf8: [[UInt8]] = scalars.map { Array(String($0).utf8) }
+
+    /// Appends a piece of text, written in the alphabet.
+    static func append(_ piece: PieceRange, of text: PlacedText, to mapped: inout MappedText) {
+        for at in piece.start..<piece.end {
+            mapped.append(utf8[Int(text.bytes[at])], from: text.origin.original(at..<at + 1))
+        }
+    }
+
+    /// The text written in the alphabet; `nil` if it is empty.
+    static func apply(to text: PlacedText, keepsOrigin: Bool) -> MappedText? {
+        if text.bytes.isEmpty { return nil }
+        var mapped = MappedText(keepsOrigin: keepsOrigin, capacity: 2 * text.bytes.count)
+        append(text.whole, of: text, to: &mapped)
+        return mapped
+    }
 }

@@ -37,6 +37,13 @@ struct HashIndex: Sendable {
         count += 1
     }
 
+    /// Puts another position in the place of one that is there.
+    mutating func replace(_ hash: UInt64, _ position: Int, with other: Int) {
+        let upper = hash & 0xFFFF_FFFF_0000_0000
+        guard let slot = slots.firstIndex(of: upper | UInt64(position + 1)) else { return }
+        slots[slot] = upper | UInt64(other + 1)
+    }
+
     private mutating func place(_ entry: UInt64) {
         let mask = slots.count - 1
         var slot = Int(truncatingIfNeeded: entry >> 32) & mask

@@ -8,8 +8,8 @@ struct Tokenize: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Shows the token ids of text, or the text of ids.",
         discussion: """
-            Text comes from --text, from a .jsonl file (objects with a key "text") or from a file of lines; one result per
-            record, in order. Only tokenizer files are needed, no weights.
+            Text comes from --text, from a .jsonl file (objects with a key "text", or "ids" for the way back) or from a
+            file of lines; one result per record, in order. Only tokenizer files are needed, no weights.
             """)
 
     @Option(help: "A model folder, a folder with tokenizer.json, or a .gguf file.")
@@ -18,7 +18,7 @@ struct Tokenize: ParsableCommand {
     @Option(help: "The text.")
     var text: String?
 
-    @Argument(help: "A .jsonl file of objects with \"text\", or a file of lines.")
+    @Argument(help: "A .jsonl file of objects with \"text\" or \"ids\", or a file of lines.")
     var file: String?
 
     @Option(name: .customLong("decode-ids"), help: "Ids to turn into text, separated by commas.")
@@ -40,7 +40,12 @@ struct Tokenize: ParsableCommand {
         let tokenizer = try openTokenizer()
         if let decodeIDs { return try decode(decodeIDs, tokenizer) }
         if let text { return print(text, tokenizer) }
-        for record in try records(file ?? "") { print(record, tokenizer) }
+        for record in try records(file ?? "") {
+            switch record {
+            case .text(let text): print(text, tokenizer)
+            case .ids(let ids): print(ids, tokenizer)
+            }
+        }
     }
 
     private func openTokenizer() throws -> Tokenizer {
@@ -67,7 +72,11 @@ struct Tokenize: ParsableCommand {
     }
 
     private func decode(_ list: String, _ tokenizer: Tokenizer) throws {
-        let text = tokenizer.decode(try TokenIDList.parse(list, option: "--decode-ids"), skipSpecialTokens: noSpecial)
+        print(try TokenIDList.parse(list, option: "--decode-ids"), tokenizer)
+    }
+
+    private func print(_ ids: [TokenID], _ tokenizer: Tokenizer) {
+        let text = tokenizer.decode(ids, skipSpecialTokens: noSpecial)
         json ? Terminal.output(["text": .string(text)]) : Terminal.output(text)
     }
 
@@ -78,7 +87,24 @@ struct Tokenize: ParsableCommand {
         return lines.map { String($0.last == "\r" ? $0.dropLast() : $0) }
     }
 
-    private func records(_ path: String) throws -> [String] {
+    private enum Record {
+        case text(String)
+        case ids([TokenID])
+
+        init?(_ value: JSONValue) {
+            if let text = value["text"]?.stringValue {
+                self = .text(text)
+            } else if let ids = value["ids"]?.arrayValue {
+                let known = ids.compactMap { $0.intValue.flatMap(TokenID.init(exactly:)) }
+                guard known.count == ids.count else { return nil }
+                self = .ids(known)
+            } else {
+                return nil
+            }
+        }
+    }
+
+    private func records(_ path: String) throws -> [Record] {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw CommandError(.missingInput, "\(path): there is no such file, or it cannot be read")
         }
@@ -86,15 +112,15 @@ struct Tokenize: ParsableCommand {
             throw CommandError(.unsuitableData, "\(path): not valid UTF-8")
         }
         let lines = Self.lines(of: contents)
-        guard path.hasSuffix(".jsonl") else { return lines }
+        guard path.hasSuffix(".jsonl") else { return lines.map { .text($0) } }
         return try lines.enumerated().compactMap { index, line in
             if line.allSatisfy(\.isWhitespace) { return nil }
             do {
-                if let text = try JSONValue(parsing: line)["text"]?.stringValue { return text }
+                if let record = Record(try JSONValue(parsing: line)) { return record }
             } catch {
                 throw CommandError(.unsuitableData, "\(path):\(index + 1): not valid JSON: \(error)")
             }
-            throw CommandError(.unsuitableData, "\(path):\(index + 1): expected an object with the key \"text\"")
+            throw CommandError(.unsuitableData, "\(path):\(index + 1): expected an object with the key \"text\" (or \"ids\", a list of integers)")
         }
     }
 }

@@ -28,8 +28,14 @@ enum Terminal {
     /// Text on standard error; where even that cannot be written, there is nobody left to tell.
     private static func writeError(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
 
-    /// A result for machines, on one line.
-    static func output(_ object: JSONObject) { output(JSONValue.object(object).serialized(pretty: false)) }
+    /// A result for machines, on one line, also for readers that take Unicode's line ends for such.
+    static func output(_ object: JSONObject) {
+        var line = JSONValue.object(object).serialized(pretty: false)
+        for (separator, escape) in [("\u{85}", "\\u0085"), ("\u{2028}", "\\u2028"), ("\u{2029}", "\\u2029")] {
+            line = line.replacingOccurrences(of: separator, with: escape, options: .literal)
+        }
+        output(line)
+    }
 
     /// A line on standard error.
     static func error(_ text: String) { writeError(text + "\n") }

@@ -1,35 +1,45 @@
 /// Decodes tokens one at a time for printing while text is generated.
 ///
 /// The pieces put together are what `Tokenizer.decode` makes of all the ids; a character spread over several tokens
-/// comes out whole, with the token that completes it.
+/// comes out whole, with the token that completes it, or where it is spelled in byte tokens with the one behind them.
 public struct StreamingDecoder: Sendable {
     private let core: TokenizerCore
     private let skipSpecialTokens: Bool
-    private var pending: [UInt8] = []
-    private var isFirst = true
+    private var run: DecodingRun
 
     /// Starts a text.
     public init(_ tokenizer: Tokenizer, skipSpecialTokens: Bool = false) {
         core = tokenizer.core
+        run = DecodingRun(core.decoder)
         self.skipSpecialTokens = skipSpecialTokens
     }
 
     /// Takes the next token and returns the text that is complete by now; often one word, sometimes nothing.
     public mutating func append(_ id: TokenID) -> String {
-        core.appendBytes(of: id, skipSpecialTokens: skipSpecialTokens, isFirst: &isFirst, to: &pending)
-        let complete = pending.count - Self.unfinishedCount(pending)
-        defer { pending.removeFirst(complete) }
-        return String(decoding: pending[..<complete], as: UTF8.self)
+        core.decode(id, skipSpecialTokens: skipSpecialTokens, into: &run)
+        return String(decoding: run.takeOutput(), as: UTF8.self)
     }
 
-    /// Ends the text: returns U+FFFD if it broke off inside a character, and nothing otherwise.
+    /// Ends the text: returns what was kept back, such as U+FFFD if it broke off inside a character.
     public mutating func finish() -> String {
-        defer { pending.removeAll() }
-        return String(decoding: pending, as: UTF8.self)
+        run.finish()
+        defer { run = DecodingRun(core.decoder) }
+        return String(decoding: run.takeOutput(), as: UTF8.self)
     }
+}
 
+extension TokenizerCore {
+    /// Decodes one more token; ids that are not in the vocabulary add nothing.
+    func decode(_ id: TokenID, skipSpecialTokens: Bool, into run: inout DecodingRun) {
+        guard let piece = vocabulary.piece(of: id), !(skipSpecialTokens && skippedIDs.contains(id)) else { return }
+        run.append((spellings[id] ?? piece).utf8)
+    }
+}
+
+/// Looks at the end of bytes that are to be text.
+enum UTF8Ending {
     /// How many bytes at the end are the valid beginning of a character that needs more.
-    private static func unfinishedCount(_ bytes: [UInt8]) -> Int {
+    static func unfinishedCount(_ bytes: [UInt8]) -> Int {
         for count in 1...3 where count <= bytes.count {
             let tail = bytes.suffix(count)
             guard let lead = tail.first, lead >= 0x80 else { return 0 }
