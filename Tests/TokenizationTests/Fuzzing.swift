@@ -21,6 +21,8 @@ import Tokenization
             var (count, accepted, slowest) = (0, 0, Duration.zero)
             while clock.now < end {
                 let seed = random.state
+                // Where an input never ends, this names it.
+                if let watch = Fuzzing.environment["MARTLET_FUZZ_WATCH"] { try? "\(seed)".write(toFile: watch, atomically: false, encoding: .utf8) }
                 let time = clock.measure { if body(&random) { accepted += 1 } }
                 #expect(time < limit, "\(name): the input of seed \(seed) took \(time)")
                 slowest = max(slowest, time)

@@ -46,16 +46,17 @@ struct RegexMatcher: Sendable {
         return output
     }
 
-    /// `\w`: no joiners, but the superscripts and fractions of Latin-1.
+    /// `\w`: no joiners, but the superscripts and fractions of Latin-1, which do not count within a class.
     private static let word = #"[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}²³¹¼½¾]"#
+    private static let classWord = #"[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}]"#
 
     private static func translatedEscape(_ escaped: Unicode.Scalar, inClass: Bool) -> String {
         switch escaped {
         // The other engine looks through combining marks for the edge of a word.
         case "b" where !inClass: "(?:(?<=\(word))(?!\(word))|(?<!\(word))(?=\(word)))"
         case "B" where !inClass: "(?:(?<=\(word))(?=\(word))|(?<!\(word))(?!\(word)))"
-        case "w": word
-        case "W": "[^" + word.dropFirst()
+        case "w": inClass ? classWord : word
+        case "W": "[^" + (inClass ? classWord : word).dropFirst()
         case "s": #"\p{White_Space}"#
         case "S": #"\P{White_Space}"#
         case "h": #"\p{ASCII_Hex_Digit}"#
