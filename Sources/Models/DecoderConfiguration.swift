@@ -67,7 +67,9 @@ struct DecoderConfiguration: Codable {
         if headSize < 2 || headSize % 2 != 0 || headSize > 1 << 16 {
             return "head_dim is \(headSize), expected an even number from 2 to 65536"
         }
-        if !(rmsNormEps > 0 && rmsNormEps < 1) { return "rms_norm_eps is \(rmsNormEps), expected a number between 0 and 1" }
+        if !(rmsNormEps > 0 && rmsNormEps < 1) {
+            return "rms_norm_eps is \(rmsNormEps), expected a number between 0 and 1"
+        }
         return nil
     }
 
@@ -77,22 +79,28 @@ struct DecoderConfiguration: Codable {
         case "silu", "swish": return .silu
         case "gelu_pytorch_tanh", "gelu_new": return .geluTanh
         case let other:
-            throw ConfigurationProblem("hidden_act is \(other), which is not supported; supported are silu and gelu_pytorch_tanh")
+            throw ConfigurationProblem(
+                "hidden_act is \(other), which is not supported; supported are silu and gelu_pytorch_tanh")
         }
     }
 
     /// The rotation that the configuration describes, or the one that `parameters` describe in its place.
-    func rotary(_ parameters: RotaryParameters? = nil, base: Double? = nil) throws(ConfigurationProblem) -> RotaryEmbedding {
+    func rotary(_ parameters: RotaryParameters? = nil, base: Double? = nil) throws(ConfigurationProblem)
+        -> RotaryEmbedding
+    {
         let own = parameters ?? ropeParameters ?? ropeScaling
         let base = own?.ropeTheta ?? base ?? ropeTheta ?? 10_000
-        guard base > 1, base.isFinite else { throw ConfigurationProblem("rope_theta is \(base), expected a number above 1") }
+        guard base > 1, base.isFinite else {
+            throw ConfigurationProblem("rope_theta is \(base), expected a number above 1")
+        }
         let part = own?.partialRotaryFactor ?? partialRotaryFactor ?? 1
         guard part > 0, part <= 1 else {
             throw ConfigurationProblem("partial_rotary_factor is \(part), expected a number above 0 and up to 1")
         }
         let size = Int(Double(headSize) * part + 1e-6)
         guard size >= 2, size % 2 == 0 else {
-            throw ConfigurationProblem("partial_rotary_factor \(part) rotates \(size) elements of a head, expected an even number")
+            throw ConfigurationProblem(
+                "partial_rotary_factor \(part) rotates \(size) elements of a head, expected an even number")
         }
         let surroundings = RotaryParameters.Surroundings(
             maximumLength: maxPositionEmbeddings, originalLength: originalMaxPositionEmbeddings, size: size)
@@ -103,13 +111,15 @@ struct DecoderConfiguration: Codable {
     func slidingLayers() throws(ConfigurationProblem) -> [Bool]? {
         guard let layerTypes else { return nil }
         guard layerTypes.count == numHiddenLayers else {
-            throw ConfigurationProblem("layer_types has \(layerTypes.count) entries, expected num_hidden_layers (\(numHiddenLayers))")
+            throw ConfigurationProblem(
+                "layer_types has \(layerTypes.count) entries, expected num_hidden_layers (\(numHiddenLayers))")
         }
         var sliding: [Bool] = []
         for type in layerTypes {
             guard ["full_attention", "sliding_attention"].contains(type) else {
                 throw ConfigurationProblem(
-                    "layer_types has \(type), which is not supported; supported are full_attention and sliding_attention")
+                    "layer_types has \(type), which is not supported; supported are full_attention and sliding_attention"
+                )
             }
             sliding.append(type == "sliding_attention")
         }

@@ -73,7 +73,9 @@ extension DecoderDescription {
             try loader.norm("\(path).\(name)", count: hiddenSize, epsilon: epsilon, offset: normOffset)
         }
         let attention: any AttentionLayer =
-            if let makeAttention { try makeAttention(index, path, loader) } else { try self.attention(index, path, loader) }
+            if let makeAttention { try makeAttention(index, path, loader) } else {
+                try self.attention(index, path, loader)
+            }
         let feedForward: any FeedForward =
             if let makeFeedForward { try makeFeedForward(index, path, loader) } else { try mlp(path + ".mlp", loader) }
         var (attentionOutputNorm, feedForwardOutputNorm): (RMSNorm?, RMSNorm?) = (nil, nil)

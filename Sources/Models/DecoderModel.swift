@@ -22,7 +22,8 @@ struct DecoderModel: CausalLanguageModel {
         let d = description
         (vocabularySize, maximumLength, logitSoftCap) = (d.vocabularySize, d.maximumLength, d.logitSoftCap)
         (embeddingScale, rotaries) = (d.embeddingScale, d.rotaries)
-        embedding = try loader.matrix(d.prefix + "model.embed_tokens.weight", rows: d.vocabularySize, columns: d.hiddenSize)
+        embedding = try loader.matrix(
+            d.prefix + "model.embed_tokens.weight", rows: d.vocabularySize, columns: d.hiddenSize)
         let headName = d.prefix + "lm_head.weight"
         let isTied = d.tiesEmbeddings ?? !loader.tensors.contains(headName)
         head = isTied ? embedding : try loader.matrix(headName, rows: d.vocabularySize, columns: d.hiddenSize)
@@ -30,7 +31,8 @@ struct DecoderModel: CausalLanguageModel {
         var blocks: [DecoderBlock] = []
         for layer in d.layers.indices { blocks.append(try d.block(layer, loader)) }
         self.blocks = blocks
-        norm = try loader.norm(d.prefix + "model.norm.weight", count: d.hiddenSize, epsilon: d.epsilon, offset: d.normOffset)
+        norm = try loader.norm(
+            d.prefix + "model.norm.weight", count: d.hiddenSize, epsilon: d.epsilon, offset: d.normOffset)
         try loader.refuseUnused(layers: blocks.count)
     }
 

@@ -49,20 +49,24 @@ struct RotaryParameters: Codable {
         case "default": return .none
         case "linear": return .linear(factor: try positive(factor, "factor"))
         case "dynamic":
-            guard surroundings.size > 2 else { throw ConfigurationProblem("dynamic rope_scaling needs more than 2 rotated elements") }
+            guard surroundings.size > 2 else {
+                throw ConfigurationProblem("dynamic rope_scaling needs more than 2 rotated elements")
+            }
             return .dynamic(
                 factor: try positive(factor, "factor"),
                 length: try positive(surroundings.maximumLength.map(Double.init), "max_position_embeddings"))
         case "llama3":
             return .llama3(
-                factor: try positive(factor, "factor"), lowFrequencyFactor: try positive(lowFreqFactor, "low_freq_factor"),
+                factor: try positive(factor, "factor"),
+                lowFrequencyFactor: try positive(lowFreqFactor, "low_freq_factor"),
                 highFrequencyFactor: try positive(highFreqFactor, "high_freq_factor"),
                 originalLength: try originalLength(surroundings))
         case "yarn": return .yarn(try yarn(surroundings))
         case "longrope": return .longRoPE(try longRoPE(surroundings))
         case let other:
             throw ConfigurationProblem(
-                "rope_scaling type \(other) is not supported; supported are default, linear, dynamic, llama3, yarn and longrope")
+                "rope_scaling type \(other) is not supported; supported are default, linear, dynamic, llama3, yarn and longrope"
+            )
         }
     }
 
@@ -89,7 +93,9 @@ struct RotaryParameters: Codable {
         let factor = try factor(s, over: original)
         func magnitude(_ weight: Double) -> Double { factor <= 1 ? 1 : 0.1 * weight * log(factor) + 1 }
         var own = magnitude(1)
-        if let mscale, let mscaleAllDim, mscale != 0, mscaleAllDim != 0 { own = magnitude(mscale) / magnitude(mscaleAllDim) }
+        if let mscale, let mscaleAllDim, mscale != 0, mscaleAllDim != 0 {
+            own = magnitude(mscale) / magnitude(mscaleAllDim)
+        }
         func turns(_ value: Double?, _ fallback: Double, _ key: String) throws(ConfigurationProblem) -> Double {
             try positive(value == 0 ? fallback : value ?? fallback, key)
         }

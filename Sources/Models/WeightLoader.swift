@@ -34,7 +34,8 @@ final class WeightLoader {
     }
 
     /// A linear layer `[outputs, inputs]`, with its bias if it has one.
-    func linear(_ name: String, _ role: ModuleRole, outputs: Int, inputs: Int, bias: Bool) throws(ModelError) -> Linear {
+    func linear(_ name: String, _ role: ModuleRole, outputs: Int, inputs: Int, bias: Bool) throws(ModelError) -> Linear
+    {
         Linear(
             name: name, role: role, weight: try matrix(name + ".weight", rows: outputs, columns: inputs),
             bias: bias ? try vector(name + ".bias", count: outputs) : nil)

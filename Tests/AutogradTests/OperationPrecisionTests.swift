@@ -66,7 +66,9 @@ struct OperationPrecisionTests {
 
     @Test func rotation() {
         let angles = RotaryAngles(positions: (0..<70).map { $0 }, frequencies: [1, 0.1], on: single)
-        expectAgreement([random([70, 12], 1)]) { $0.rotate($1[0], by: angles, headSize: 6, offset: 1, interleaved: true) }
+        expectAgreement([random([70, 12], 1)]) {
+            $0.rotate($1[0], by: angles, headSize: 6, offset: 1, interleaved: true)
+        }
     }
 
     @Test(arguments: [nil, Float(0.7)], [true, false]) func attention(softCap: Float?, withSinks: Bool) {

@@ -8,7 +8,8 @@ import Testing
 /// was recorded for that change. A feature that is read but not used would not move them.
 /// - Parameter ablation: name of the change in `expected.json`.
 func expectAblation(
-    _ name: String, _ ablation: String, config: String = "config.json", sourceLocation: SourceLocation = #_sourceLocation,
+    _ name: String, _ ablation: String, config: String = "config.json",
+    sourceLocation: SourceLocation = #_sourceLocation,
     _ change: (inout [String: Any]) -> Void
 ) throws {
     let compute = try Compute(threadCount: 2)
@@ -30,7 +31,8 @@ func expectAblation(
     let expectedFar = try #require(recorded["long_max_abs_logit_diff"])
     // The recorded figure is over all positions, of which the last eight were kept.
     #expect(
-        movedFar > 0.1 && Double(movedFar) < expectedFar + 1e-3, "moved \(movedFar) far", sourceLocation: sourceLocation)
+        movedFar > 0.1 && Double(movedFar) < expectedFar + 1e-3, "moved \(movedFar) far", sourceLocation: sourceLocation
+    )
 }
 
 /// Builds a recorded model after a change of its configuration.

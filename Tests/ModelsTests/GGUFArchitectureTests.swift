@@ -25,7 +25,9 @@ import Testing
                 let offset: Float = raisedNorms ? 1 : 0
                 bytes += try source.tensor(part).expandAll().map { $0 + offset }.withUnsafeBytes { [UInt8]($0) }
             } else {
-                let (whole, shape) = try (source.entry(part).bytes.withUnsafeBytes { [UInt8]($0) }, source.entry(part).shape)
+                let (whole, shape) = try (
+                    source.entry(part).bytes.withUnsafeBytes { [UInt8]($0) }, source.entry(part).shape
+                )
                 let isPermuted = size != nil && (part.contains("q_proj") || part.contains("k_proj"))
                 bytes += isPermuted ? Self.permuted(whole, rows: shape[0], headSize: size ?? 2) : whole
             }
@@ -36,7 +38,8 @@ import Testing
 
     private static func factors(_ name: String, _ part: String) throws -> [UInt8] {
         let data = try Data(contentsOf: Reference(name).folder.appendingPathComponent("config.json"))
-        let scaling = (try JSONSerialization.jsonObject(with: data) as? [String: Any])?["rope_scaling"] as? [String: Any]
+        let scaling =
+            (try JSONSerialization.jsonObject(with: data) as? [String: Any])?["rope_scaling"] as? [String: Any]
         let values = try #require(scaling?[part.hasSuffix("long") ? "long_factor" : "short_factor"] as? [Double])
         return values.map { Float($0) }.withUnsafeBytes { [UInt8]($0) }
     }
@@ -86,7 +89,8 @@ import Testing
         let (ids, _, layout) = try reference.batch()
         let expected = try reference.model(on: compute) { $0["sliding_window"] = NSNull() }
         let difference = largestDifference(
-            try logits(try file("mistral", permutedHeads: 16)), expected.logits(ids, layout: layout, on: compute).toArray())
+            try logits(try file("mistral", permutedHeads: 16)),
+            expected.logits(ids, layout: layout, on: compute).toArray())
         #expect(difference < Tolerance.logits)
     }
 
@@ -103,7 +107,9 @@ import Testing
         let reference = try Reference("gemma3_text").source()
         #expect(source.names == reference.names)
         for name in reference.names {
-            #expect(try largestDifference(source.tensor(name).expandAll(), reference.tensor(name).expandAll()) < 1e-6, "\(name)")
+            #expect(
+                try largestDifference(source.tensor(name).expandAll(), reference.tensor(name).expandAll()) < 1e-6,
+                "\(name)")
         }
     }
 

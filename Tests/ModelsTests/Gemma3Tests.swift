@@ -35,8 +35,10 @@ import Testing
             $0["layer_types"] = nil
             $0["sliding_window_pattern"] = 3
         }
-        #expect(largestDifference(
-            model.logits(ids, layout: layout, on: compute).toArray(), try reference.floats("logits")) < Tolerance.logits)
+        #expect(
+            largestDifference(
+                model.logits(ids, layout: layout, on: compute).toArray(), try reference.floats("logits"))
+                < Tolerance.logits)
     }
 
     /// A cap on logits is one on the recorded logits; a cap on scores changes them, less the higher it is.
@@ -48,7 +50,9 @@ import Testing
         func logits(_ key: String, _ cap: Double) throws -> [Float] {
             try reference.model(on: compute) { $0[key] = cap }.logits(ids, layout: layout, on: compute).toArray()
         }
-        #expect(largestDifference(try logits("final_logit_softcapping", 4), plain.map { 4 * tanh($0 / 4) }) < Tolerance.logits)
+        #expect(
+            largestDifference(try logits("final_logit_softcapping", 4), plain.map { 4 * tanh($0 / 4) })
+                < Tolerance.logits)
         let moved = try [1.0, 10, 1000].map { largestDifference(try logits("attn_logit_softcapping", $0), plain) }
         #expect(moved[0] > moved[1] && moved[1] > moved[2] && moved[0] > 0.1 && moved[2] < 1e-2)
         // The loss is that of the capped logits, and so are the tokens that follow.
@@ -61,7 +65,8 @@ import Testing
         let supervised = Double(targets.count { $0 >= 0 })
         #expect(abs(meanLoss(capped, ids, targets, layout, on: compute) - expected / supervised) < 1e-4)
         let next = capped.nextTokenLogits(Array(ids[..<40]), layout: SequenceLayout(count: 40), cache: nil, on: compute)
-        #expect(largestDifference(next.toArray(), plain[39 * 288..<40 * 288].map { 4 * tanh($0 / 4) }) < Tolerance.logits)
+        #expect(
+            largestDifference(next.toArray(), plain[39 * 288..<40 * 288].map { 4 * tanh($0 / 4) }) < Tolerance.logits)
     }
 
     @Test func impossibleOptionsAreRefused() throws {

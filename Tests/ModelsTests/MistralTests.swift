@@ -4,7 +4,9 @@ import Testing
 /// What sets Mistral apart; logits, gradients and so on are checked with those of all recorded models.
 @Suite struct MistralTests {
     @Test(arguments: ["config.json", "config.v5.json"]) func windowOfEveryLayer(config: String) throws {
-        try expectAblation("mistral", "no_sliding_window", config: config) { $0.updateValue(NSNull(), forKey: "sliding_window") }
+        try expectAblation("mistral", "no_sliding_window", config: config) {
+            $0.updateValue(NSNull(), forKey: "sliding_window")
+        }
         try expectAblation("mistral", "window_plus_1", config: config) { $0["sliding_window"] = 13 }
     }
 

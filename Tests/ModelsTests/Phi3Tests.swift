@@ -17,7 +17,9 @@ import Testing
 
     /// Both tables need as many numbers as pairs are rotated.
     @Test func tablesFitTheRotatedPart() throws {
-        #expect(try refusal("phi3") { $0["partial_rotary_factor"] = 1 }.contains("rope_scaling.short_factor must be 8 numbers"))
+        #expect(
+            try refusal("phi3") { $0["partial_rotary_factor"] = 1 }.contains(
+                "rope_scaling.short_factor must be 8 numbers"))
         #expect(try refusal("phi3") { $0["partial_rotary_factor"] = 0 }.contains("partial_rotary_factor is 0"))
         #expect(try refusal("phi3") { $0["partial_rotary_factor"] = 0.2 }.contains("rotates 3 elements"))
     }
@@ -31,8 +33,10 @@ import Testing
             scaling["type"] = type
             object["rope_scaling"] = scaling
         }
-        #expect(largestDifference(
-            model.logits(ids, layout: layout, on: compute).toArray(), try reference.floats("logits")) < Tolerance.logits)
+        #expect(
+            largestDifference(
+                model.logits(ids, layout: layout, on: compute).toArray(), try reference.floats("logits"))
+                < Tolerance.logits)
     }
 
     /// A sequence that grows over the original length turns to the other table, and so do the keys of its past.
@@ -46,7 +50,8 @@ import Testing
         let found = Generation(
             from: model, prompt: ids, maxTokens: 10, stopTokens: [], sampler: TokenSampler(), on: compute)
         for token in found.ids {
-            let logits = model.nextTokenLogits(ids, layout: SequenceLayout(count: ids.count), cache: nil, on: compute).toArray()
+            let logits = model.nextTokenLogits(ids, layout: SequenceLayout(count: ids.count), cache: nil, on: compute)
+                .toArray()
             #expect(logits.indices.max { logits[$0] < logits[$1] } == Int(token), "token \(ids.count)")
             ids.append(token)
         }
@@ -55,7 +60,10 @@ import Testing
 
     @Test func fusedProjectionsAreOneLayerEach() throws {
         let model = try Reference("phi3").model(on: try Compute(threadCount: 1))
-        #expect(model.linears.prefix(4).map { $0.name.split(separator: ".").last } == ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"])
+        #expect(
+            model.linears.prefix(4).map { $0.name.split(separator: ".").last } == [
+                "qkv_proj", "o_proj", "gate_up_proj", "down_proj",
+            ])
         #expect(model.linears.prefix(4).map(\.weight.rows) == [128, 64, 160, 64])
     }
 }

@@ -34,7 +34,9 @@ import Testing
         let named = try logits { $0["layer_types"] = ["full_attention", "full_attention", "sliding_attention"] }
         #expect(counted == named)
         #expect(largestDifference(counted, try reference.floats("logits")) > 0.1)
-        #expect(try logits { $0["max_window_layers"] = 3 } == reference.model(on: compute).logits(ids, layout: layout, on: compute).toArray())
+        #expect(
+            try logits { $0["max_window_layers"] = 3 }
+                == reference.model(on: compute).logits(ids, layout: layout, on: compute).toArray())
     }
 
     @Test func tiedModelsDoWithoutTheirHead() throws {

@@ -25,13 +25,14 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ("factor", ["rope_type": "yarn", "factor": 0]), ("factor", ["rope_type": "dynamic"]),
-        ("beta_fast", ["rope_type": "yarn", "factor": 2, "beta_fast": -1]),
-        ("attention_factor", ["rope_type": "yarn", "factor": 2, "attention_factor": 0]),
-        ("short_factor", ["rope_type": "longrope", "long_factor": [1, 1]]),
-        ("low_freq_factor", ["rope_type": "llama3", "factor": 2]), ("type 3d", ["rope_type": "3d"]),
-    ] as [(String, [String: any Sendable])])
+    @Test(
+        arguments: [
+            ("factor", ["rope_type": "yarn", "factor": 0]), ("factor", ["rope_type": "dynamic"]),
+            ("beta_fast", ["rope_type": "yarn", "factor": 2, "beta_fast": -1]),
+            ("attention_factor", ["rope_type": "yarn", "factor": 2, "attention_factor": 0]),
+            ("short_factor", ["rope_type": "longrope", "long_factor": [1, 1]]),
+            ("low_freq_factor", ["rope_type": "llama3", "factor": 2]), ("type 3d", ["rope_type": "3d"]),
+        ] as [(String, [String: any Sendable])])
     func impossibleParametersAreRefused(key: String, parameters: [String: any Sendable]) throws {
         for name in ["rope_scaling", "rope_parameters"] {
             let found = try refusal("llama") { $0[name] = parameters as [String: Any] }

@@ -169,7 +169,8 @@ private struct AttentionPass {
             rows, options.headSize, keys, MatrixPointer(dScores, stride: keys), self.keys(block, head),
             into: dq.output + row * q.columns + head * options.headSize, stride: q.columns)
         sgemm(
-            keys, options.headSize, rows, MatrixPointer(dScores, stride: keys).transposed, queries(block, head), beta: 1,
+            keys, options.headSize, rows, MatrixPointer(dScores, stride: keys).transposed, queries(block, head),
+            beta: 1,
             into: dkHeads.output + block.keys.lowerBound * kWidth + head * options.headSize, stride: kWidth)
     }
 
@@ -186,12 +187,14 @@ private struct AttentionPass {
 
     private func values(_ block: Block, _ head: Int) -> MatrixPointer {
         let group = head / (options.heads / options.keyValueHeads)
-        return MatrixPointer(v.floats + block.keys.lowerBound * v.columns + group * options.valueSize, stride: v.columns)
+        return MatrixPointer(
+            v.floats + block.keys.lowerBound * v.columns + group * options.valueSize, stride: v.columns)
     }
 
     /// Products of queries and keys; where there is a soft cap, scaled and capped already.
     private func multiplyScores(
-        _ block: Block, _ head: Int, into scores: UnsafeMutablePointer<Float>, slopes: UnsafeMutablePointer<Float>? = nil
+        _ block: Block, _ head: Int, into scores: UnsafeMutablePointer<Float>,
+        slopes: UnsafeMutablePointer<Float>? = nil
     ) {
         let (rows, keys) = (block.queries.count, block.keys.count)
         sgemm(

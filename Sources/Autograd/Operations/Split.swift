@@ -29,7 +29,9 @@ private final class JoinedGradient {
     private let compute: Compute
     private var tensor: Tensor?
 
-    init(shape: [Int], type: ElementType, compute: Compute) { (self.shape, self.type, self.compute) = (shape, type, compute) }
+    init(shape: [Int], type: ElementType, compute: Compute) {
+        (self.shape, self.type, self.compute) = (shape, type, compute)
+    }
 
     /// Takes the gradient of a part. The first part gets the tensor to hand on, the others only write into it.
     func write(_ gradient: Tensor, _ columns: Range<Int>) -> Tensor? {

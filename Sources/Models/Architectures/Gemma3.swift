@@ -64,7 +64,9 @@ private struct Gemma3Configuration: Decodable {
         }
         func positive(_ value: Double?, _ key: String) throws(ConfigurationProblem) -> Float? {
             guard let value else { return nil }
-            guard value > 0, value.isFinite else { throw ConfigurationProblem("\(key) is \(value), expected a number above 0") }
+            guard value > 0, value.isFinite else {
+                throw ConfigurationProblem("\(key) is \(value), expected a number above 0")
+            }
             return Float(value)
         }
         var decoder = try DecoderDescription(c)
@@ -91,7 +93,9 @@ private struct Gemma3Configuration: Decodable {
             try c.rotary(local, base: 10_000),
         ]
         let pattern = slidingWindowPattern ?? 6
-        guard pattern > 0 else { throw ConfigurationProblem("sliding_window_pattern is \(pattern), expected a number above 0") }
+        guard pattern > 0 else {
+            throw ConfigurationProblem("sliding_window_pattern is \(pattern), expected a number above 0")
+        }
         let sliding = try c.slidingLayers()
         for layer in decoder.layers.indices where sliding?[layer] ?? ((layer + 1) % pattern != 0) {
             decoder.layers[layer] = DecoderDescription.Layer(window: c.slidingWindow ?? 4096, rotary: 1)

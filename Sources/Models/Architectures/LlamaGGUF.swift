@@ -19,14 +19,16 @@ struct LlamaGGUF {
             throw decoder.problem("this llama file is a mixture of experts, which this version cannot read")
         }
         guard try decoder.integer("rope.dimension_count", default: headSize) == headSize else {
-            throw decoder.problem("llama.rope.dimension_count differs from the head size, which this architecture does not allow")
+            throw decoder.problem(
+                "llama.rope.dimension_count differs from the head size, which this architecture does not allow")
         }
         var configuration = try decoder.configuration(modelType: "llama", class: "LlamaForCausalLM")
         configuration["attention_bias"] = decoder.file.contains("blk.0.attn_q.bias")
         configuration["mlp_bias"] = decoder.file.contains("blk.0.ffn_gate.bias")
         if decoder.file.contains(Self.divisorsName) { configuration["rope_scaling"] = try llama3Scaling(headSize) }
         let attention = GGUFModule.attention.map { module in
-            ["attn_q", "attn_k"].contains(module.stored) ? module.ordered(.interleavedHalves(headSize: headSize)) : module
+            ["attn_q", "attn_k"].contains(module.stored)
+                ? module.ordered(.interleavedHalves(headSize: headSize)) : module
         }
         return try decoder.translation(
             configuration, modules: GGUFModule.norms + attention + GGUFModule.mlp, read: [Self.divisorsName])

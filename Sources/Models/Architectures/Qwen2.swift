@@ -19,7 +19,9 @@ public enum Qwen2: ModelArchitecture {
         return try makeDecoder(tensors: tensors, place: place, on: compute) { () throws(ConfigurationProblem) in
             var decoder = try DecoderDescription(configuration)
             (decoder.inputBias, decoder.outputBias) = (true, false)
-            for (layer, window) in try window.windows(configuration).enumerated() { decoder.layers[layer].window = window }
+            for (layer, window) in try window.windows(configuration).enumerated() {
+                decoder.layers[layer].window = window
+            }
             return decoder
         }
     }

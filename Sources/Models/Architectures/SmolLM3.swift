@@ -37,7 +37,8 @@ public enum SmolLM3: ModelArchitecture {
         configuration["no_rope_layer_interval"] = 4
         let headSize = try decoder.headSize()
         let attention = GGUFModule.attention.map { module in
-            ["attn_q", "attn_k"].contains(module.stored) ? module.ordered(.interleavedHalves(headSize: headSize)) : module
+            ["attn_q", "attn_k"].contains(module.stored)
+                ? module.ordered(.interleavedHalves(headSize: headSize)) : module
         }
         return try decoder.translation(configuration, modules: GGUFModule.norms + attention + GGUFModule.mlp)
     }
@@ -57,12 +58,15 @@ private struct SmolLM3Configuration: Decodable {
     func rotatedLayers(_ count: Int) throws(ConfigurationProblem) -> [Bool] {
         if let noRopeLayers {
             guard noRopeLayers.count == count else {
-                throw ConfigurationProblem("no_rope_layers has \(noRopeLayers.count) entries, expected num_hidden_layers (\(count))")
+                throw ConfigurationProblem(
+                    "no_rope_layers has \(noRopeLayers.count) entries, expected num_hidden_layers (\(count))")
             }
             return noRopeLayers.map { $0 != 0 }
         }
         let interval = noRopeLayerInterval ?? 4
-        guard interval > 0 else { throw ConfigurationProblem("no_rope_layer_interval is \(interval), expected a number above 0") }
+        guard interval > 0 else {
+            throw ConfigurationProblem("no_rope_layer_interval is \(interval), expected a number above 0")
+        }
         return (1...count).map { $0 % interval != 0 }
     }
 }

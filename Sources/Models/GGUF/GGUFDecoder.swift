@@ -46,11 +46,17 @@ struct GGUFDecoder {
     /// Width of a head.
     func headSize() throws(ModelError) -> Int {
         let (heads, hidden) = (try integer("attention.head_count"), try integer("embedding_length"))
-        guard heads > 0 else { throw problem("\(architecture).attention.head_count is \(heads), expected a number above 0") }
+        guard heads > 0 else {
+            throw problem("\(architecture).attention.head_count is \(heads), expected a number above 0")
+        }
         let size = try integer("attention.key_length", default: hidden / heads)
-        guard size > 0, size % 2 == 0 else { throw problem("the head size is \(size), expected an even number above 0") }
+        guard size > 0, size % 2 == 0 else {
+            throw problem("the head size is \(size), expected an even number above 0")
+        }
         guard try integer("attention.value_length", default: size) == size else {
-            throw problem("\(architecture).attention.value_length differs from key_length, which this architecture does not allow")
+            throw problem(
+                "\(architecture).attention.value_length differs from key_length, which this architecture does not allow"
+            )
         }
         return size
     }
@@ -119,7 +125,8 @@ struct GGUFDecoder {
     ///   - modules: those of every block.
     ///   - read: tensors whose contents are in the configuration.
     func translation(
-        _ configuration: [String: Any], modules: [GGUFModule], read: Set<String> = [], whole: [GGUFModule] = GGUFModule.whole
+        _ configuration: [String: Any], modules: [GGUFModule], read: Set<String> = [],
+        whole: [GGUFModule] = GGUFModule.whole
     ) throws(ModelError) -> GGUFTranslation {
         var tensors: [String: GGUFTranslation.Entry] = [:]
         var unused = Set(file.names).subtracting(read)
@@ -138,7 +145,8 @@ struct GGUFDecoder {
         }
         guard unused.isEmpty else { throw .unusedTensors(place: file.path, names: unused.sorted(), layers: layers) }
         do {
-            let data = try JSONSerialization.data(withJSONObject: configuration, options: [.prettyPrinted, .sortedKeys])
+            let data = try JSONSerialization.data(
+                withJSONObject: configuration, options: [.prettyPrinted, .sortedKeys])
             return GGUFTranslation(configuration: data, tensors: tensors)
         } catch {
             throw problem("its metadata cannot be written as config.json: \(error.localizedDescription)")

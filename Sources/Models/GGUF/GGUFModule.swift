@@ -31,7 +31,8 @@ struct GGUFModule {
     ]
     /// A dense feed-forward block with separate projections.
     static let mlp = [
-        GGUFModule("mlp.gate_proj", "ffn_gate"), GGUFModule("mlp.up_proj", "ffn_up"), GGUFModule("mlp.down_proj", "ffn_down"),
+        GGUFModule("mlp.gate_proj", "ffn_gate"), GGUFModule("mlp.up_proj", "ffn_up"),
+        GGUFModule("mlp.down_proj", "ffn_down"),
     ]
 
     /// The same module whose weights the file has raised.
