@@ -41,15 +41,11 @@ public struct MemoryPlan: Sendable {
             .weights: shape.weightBytes(distinctTokens: sizes.distinctTokens),
             .adapters: 4 * sizes.trainedParameters,
             .optimizer: 12 * sizes.trainedParameters,
-            .activations: Self.pooled(sizes.tokens * perToken),
-            .scratch: Self.pooled(
-                sizes.tokens * (shape.backwardBytes + shape.residualBytes) + shape.logitsBytes(supervised: sizes.supervisedTokens))
-                + shape.panelBytes,
+            .activations: sizes.tokens * perToken,
+            .scratch: sizes.tokens * (shape.backwardBytes + shape.residualBytes)
+                + shape.logitsBytes(supervised: sizes.supervisedTokens) + shape.panelBytes,
         ]
     }
-
-    /// Buffers come in size classes that rise by an eighth: on average a sixteenth is unused, of large ones less.
-    private static func pooled(_ bytes: Int) -> Int { bytes + bytes / 32 }
 
     /// What decides the plan besides the network.
     struct Sizes {
