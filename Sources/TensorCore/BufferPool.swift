@@ -63,17 +63,6 @@ public final class BufferPool: Sendable {
         }
         return start
     }
-
-    /// Returns the memory of what is not in use to the system.
-    public func trim() {
-        state.withLock { state in
-            if let start = state.free.takeLast(endingAt: state.used) {
-                reservation.discard(start..<state.used)
-                state.used = start
-            }
-            for range in state.free.ranges { reservation.discard(range) }
-        }
-    }
 }
 
 /// Address space as large as the machine's memory, or as much of it as the system grants.
@@ -102,13 +91,6 @@ private final class Reservation: @unchecked Sendable {
         guard range.upperBound <= size, mprotect(base + range.lowerBound, range.count, PROT_READ | PROT_WRITE) == 0 else {
             preconditionFailure("out of memory: the system refused \(range.count) bytes beside \(range.lowerBound)")
         }
-    }
-
-    /// Gives the whole pages of a range back to the system; they read as zeros afterwards.
-    func discard(_ range: Range<Int>) {
-        let first = (range.lowerBound + Self.page - 1) / Self.page * Self.page
-        let end = range.upperBound / Self.page * Self.page
-        if first < end { madvise(base + first, end - first, MADV_DONTNEED) }
     }
 
     private static let page = Int(sysconf(Int32(_SC_PAGESIZE)))

@@ -147,9 +147,6 @@ public final class TrainingRun {
     /// Evaluates, if there are validation data, and says whether the loss is the lowest so far.
     private func evaluate(_ log: MetricsLog, _ report: (TrainingEvent) throws -> Void) throws -> Bool {
         if validation.isEmpty { return false }
-        // Evaluation has batches of its own lengths: neither keeps buffers that only the other can use.
-        compute.buffers.trim()
-        defer { compute.buffers.trim() }
         let parts = try validation.map { try Evaluation(of: trainer.model, on: $0, compute: compute) }
         let loss = Evaluation(combining: parts).loss
         let bySource = zip(validation, parts).map { (source: $0.sources.first ?? "", loss: $1.loss) }
