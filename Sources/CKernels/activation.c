@@ -11,6 +11,7 @@ KERNEL(silu_gate_forward, (int64_t count, const float *gate, const float *up, fl
 KERNEL(silu_gate_backward,
        (int64_t count, const float *gate, const float *up, const float *dy, float *d_gate, float *d_up),
        (count, gate, up, dy, d_gate, d_up)) {
+    SAME_OR_APART
     for (int64_t i = 0; i < count; i++) {
         float g = gate[i], u = up[i], s = sigmoid(g);
         d_gate[i] = dy[i] * u * (s + g * s * (1.0f - s));
@@ -33,6 +34,7 @@ KERNEL(gelu_gate_forward, (int64_t count, const float *gate, const float *up, fl
 KERNEL(gelu_gate_backward,
        (int64_t count, const float *gate, const float *up, const float *dy, float *d_gate, float *d_up),
        (count, gate, up, dy, d_gate, d_up)) {
+    SAME_OR_APART
     for (int64_t i = 0; i < count; i++) {
         float g = gate[i], u = up[i], s = sigmoid(g * (GELU_A + GELU_B * g * g));
         float near = g < -30.0f ? -30.0f : g;
@@ -56,6 +58,7 @@ KERNEL(clamped_gate_backward,
        (int64_t count, float alpha, float limit, const float *gate, const float *up, const float *dy, float *d_gate,
         float *d_up),
        (count, alpha, limit, gate, up, dy, d_gate, d_up)) {
+    SAME_OR_APART
     for (int64_t i = 0; i < count; i++) {
         float g = gate[i] > limit ? limit : gate[i], u = up[i] > limit ? limit : up[i];
         u = u < -limit ? -limit : u;

@@ -3,10 +3,12 @@
 #include <string.h>
 
 KERNEL(add, (int64_t count, const float *a, const float *b, float *out), (count, a, b, out)) {
+    SAME_OR_APART
     for (int64_t i = 0; i < count; i++) out[i] = a[i] + b[i];
 }
 
 KERNEL(multiply, (int64_t count, const float *a, const float *b, float *out), (count, a, b, out)) {
+    SAME_OR_APART
     for (int64_t i = 0; i < count; i++) out[i] = a[i] * b[i];
 }
 
@@ -15,6 +17,7 @@ KERNEL(add_scaled, (int64_t count, float alpha, const float *x, float *y), (coun
 }
 
 KERNEL(scale, (int64_t count, float alpha, const float *x, float *y), (count, alpha, x, y)) {
+    SAME_OR_APART
     for (int64_t i = 0; i < count; i++) y[i] = alpha * x[i];
 }
 
@@ -48,6 +51,7 @@ KERNEL(to_bfloat16, (int64_t count, const float *x, uint16_t *y), (count, x, y))
 }
 
 KERNEL(round_to_bfloat16, (int64_t count, const float *x, float *y), (count, x, y)) {
+    SAME_OR_APART
     for (int64_t i = 0; i < count; i++) y[i] = widened(bfloat16_bits(x[i]));
 }
 
@@ -73,4 +77,10 @@ KERNEL(sum_of_squares, (int64_t count, const float *x, double *result), (count, 
     for (int j = 0; i + j < count; j++) lanes[j] += (double)x[i + j] * x[i + j];
     for (int j = 0; j < 16; j++) total += lanes[j];
     *result = total;
+}
+
+KERNEL(sum_of_words, (int64_t count, const uint32_t *words, uint32_t *result), (count, words, result)) {
+    uint32_t sum = 0;
+    for (int64_t i = 0; i < count; i++) sum += words[i];
+    *result = sum;
 }

@@ -1,23 +1,9 @@
-#include "four_bit.h"
+#include "four_bit_scales.h"
 
 #include <math.h>
-#include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
-
-// bitsandbytes rounds the product of a nested scale before it adds the offset.
-#pragma STDC FP_CONTRACT OFF
-
-static float block_scale(const struct martlet_four_bit *matrix, int64_t block) {
-    if (matrix->scales) {
-        float scale;
-        memcpy(&scale, matrix->scales + 4 * block, sizeof scale);
-        return scale;
-    }
-    float product = matrix->scale_table[matrix->scale_codes[block]] * matrix->group_scales[block / matrix->group_size];
-    return product + matrix->offset;
-}
 
 // --- Expansion ---------------------------------------------------------------------------------------------------
 
@@ -28,10 +14,12 @@ typedef void expand_bytes(const uint8_t *codes, int64_t bytes, const float *tabl
 MARTLET_INLINE void expand_blocks(const struct martlet_four_bit *matrix, int64_t first, int64_t count, float *out,
                                   expand_bytes *expand) {
     int64_t end = first + count;
-    for (int64_t i = first; i < end;) {
-        int64_t block = i / matrix->block_size;
-        int64_t stop = (block + 1) * matrix->block_size < end ? (block + 1) * matrix->block_size : end;
-        float scale = block_scale(matrix, block);
+    if (count <= 0) return;
+    struct scale_cursor cursor = scale_cursor_at(matrix, first / matrix->block_size);
+    int64_t block_end = (first / matrix->block_size + 1) * matrix->block_size;
+    for (int64_t i = first; i < end; block_end += matrix->block_size) {
+        int64_t stop = block_end < end ? block_end : end;
+        float scale = next_scale(matrix, &cursor);
         if (i % 2 == 1) {
             *out++ = matrix->table[matrix->codes[i / 2] & 15] * scale;
             i++;

@@ -18,4 +18,19 @@ extension Compute {
         }
         return sums.reduce(0, +)
     }
+
+    /// The sum of the bit patterns of a float32 tensor, modulo 2³²: reads every element and does next to nothing with it.
+    public func sumOfWords(_ tensor: Tensor) -> UInt32 {
+        let pieces = (tensor.count + Self.piece - 1) / Self.piece
+        var sums = [UInt32](repeating: 0, count: pieces)
+        sums.withUnsafeMutableBufferPointer { sums in
+            guard let target = sums.baseAddress else { return }
+            let words = UnsafeRawPointer(tensor.floats).assumingMemoryBound(to: UInt32.self)
+            threads.run(tiles: pieces) { index in
+                let start = index * Self.piece
+                martlet_sum_of_words(Int64(min(Self.piece, tensor.count - start)), words + start, target + index)
+            }
+        }
+        return sums.reduce(0, &+)
+    }
 }

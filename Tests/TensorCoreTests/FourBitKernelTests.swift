@@ -76,6 +76,49 @@ private func copied<T>(_ values: [T]) -> MappedBytes { values.withUnsafeBytes { 
         }
     }
 
+    /// Two activations against rows from the third on, set and added, rounded and not.
+    @Test(arguments: [false, true], [(32, 3), (64, 9), (256, 1)])
+    func dotsAgreeWithExpandedNumbers(double: Bool, shape: (blockSize: Int, blocks: Int)) throws {
+        let (columns, rows, first, count) = (shape.blockSize * shape.blocks, 7, 2, 2)
+        let blocks = rows * shape.blocks
+        let scales: FourBitMatrix.Scales =
+            double
+            ? .double(
+                codes: copied(randomBytes(blocks, seed: 2)), table: randomFloats(256, seed: 3),
+                groups: randomFloats((blocks + 3) / 4, seed: 4), groupSize: 4, offset: 0.3)
+            : .single(copied(randomFloats(blocks, seed: 2)))
+        let matrix = try FourBitMatrix(
+            count: rows * columns, codes: copied(randomBytes(rows * columns / 2, seed: 1)), table: randomFloats(16, seed: 5),
+            blockSize: shape.blockSize, scales: scales)
+        let (x, before) = (noise(count * columns, 6), noise(count * rows, 7))
+        let (even, odd) = (stride(from: 0, to: x.count, by: 2).map { x[$0] }, stride(from: 1, to: x.count, by: 2).map { x[$0] })
+        for (round, accumulate) in [(false, false), (true, true)] {
+            var elements = [Float](repeating: 0, count: rows * columns)
+            matrix.expand(0..<elements.count, into: &elements)
+            if round { martlet_round_to_bfloat16_portable(Int64(elements.count), elements, &elements) }
+            let expected = before.indices.map { index -> Double in
+                let (i, r) = (index / rows, index % rows + first)
+                if r >= rows { return Double(before[index]) }
+                return (0..<columns).reduce(accumulate ? Double(before[index]) : 0) {
+                    $0 + Double(x[i * columns + $1]) * Double(elements[r * columns + $1])
+                }
+            }
+            expectAgreement(
+                available(martlet_dot_rows_four_bit_portable, martlet_dot_rows_four_bit_avx2, martlet_dot_rows_four_bit_avx512),
+                KernelTolerance(relative: 1e-4, absolute: 1e-4 * Double(elements.map(abs).max() ?? 1)),
+                expected: expected, "dot_rows_four_bit \(shape)"
+            ) { dot in
+                changed(before) { result in
+                    matrix.withKernelView {
+                        dot(
+                            $0, Int64(count), Int64(first), Int64(rows - first), Int64(columns), even, odd, round ? 1 : 0,
+                            accumulate ? 1 : 0, result, Int64(rows))
+                    }
+                }
+            }
+        }
+    }
+
     @Test(arguments: [1, 2, 63, 64, 65, 127, 128, 200, 4097])
     func quantizingVariantsAgreeToTheBit(count: Int) {
         let kernels: [Quantize] = [

@@ -30,6 +30,9 @@ DECLARE_KERNEL(join_pairs, (int64_t count, const float *first, const float *seco
 // *result = sum of x[i]^2, accumulated in double in an order that depends on `count` only.
 DECLARE_KERNEL(sum_of_squares, (int64_t count, const float *x, double *result));
 
+// *result = sum of the words modulo 2^32: nothing but reading, the yardstick of decoding.
+DECLARE_KERNEL(sum_of_words, (int64_t count, const uint32_t *words, uint32_t *result));
+
 // --- activation.c ------------------------------------------------------------------------------------------------
 
 // Gated activations and their derivatives. In the backward forms d_gate and d_up may overwrite gate and up.
@@ -91,9 +94,14 @@ DECLARE_KERNEL(cross_entropy, (int64_t rows, int64_t columns, const int32_t *tar
 
 // --- dot.c -------------------------------------------------------------------------------------------------------
 
-// result[i] = dot(x + i * stride, w) for i < count: a few activations against one row of weights.
-DECLARE_KERNEL(dot_rows, (int64_t count, int64_t columns, const float *x, int64_t stride, const float *w,
-                          float *result));
+// result[i * result_stride + r] = dot(x + i * stride, w + r * columns), i < count, r < rows: a few activations against rows
+// of weights; added to the result if `accumulate` is not 0.
+#define DOT_ROWS_PARAMETERS(type)                                                                                     \
+    (int64_t count, int64_t rows, int64_t columns, const float *x, int64_t stride, const type *w, int accumulate,     \
+     float *result, int64_t result_stride)
+DECLARE_KERNEL(dot_rows, DOT_ROWS_PARAMETERS(float));
+// The same with weights as they lie in bfloat16.
+DECLARE_KERNEL(dot_rows_bfloat16, DOT_ROWS_PARAMETERS(uint16_t));
 
 // --- low_rank.c --------------------------------------------------------------------------------------------------
 

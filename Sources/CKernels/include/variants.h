@@ -41,6 +41,10 @@ void martlet_select_isa(int level);
 
 #define MARTLET_INLINE static inline __attribute__((always_inline))
 
+// For a loop whose output may be one of its inputs: element i of the output needs only elements i. Without it the compiler
+// takes the slow way as soon as the two are the same.
+#define SAME_OR_APART _Pragma("clang loop vectorize(assume_safety)")
+
 // Defines martlet_<name>, which calls one of the three copies.
 #define DISPATCH(name, parameters, arguments)                                                                         \
     void martlet_##name parameters {                                                                                  \

@@ -91,28 +91,15 @@ extension Compute {
         }
     }
 
-    /// The same for a few rows: each stored row is expanded into a small scratch and meets all of them, as decoding
-    /// wants it.
+    /// The same for a few rows, as decoding has them.
     private func dots(
         _ x: Tensor, _ panel: GroupedPanel, _ piece: GroupedPanel.Piece, into target: UnsafeMutablePointer<Float>,
         stride: Int
     ) {
-        let (weight, rows, depth) = (piece.weight, panel.rows.count, piece.depth)
-        let direct = precision == .float32 ? weight.float32Pointer : nil
         withOperand(x, panel.rows) { operand in
-            withScratch(depth + rows) { scratch in
-                for (column, row) in piece.storedRows.enumerated() {
-                    if direct == nil { weight.expand(rows: row..<row + 1, precision: precision, into: scratch) }
-                    let values = direct.map { $0 + row * depth } ?? UnsafePointer(scratch)
-                    martlet_dot_rows(
-                        Int64(rows), Int64(depth), operand.start + piece.operandColumn, Int64(operand.stride), values,
-                        scratch + depth)
-                    for r in 0..<rows {
-                        target[r * stride + column] =
-                            scratch[depth + r] + (piece.isFirst ? 0 : target[r * stride + column])
-                    }
-                }
-            }
+            dots(
+                panel.rows.count, MatrixPointer(operand.start + piece.operandColumn, stride: operand.stride), piece.weight,
+                piece.storedRows, accumulate: !piece.isFirst, into: target, stride: stride)
         }
     }
 

@@ -8,9 +8,6 @@ extension Compute {
     /// Called for a finished tile of a result: rows and columns of the result, its memory and row stride.
     package typealias Epilogue = (_ rows: Range<Int>, _ columns: Range<Int>, UnsafeMutablePointer<Float>, Int) -> Void
 
-    /// Fewer rows than this go through dot products, which expand a row of the weight at a time.
-    static let fewRows = 8
-
     /// `y[rows, outputs] = x[rows, inputs] · weightᵀ`.
     /// - Parameters:
     ///   - update: is added to the weight panel by panel.
@@ -119,7 +116,7 @@ extension Compute {
     }
 
     /// Memory for a tile of the result: in place for float32, else scratch that is rounded into place afterwards.
-    private func withResult(
+    func withResult(
         _ y: Tensor, _ rows: Range<Int>, _ columns: Range<Int>, _ body: (UnsafeMutablePointer<Float>, Int) -> Void
     ) {
         let start = rows.lowerBound * y.columns + columns.lowerBound
@@ -129,28 +126,6 @@ extension Compute {
             for row in 0..<rows.count {
                 martlet_to_bfloat16(
                     Int64(columns.count), scratch + row * columns.count, y.bfloatOutput + start + row * y.columns)
-            }
-        }
-    }
-
-    /// A few rows against every row of the weight, which is expanded row by row into a small scratch: decoding reads
-    /// the weight once and writes nothing of it back to memory.
-    private func fewRowsProduct(_ x: Tensor, _ weight: Weight, into y: Tensor, _ epilogue: Epilogue?) {
-        let (x, n, k) = (rounded(x), weight.rows, weight.columns)
-        let direct = precision == .float32 ? weight.float32Pointer : nil
-        let parts = TileGrid.pieces(n, target: 64)
-        threads.run(tiles: parts.count) { part in
-            let columns = parts[part]
-            withScratch(k + x.rows) { scratch in
-                withResult(y, 0..<x.rows, columns) { target, stride in
-                    for column in columns {
-                        if direct == nil { weight.expand(rows: column..<column + 1, precision: precision, into: scratch) }
-                        let row = direct.map { $0 + column * k } ?? UnsafePointer(scratch)
-                        martlet_dot_rows(Int64(x.rows), Int64(k), x.floats, Int64(k), row, scratch + k)
-                        for r in 0..<x.rows { target[r * stride + column - columns.lowerBound] = scratch[k + r] }
-                    }
-                    epilogue?(0..<x.rows, columns, target, stride)
-                }
             }
         }
     }

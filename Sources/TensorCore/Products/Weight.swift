@@ -48,6 +48,20 @@ public enum Weight: Sendable {
         }
     }
 
+    /// The elements where they lie, if they lie as bfloat16 `[rows, columns]`.
+    var bfloat16Pointer: UnsafePointer<UInt16>? {
+        switch self {
+        case .stored(let tensor): tensor.bfloat16Pointer
+        case .dense: nil
+        }
+    }
+
+    /// The numbers in 4 bits, if it is held so.
+    var fourBitMatrix: FourBitMatrix? {
+        guard case .stored(let tensor) = self, case .fourBit(let matrix) = tensor.contents else { return nil }
+        return matrix
+    }
+
     /// Writes rows as float32 `[rows.count, columns]`, rounded to bfloat16 if the precision says so.
     package func expand(rows: Range<Int>, precision: Precision, into target: UnsafeMutablePointer<Float>) {
         switch self {
@@ -55,7 +69,7 @@ public enum Weight: Sendable {
         case .dense(let tensor):
             target.update(from: tensor.floats + rows.lowerBound * columns, count: rows.count * columns)
         }
-        if precision == .bfloat16 { martlet_round_to_bfloat16(Int64(rows.count * columns), target, target) }
+        round(target, rows.count * columns, precision)
     }
 
     /// Elements on whose multiples a range of columns should begin and end.
@@ -77,6 +91,13 @@ public enum Weight: Sendable {
                 (target + index * part.count).update(from: tensor.floats + row * columns + part.lowerBound, count: part.count)
             }
         }
-        if precision == .bfloat16 { martlet_round_to_bfloat16(Int64(rows.count * part.count), target, target) }
+        round(target, rows.count * part.count, precision)
+    }
+
+    /// Rounds expanded elements as the precision asks, unless they are bfloat16 numbers anyway.
+    private func round(_ values: UnsafeMutablePointer<Float>, _ count: Int, _ precision: Precision) {
+        if precision == .float32 { return }
+        if case .stored(let tensor) = self, tensor.format == .bfloat16 { return }
+        martlet_round_to_bfloat16(Int64(count), values, values)
     }
 }
