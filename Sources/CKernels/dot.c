@@ -1,6 +1,5 @@
+#include "bfloat16.h"
 #include "kernels.h"
-
-#include <string.h>
 
 enum { LANES = 32 };
 
@@ -9,13 +8,6 @@ MARTLET_INLINE float sum_of_lanes(float *lanes) {
     for (int width = LANES / 2; width > 0; width /= 2)
         for (int j = 0; j < width; j++) lanes[j] += lanes[j + width];
     return lanes[0];
-}
-
-MARTLET_INLINE float widened(uint16_t value) {
-    uint32_t bits = (uint32_t)value << 16;
-    float result;
-    memcpy(&result, &bits, sizeof result);
-    return result;
 }
 
 MARTLET_INLINE float same(float value) { return value; }

@@ -25,6 +25,9 @@ struct martlet_four_bit {
 
 // Elements [first, first + count) as float32. All variants give the same bits.
 DECLARE_KERNEL(expand_four_bit, (const struct martlet_four_bit *matrix, int64_t first, int64_t count, float *out));
+// The same numbers rounded to bfloat16 (nearest even).
+DECLARE_KERNEL(expand_four_bit_bf16, (const struct martlet_four_bit *matrix, int64_t first, int64_t count,
+                                      uint16_t *out));
 
 // Dot products of `count` activations with `rows` rows of a matrix with `columns` columns, from row `first` on:
 // result[i * result_stride + r] = sum over c of x[i, c] * element(first + r, c), or added to it if `accumulate` is not 0.

@@ -9,13 +9,16 @@ extension Compute {
     private static let expandedNumbers = 1 << 13
 
     /// `y[rows, outputs] = x[rows, inputs] · weightᵀ`.
-    func fewRowsProduct(_ x: Tensor, _ weight: Weight, into y: Tensor, _ epilogue: Epilogue?) {
+    func fewRowsProduct(
+        _ x: Tensor, _ weight: Weight, plus term: ThinTerm?, into y: Tensor, _ epilogue: Epilogue?
+    ) {
         let x = rounded(x)
         let parts = TileGrid.pieces(weight.rows, target: 64)
         threads.run(tiles: parts.count) { part in
             withResult(y, 0..<x.rows, parts[part]) { target, stride in
                 dots(x.rows, MatrixPointer(x.floats, stride: x.columns), weight, parts[part], into: target, stride: stride)
                 epilogue?(0..<x.rows, parts[part], target, stride)
+                term?.add(0..<x.rows, parts[part], to: target, stride: stride)
             }
         }
     }

@@ -56,7 +56,7 @@ public enum Weight: Sendable {
         }
     }
 
-    /// The numbers in 4 bits, if it is held so.
+    /// Its numbers, if they are held in 4 bits: those expand to bfloat16 at once.
     var fourBitMatrix: FourBitMatrix? {
         guard case .stored(let tensor) = self, case .fourBit(let matrix) = tensor.contents else { return nil }
         return matrix

@@ -13,9 +13,10 @@ struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measures training steps on a model: tokens per second, memory, share of the machine's matrix rate.",
         discussion: """
-            Tokens are pseudo-random and the same everywhere: x = (1664525·x + 1013904223) mod 2³², from x = seed;
-            token = (x >> 8) mod vocabulary. The share of peak is the floating-point operations of base products (forward and
-            input gradient), adapters and head, over the median step time, over the rate of a 2048³ product in this process.
+            Without --tokens-file tokens are pseudo-random and the same everywhere: x = (1664525·x + 1013904223) mod 2³²,
+            from x = seed; token = (x >> 8) mod vocabulary. The share of peak is the floating-point operations of base
+            products (forward and input gradient), adapters and head, over the median step time, over the rate of a 2048³
+            product in this process; where products run on tile registers, over their rate from the first-level cache.
             """)
 
     @Option(help: "The base model: a Hugging Face folder or a .gguf file.")
@@ -47,8 +48,14 @@ struct Bench: ParsableCommand {
     @Option(help: "Seed of the tokens.")
     var seed: UInt32 = 1
 
+    @Option(help: "File of token ids (32-bit little-endian integers) to take one after another, over and over.")
+    var tokensFile: String?
+
     @Flag(help: "Compute blocks again in the backward pass instead of keeping their activations.")
     var recompute = false
+
+    @Flag(help: ArgumentHelp("Measure the generation of tokens instead of training steps, one sequence at a time.", discussion: "A round is --seq tokens; the yardstick is the rate at which this process reads memory."))
+    var decode = false
 
     @OptionGroup var compute: ComputeOptions
     @OptionGroup var cache: CacheOptions
@@ -68,14 +75,16 @@ struct Bench: ParsableCommand {
         let base = try BaseModel.open(
             model, packing: method == .qlora ? Packing() : nil, cache: cache.packedModels, on: compute, note: Terminal.note)
         let network = try base.makeModel(on: compute)
+        if decode { return report(DecodeBench(network, tokens: seq, rounds: steps, on: compute), compute.precision) }
         let adapter = try LoRAAdapter(
             attaching: AdapterConfiguration(rank: rank, alpha: Float(2 * rank)), to: network.adapterTargets, seed: 1, on: compute)
         let schedule = LearningRateSchedule(peak: 2e-4, decay: .constant, warmupSteps: 0, totalSteps: warmup + steps)
         let trainer = Trainer(
             model: network, optimizer: AdamW(adapter.parameters, on: compute), schedule: schedule, recompute: recompute, on: compute)
-        var tokens = TokenGenerator(state: seed, vocabulary: network.vocabularySize)
+        var tokens = try BenchTokens(file: tokensFile, seed: seed, vocabulary: network.vocabularySize)
         for _ in 0..<warmup { _ = try trainer.step([tokens.batch(sequences: batch, length: seq)]) }
-        let rate = MatrixRate.measure(on: compute)
+        let rate = { compute.tiles.map { MatrixRate.measure($0, on: compute) } ?? MatrixRate.measure(on: compute) }
+        let firstRate = rate()
         let timer = OperationTimer()
         trainer.timer = timer
         var seconds: [Double] = []
@@ -85,9 +94,10 @@ struct Bench: ParsableCommand {
             _ = try trainer.step([batch])
             seconds.append((ContinuousClock.now - start) / .seconds(1))
         }
-        let secondRate = MatrixRate.measure(on: compute)
         report(BenchResult(
-            stepSeconds: seconds, tokensPerStep: seq * batch, matrixRate: max(rate, secondRate),
+            stepSeconds: seconds, tokensPerStep: seq * batch, 
+            yardstick: compute.tiles == nil ? "2048³ product in float32" : "tile registers fed from the first-level cache",
+            matrixRate: max(firstRate, rate()),
             usefulOperations: UsefulOperations.perToken(of: network, adapter: adapter) * Double(seq * batch),
             operations: timer.seconds, precision: compute.precision))
     }
@@ -95,34 +105,29 @@ struct Bench: ParsableCommand {
     private func report(_ result: BenchResult) {
         if json { return Terminal.output(result.json(settings: settings(result.precision))) }
         Terminal.output(String(format: "%.1f tokens/s, %.3f s a step (median of %d)", result.tokensPerSecond, result.median, result.stepSeconds.count))
-        Terminal.output(String(format: "%.1f GFLOP/s of useful products, %.0f %% of the %.0f GFLOP/s of a 2048³ product", result.usefulRate, result.share * 100, result.matrixRate))
+        Terminal.output(String(
+            format: "%.1f GFLOP/s of useful products, %.0f %% of %.0f GFLOP/s (%@)", result.usefulRate, result.share * 100,
+            result.matrixRate, result.yardstick as NSString))
         if let peak = ProcessMemory.peak { Terminal.output(String(format: "peak memory %.2f GB", Double(peak) / 1e9)) }
         for (name, seconds) in result.sortedOperations {
             Terminal.output(String(format: "%5.1f %%  %7.3f s  %@", seconds / result.measuredSeconds * 100, seconds / Double(steps), name as NSString))
         }
     }
 
+    private func report(_ result: DecodeBench, _ precision: Precision) {
+        if json { return Terminal.output(result.json(settings: settings(precision))) }
+        Terminal.output(String(format: "%.1f tokens/s (median of %d)", result.tokensPerSecond, result.rates.count))
+        Terminal.output(String(format: "%.1f MB of weights a token: %.0f %% of the %.1f GB/s at which memory is read", Double(result.weightBytes) / 1e6, result.share * 100, result.bandwidth / 1e9))
+        if let peak = ProcessMemory.peak { Terminal.output(String(format: "peak memory %.2f GB", Double(peak) / 1e9)) }
+    }
+
     private func settings(_ precision: Precision) -> JSONObject {
         [
             "model": .string(model), "seq": .integer(seq), "batch": .integer(batch), "method": .string(method.rawValue),
             "rank": .integer(rank), "precision": .string(precision.rawValue), "recompute": .bool(recompute),
+            "decode": .bool(decode),
             "steps": .integer(steps), "warmup": .integer(warmup), "kernels": .string(InstructionSet.current.rawValue),
-            "openblas_core": .string(BLAS.core),
+            "openblas_core": .string(BLAS.core), "tokens_file": tokensFile.map { .string($0) } ?? .null,
         ]
-    }
-}
-
-/// The token stream of the benchmark.
-private struct TokenGenerator {
-    var state: UInt32
-    let vocabulary: Int
-
-    mutating func batch(sequences: Int, length: Int) -> TokenBatch {
-        TokenBatch((0..<sequences).map { _ in
-            EncodedExample(ids: (0..<length).map { _ in
-                state = 1_664_525 &* state &+ 1_013_904_223
-                return Int32(Int(state >> 8) % vocabulary)
-            })
-        })
     }
 }
