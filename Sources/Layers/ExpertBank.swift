@@ -66,6 +66,9 @@ public final class ExpertBank {
         }
     }
 
+    /// Bytes of the weights as they are held.
+    public var byteCount: Int { weight.byteCount }
+
     /// The experts' modules in order; none if they are fused.
     public var modules: [Linear] { if case .modules(let experts) = source { experts.flatMap { $0 } } else { [] } }
 
