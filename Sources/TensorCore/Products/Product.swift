@@ -138,16 +138,21 @@ extension Compute {
     private func fewRowsProduct(_ x: Tensor, _ weight: Weight, into y: Tensor, _ epilogue: Epilogue?) {
         let (x, n, k) = (rounded(x), weight.rows, weight.columns)
         let direct = precision == .float32 ? weight.float32Pointer : nil
-        let parts = TileGrid.pieces(n, target: 64)
+        let (parts, block) = (TileGrid.pieces(n, target: 64), weight.rowBlock)
         threads.run(tiles: parts.count) { part in
             let columns = parts[part]
-            withScratch(k + x.rows) { scratch in
+            let dots = block * k
+            withScratch(dots + x.rows) { scratch in
                 withResult(y, 0..<x.rows, columns) { target, stride in
                     for column in columns {
-                        if direct == nil { weight.expand(rows: column..<column + 1, precision: precision, into: scratch) }
-                        let row = direct.map { $0 + column * k } ?? UnsafePointer(scratch)
-                        martlet_dot_rows(Int64(x.rows), Int64(k), x.floats, Int64(k), row, scratch + k)
-                        for r in 0..<x.rows { target[r * stride + column - columns.lowerBound] = scratch[k + r] }
+                        let within = (column - columns.lowerBound) % block
+                        if direct == nil, within == 0 {
+                            let rows = column..<min(columns.upperBound, column + block)
+                            weight.expand(rows: rows, precision: precision, into: scratch)
+                        }
+                        let row = direct.map { $0 + column * k } ?? UnsafePointer(scratch + within * k)
+                        martlet_dot_rows(Int64(x.rows), Int64(k), x.floats, Int64(k), row, scratch + dots)
+                        for r in 0..<x.rows { target[r * stride + column - columns.lowerBound] = scratch[dots + r] }
                     }
                     epilogue?(0..<x.rows, columns, target, stride)
                 }

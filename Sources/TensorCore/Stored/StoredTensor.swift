@@ -30,8 +30,19 @@ public struct StoredTensor: Sendable {
     /// `rows × columns`.
     public var elementCount: Int { rows * columns }
 
-    /// The format of its rows; nil if it has another form.
-    public var format: StoredFormat? { if case .rows(let format, _, _) = contents { format } else { nil } }
+    /// The format of its rows, or of the rows of all tensors that it is put together from; nil if it has another form.
+    public var format: StoredFormat? {
+        switch contents {
+        case .rows(let format, _, _): return format
+        case .assembled(let assembly):
+            let formats = Set(assembly.parts.map(\.tensor.format))
+            return formats.count == 1 ? formats.first ?? nil : nil
+        case .fourBit, .microscaled: return nil
+        }
+    }
+
+    /// Rows that should be expanded together, so that nothing is expanded twice.
+    package var rowBlock: Int { if case .assembled = contents { 64 } else { 1 } }
 
     /// Bytes that its numbers take.
     public var byteCount: Int {
