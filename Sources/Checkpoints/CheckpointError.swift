@@ -53,7 +53,8 @@ public enum CheckpointError: Error, Sendable, Hashable, CustomStringConvertible 
         case .tensor(let path, let error): "\(path): \(error)"
         case .bitsandbytes(let path, let tensor, let problem): "\(path): tensor \(tensor) \(problem)"
         case .microscaled(let path, let tensor, let blocks, let scales):
-            "\(path): tensor \(tensor) is in MXFP4 with blocks \(blocks) and scales \(scales), expected [experts, outputs, groups, 16] and [experts, outputs, groups]"
+            "\(path): tensor \(tensor) is in MXFP4 with blocks \(blocks) and scales \(scales), "
+                + "expected [experts, outputs, groups, 16] and [experts, outputs, groups]"
         case .writing(let path, let problem): "\(path): \(problem)"
         }
     }

@@ -28,7 +28,7 @@ import Testing
         #expect(without > 0.1)
     }
 
-    @Test(arguments: ["self_attn.q_proj.bias", "self_attn.o_proj.bias", "router.bias", "gate_up_proj_bias", "down_proj_bias"])
+    @Test(arguments: ["self_attn.q_proj.bias", "o_proj.bias", "router.bias", "gate_up_proj_bias", "down_proj_bias"])
     func biases(ending: String) throws {
         #expect(try movement("gpt_oss") { $0.hasSuffix(ending) ? $1.map { _ in 0 } : nil } > 0.1)
     }

@@ -1,8 +1,8 @@
 import Foundation
 public import TensorCore
 
-/// A checkpoint with parameters in MXFP4, as gpt-oss is published: `NAME_blocks` and `NAME_scales` (both U8) take the place
-/// of `NAME`.
+/// A checkpoint with parameters in MXFP4, as gpt-oss is published: `NAME_blocks` and `NAME_scales` (both U8) take the
+/// place of `NAME`.
 ///
 /// Blocks are `[experts, outputs, inputs / 32, 16]`, scales `[experts, outputs, inputs / 32]`. Here they are one tensor
 /// `[experts, inputs, outputs]` again, as transformers has it, that lies transposed.

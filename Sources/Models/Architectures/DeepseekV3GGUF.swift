@@ -2,8 +2,8 @@ import Checkpoints
 import Foundation
 import TensorCore
 
-/// A GGUF file of the `deepseek2` architecture in Hugging Face terms. Keys and values come from one matrix, or, in newer
-/// files, from one for each, of which that of the keys is transposed in every head.
+/// A GGUF file of the `deepseek2` architecture in Hugging Face terms. Keys and values come from one matrix, or, in
+/// newer files, from one for each, of which that of the keys is transposed in every head.
 struct DeepseekV3GGUF {
     private let decoder: GGUFDecoder
 

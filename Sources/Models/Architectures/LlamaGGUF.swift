@@ -2,8 +2,8 @@ import Checkpoints
 import Foundation
 import TensorCore
 
-/// A GGUF file of the `llama` architecture in Hugging Face terms. Mistral's files say that they are of this architecture,
-/// and so do Mixtral's, which have experts.
+/// A GGUF file of the `llama` architecture in Hugging Face terms. Mistral's files say that they are of this
+/// architecture, and so do Mixtral's, which have experts.
 ///
 /// llama.cpp stores query and key rows permuted for its rotary kernel, and llama3 scaling as a tensor of divisors; both
 /// are translated back here.

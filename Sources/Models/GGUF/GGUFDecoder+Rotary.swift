@@ -8,10 +8,10 @@ extension GGUFDecoder {
 
     /// The llama3 scaling behind the divisors of the frequencies; nil if the file has none.
     ///
-    /// The file holds nothing but the divisors. The published settings are tried, and then the context length of the first
-    /// training is looked for among powers of two; the divisors must come out again.
-    /// - Parameter highFactors: frequency factors of short wavelengths that the architecture's models have; 1 is that of
-    ///   long ones in all of them.
+    /// The file holds nothing but the divisors. The published settings are tried, and then the context length of the
+    /// first training is looked for among powers of two; the divisors must come out again.
+    /// - Parameter highFactors: frequency factors of short wavelengths that the architecture's models have; 1 is that
+    ///   of long ones in all of them.
     func llama3Scaling(_ headSize: Int, highFactors: [Double] = [4]) throws(ModelError) -> [String: Any]? {
         guard file.contains(Self.divisorsName) else { return nil }
         let base = try number("rope.freq_base", default: 10_000)

@@ -8,8 +8,8 @@ struct GGUFModule {
     var offset: Float = 0
     /// Whether the Hugging Face name ends in `.weight` or `.bias` as the stored one does.
     var hasEndings = true
-    /// Where the stored tensor holds the modules of all experts: how many, and the name of one after its number. ``name``
-    /// is what stands before the number.
+    /// Where the stored tensor holds the modules of all experts: how many, and the name of one after its number.
+    /// ``name`` is what stands before the number.
     var experts: (count: Int, rest: String)?
     /// Of how many modules of an expert, whose rows follow one another, this is which.
     var share = (index: 0, count: 1)
@@ -53,9 +53,12 @@ struct GGUFModule {
 
     /// The three projections of every expert, whether gates and ups have a tensor each or one together.
     /// - Parameter names: of gate, up and down.
-    static func experts(_ name: String, count: Int, names: [String] = ["gate_proj", "up_proj", "down_proj"]) -> [GGUFModule] {
+    static func experts(
+        _ name: String, count: Int, names: [String] = ["gate_proj", "up_proj", "down_proj"]
+    ) -> [GGUFModule] {
         [
-            experts(name, names[0], count: count, "ffn_gate_exps"), experts(name, names[1], count: count, "ffn_up_exps"),
+            experts(name, names[0], count: count, "ffn_gate_exps"),
+            experts(name, names[1], count: count, "ffn_up_exps"),
             experts(name, names[0], count: count, "ffn_gate_up_exps", share: (0, 2)),
             experts(name, names[1], count: count, "ffn_gate_up_exps", share: (1, 2)),
             experts(name, names[2], count: count, "ffn_down_exps"),

@@ -1,5 +1,5 @@
 import Autograd
-package import Layers
+import Layers
 package import Models
 import TensorCore
 
@@ -21,9 +21,9 @@ package struct NetworkShape {
     /// A row of the residual stream: float32 in every precision.
     var residualBytes: Int { 4 * hidden }
 
-    /// What a block keeps per token, on average over all: the outputs of its linear layers (rotated or not; those that go
-    /// into the residual stream as float32), the output of attention, and what its experts keep. Norms and activations of
-    /// dense parts are computed again.
+    /// What a block keeps per token, on average over all: the outputs of its linear layers (rotated or not; those that
+    /// go into the residual stream as float32), the output of attention, and what its experts keep. Norms and activations
+    /// of dense parts are computed again.
     package var keptBytesPerBlock: Int {
         let outputs = linears.reduce(0) { $0 + ($1.weight.rows == hidden ? residualBytes : elementBytes * $1.weight.rows) }
         let attention = linears.reduce(0) { most, layer in

@@ -53,16 +53,15 @@ public struct StoredAssembly: Sendable {
                 guard isFirst || height == rows else {
                     throw .assembly(tensor: name, part: tensor.name, shape: tensor.shape)
                 }
-                parts.append(
-                    Part(
-                        tensor: tensor, isTransposed: isTransposed, rows: 0..<height, columns: columns..<columns + width))
+                let part = columns..<columns + width
+                parts.append(Part(tensor: tensor, isTransposed: isTransposed, rows: 0..<height, columns: part))
                 (rows, columns) = (height, columns + width)
             case .stacked:
                 guard isFirst || width == columns else {
                     throw .assembly(tensor: name, part: tensor.name, shape: tensor.shape)
                 }
-                parts.append(
-                    Part(tensor: tensor, isTransposed: isTransposed, rows: rows..<rows + height, columns: 0..<width))
+                let part = rows..<rows + height
+                parts.append(Part(tensor: tensor, isTransposed: isTransposed, rows: part, columns: 0..<width))
                 (rows, columns) = (rows + height, width)
             }
         }

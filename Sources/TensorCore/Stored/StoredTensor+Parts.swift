@@ -1,6 +1,6 @@
 extension StoredTensor {
-    /// One of several equal parts along the first dimension: of `[experts, outputs, inputs]` the matrix of an expert. It
-    /// lies where the whole does.
+    /// One of several equal parts along the first dimension: of `[experts, outputs, inputs]` the matrix of an expert.
+    /// It lies where the whole does.
     /// - Throws: `StoredTensorError` if the rows are not so many equal parts, or do not lie one after another.
     public func part(_ index: Int, of count: Int, name: String) throws(StoredTensorError) -> StoredTensor {
         guard case .rows(let format, let bytes, .plain) = contents, count > 0, (0..<count).contains(index),

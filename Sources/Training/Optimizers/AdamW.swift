@@ -3,10 +3,10 @@ public import TensorCore
 
 /// Adam with decoupled weight decay and bias correction (Loshchilov & Hutter, 2019), state in float32.
 ///
-/// A parameter that no gradient has reached in a step stays as it is, its moments too, and the step does not count in its
-/// bias correction: what torch does with gradients that are `None`. Adapters of an expert that is a module of its own are
-/// such parameters when no token chose it; an adapter over all experts at once is one parameter, of which the part of
-/// such an expert has a gradient of zero and decays.
+/// A parameter that no gradient has reached in a step stays as it is, its moments too, and the step does not count in
+/// its bias correction: what torch does with gradients that are `None`. Adapters of an expert that is a module of its
+/// own are such parameters when no token chose it; an adapter over all experts at once is one parameter, of which the
+/// part of such an expert has a gradient of zero and decays.
 public struct AdamW {
     /// The settings that do not change during a run.
     public struct Settings: Sendable, Equatable {

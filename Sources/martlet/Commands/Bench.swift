@@ -98,7 +98,10 @@ struct Bench: ParsableCommand {
         Terminal.output(String(format: "%.1f GFLOP/s of useful products, %.0f %% of the %.0f GFLOP/s of a 2048³ product", result.usefulRate, result.share * 100, result.matrixRate))
         if let peak = ProcessMemory.peak { Terminal.output(String(format: "peak memory %.2f GB", Double(peak) / 1e9)) }
         if let experts = result.experts {
-            Terminal.output(String(format: "%.1f million weights of experts: read in %.3f s (%.1f GB/s), read and expanded in %.3f s", Double(experts.weights) / 1e6, experts.readSeconds, Double(experts.bytes) / experts.readSeconds / 1e9, experts.expandSeconds))
+            let rate = Double(experts.bytes) / experts.readSeconds / 1e9
+            Terminal.output(String(
+                format: "%.1f million weights of experts: read in %.3f s (%.1f GB/s), read and expanded in %.3f s",
+                Double(experts.weights) / 1e6, experts.readSeconds, rate, experts.expandSeconds))
         }
         for (name, seconds) in result.sortedOperations {
             Terminal.output(String(format: "%5.1f %%  %7.3f s  %@", seconds / result.measuredSeconds * 100, seconds / Double(steps), name as NSString))
