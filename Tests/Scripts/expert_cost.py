@@ -8,7 +8,7 @@ weights takes, forward and backward, measured by the same runs. Exit code 0 if a
 
   expert_cost.py PROGRAM [--forms float32 bfloat16 nf4] [--precision float32|bfloat16] [--rounds 3] [--threads N]
 """
-import argparse, json, pathlib, resource, shutil, struct, subprocess, sys, tempfile
+import argparse, json, pathlib, shutil, struct, subprocess, sys, tempfile
 import numpy as np
 
 HIDDEN, WIDTH, LAYERS, VOCABULARY, HEADS = 1024, 512, 4, 32000, 16
@@ -63,15 +63,11 @@ def write_model(folder, experts, dtype):
             file.write(values.tobytes())
 
 
-def bench(program, model, options):
+def bench(program, model, precision, options):
     command = [program, "bench", "--model", str(model), "--seq", str(options.tokens), "--batch", "1", "--rank", "16",
-               "--steps", "2", "--warmup", "1", "--json", "--precision", options.precision]
+               "--steps", "2", "--warmup", "1", "--json", "--precision", precision]
     command += ["--threads", str(options.threads)] if options.threads else []
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip().splitlines()[-1])
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    result["processor_seconds"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return result
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip().splitlines()[-1])
 
 
 def make_models(work, form, options):
@@ -93,16 +89,17 @@ def make_models(work, form, options):
 def measure(form, options):
     """Prints the figures of one form of weights and says whether it keeps its bar."""
     work = pathlib.Path(tempfile.mkdtemp(prefix="experts-"))
+    precision = options.precision or ("float32" if form == "float32" else "bfloat16")
     try:
         models = make_models(work, form, options)
         results = {8: [], 64: []}
         for _ in range(options.rounds):
             for experts in results:
-                results[experts].append(bench(options.program, models[experts], options))
+                results[experts].append(bench(options.program, models[experts], precision, options))
     finally:
         shutil.rmtree(work)
     best = {experts: min(results[experts], key=lambda r: r["step_seconds"]) for experts in results}
-    print(f"{form}, {options.precision}:")
+    print(f"{form} weights, {precision} arithmetic:")
     for experts, result in best.items():
         reading = [r["experts"] for r in results[experts]]
         print(f"  {experts} experts: {result['step_seconds']:.3f} s a step, {result['peak_memory_bytes'] / 1e9:.2f} GB; experts "
@@ -129,7 +126,8 @@ def main():
     parser.add_argument("program")
     parser.add_argument("--forms", nargs="+", default=["float32", "bfloat16", "nf4"],
                         choices=["float32", "bfloat16", "nf4"])
-    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--precision", choices=["float32", "bfloat16"],
+                        help="of the arithmetic; float32 over float32 weights, else bfloat16")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tokens", type=int, default=2048)
     parser.add_argument("--threads", type=int)
