@@ -180,3 +180,38 @@ KERNEL(expand_q6_K, EXPAND_PARAMETERS, (blocks, block_count, out)) {
         }
     }
 }
+
+// OCP microscaling: a 4-bit float is sign, two bits of exponent and one of mantissa (0, ½, 1, 1½, 2, 3, 4, 6), a scale
+// the exponent of a power of two, 2^(s − 127). Products are exact unless they leave the range of float32. Numbers are
+// doubled and scales halved, so that the largest scale is finite too.
+MARTLET_INLINE float doubled_tiny_float(uint32_t code) {
+    uint32_t magnitude = code & 7;
+    // From 1 on, exponent and mantissa stand where a float32 has them; below, there is only ½.
+    uint32_t normal = (magnitude << 22) + ((uint32_t)127 << 23);
+    uint32_t bits = magnitude >= 2 ? normal : magnitude * 0x3f800000;
+    return float_of_bits(bits | (code & 8) << 28);
+}
+
+MARTLET_INLINE float half_power_of_two(uint8_t biased) {
+    return float_of_bits(biased >= 2 ? (uint32_t)(biased - 1) << 23 : (uint32_t)0x00200000 << biased);
+}
+
+// Block: scale, 16 bytes; byte j holds element j in its low and element j + 16 in its high nibble.
+KERNEL(expand_mxfp4, EXPAND_PARAMETERS, (blocks, block_count, out)) {
+    FOR_EACH_BLOCK(b) {
+        const uint8_t *block = blocks + 17 * b;
+        float *restrict x = out + 32 * b;
+        float d = half_power_of_two(block[0]);
+        for (int j = 0; j < 16; j++) x[j] = doubled_tiny_float(block[1 + j] & 15) * d;
+        for (int j = 0; j < 16; j++) x[j + 16] = doubled_tiny_float(block[1 + j] >> 4) * d;
+    }
+}
+
+KERNEL(expand_microscaled, EXPAND_MICROSCALED_PARAMETERS, (codes, scales, block_count, out)) {
+    FOR_EACH_BLOCK(b) {
+        const uint8_t *code = codes + 16 * b;
+        float *restrict x = out + 32 * b;
+        float d = half_power_of_two(scales[b]);
+        for (int j = 0; j < 32; j++) x[j] = doubled_tiny_float((uint32_t)code[j / 2] >> 4 * (j % 2) & 15) * d;
+    }
+}

@@ -18,6 +18,8 @@ public enum CheckpointError: Error, Sendable, Hashable, CustomStringConvertible 
     case tensor(path: String, StoredTensorError)
     /// A tensor that bitsandbytes packed cannot be unpacked.
     case bitsandbytes(path: String, tensor: String, BitsandbytesProblem)
+    /// The parts of a parameter in MXFP4 do not belong together.
+    case microscaled(path: String, tensor: String, blocks: [Int], scales: [Int])
     /// A writer was asked for something that would give a wrong file.
     case writing(path: String, WritingProblem)
 
@@ -26,7 +28,8 @@ public enum CheckpointError: Error, Sendable, Hashable, CustomStringConvertible 
         switch self {
         case .file(let error): error.path
         case .safetensors(let path, _), .shards(let path, _), .gguf(let path, _), .noTensor(let path, _),
-            .unsupportedType(let path, _, _), .tensor(let path, _), .bitsandbytes(let path, _, _), .writing(let path, _):
+            .unsupportedType(let path, _, _), .tensor(let path, _), .bitsandbytes(let path, _, _),
+            .microscaled(let path, _, _, _), .writing(let path, _):
             path
         }
     }
@@ -49,6 +52,9 @@ public enum CheckpointError: Error, Sendable, Hashable, CustomStringConvertible 
                 + StoredFormat.allCases.map(\.rawValue).joined(separator: ", ")
         case .tensor(let path, let error): "\(path): \(error)"
         case .bitsandbytes(let path, let tensor, let problem): "\(path): tensor \(tensor) \(problem)"
+        case .microscaled(let path, let tensor, let blocks, let scales):
+            "\(path): tensor \(tensor) is in MXFP4 with blocks \(blocks) and scales \(scales), "
+                + "expected [experts, outputs, groups, 16] and [experts, outputs, groups]"
         case .writing(let path, let problem): "\(path): \(problem)"
         }
     }

@@ -66,6 +66,9 @@ public final class ExpertBank {
         }
     }
 
+    /// Bytes of the weights as they are held.
+    public var byteCount: Int { weight.byteCount }
+
     /// The experts' modules in order; none if they are fused.
     public var modules: [Linear] { if case .modules(let experts) = source { experts.flatMap { $0 } } else { [] } }
 
@@ -74,11 +77,12 @@ public final class ExpertBank {
 
     /// `[rows, inputs]` grouped by expert → `[rows, outputs]`.
     public func callAsFunction(_ x: Variable, groups: TokenGroups, in graph: Graph) -> Variable {
-        let updates = hasAdapters ? (0..<weight.count).map(updates) : []
+        let updates = isAdaptedAnywhere ? (0..<weight.count).map(updates) : []
         return graph.groupedLinear(x, groups: groups, weight: weight, bias: bias, updates: updates)
     }
 
-    private var hasAdapters: Bool { fused != nil || modules.contains { $0.adapter != nil } }
+    /// Whether an adapter is attached, over all experts or to a module of one.
+    public var isAdaptedAnywhere: Bool { fused != nil || modules.contains { $0.adapter != nil } }
 
     /// The updates of one expert.
     private func updates(_ expert: Int) -> [ExpertUpdate] {

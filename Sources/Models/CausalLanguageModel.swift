@@ -14,6 +14,8 @@ public protocol CausalLanguageModel {
     var linears: [Linear] { get }
     /// What can take an adapter, in the order of computation: linear layers, and the layers of all experts together.
     var adapterTargets: [any AdapterTarget] { get }
+    /// The mixtures of experts, in the order of computation; none in a dense model.
+    var mixtures: [MixtureOfExperts] { get }
     /// The embedding's table `[vocabulary, hidden]`.
     var embedding: Weight { get }
     /// The head's weight `[vocabulary, hidden]`; the embedding's where they are tied.
@@ -45,6 +47,9 @@ extension CausalLanguageModel {
 
     /// The linear layers, where there are no experts.
     public var adapterTargets: [any AdapterTarget] { linears }
+
+    /// None.
+    public var mixtures: [MixtureOfExperts] { [] }
 
     /// Summed cross-entropy of the next tokens; see ``Graph/linearCrossEntropy(_:head:targets:softCap:)``.
     /// - Parameter hidden: what ``hiddenStates(_:layout:cache:recompute:in:)`` returned.

@@ -1,4 +1,5 @@
 import Autograd
+import Checkpoints
 import Foundation
 import Models
 import TensorCore
@@ -33,6 +34,40 @@ func expectAblation(
     #expect(
         movedFar > 0.1 && Double(movedFar) < expectedFar + 1e-3, "moved \(movedFar) far", sourceLocation: sourceLocation
     )
+}
+
+/// Changes some tensors of a recorded model and returns how far its logits move.
+/// - Parameter change: from the name and the values of a tensor to other values; nil leaves it.
+func movement(_ name: String, _ change: @escaping @Sendable (String, [Float]) -> [Float]?) throws -> Float {
+    let compute = try Compute(threadCount: 2)
+    let reference = try Reference(name)
+    let place = reference.folder.appendingPathComponent("config.json")
+    let configuration = try Data(contentsOf: place)
+    let type = (try JSONSerialization.jsonObject(with: configuration) as? [String: Any])?["model_type"] as? String ?? ""
+    let model = try ModelRegistry.architecture(modelType: type, place: place.path).makeModel(
+        configuration: configuration, tensors: ChangedTensors(base: try reference.source(), change: change),
+        place: place.path, on: compute)
+    let (ids, _, layout) = try reference.batch()
+    return largestDifference(
+        model.logits(ids, layout: layout, on: compute).toArray(), try reference.floats("logits"))
+}
+
+/// The tensors of a checkpoint, some with other values.
+private struct ChangedTensors: TensorSource {
+    let base: ShardedSafetensors
+    let change: @Sendable (String, [Float]) -> [Float]?
+
+    var names: [String] { base.names }
+    func contains(_ name: String) -> Bool { base.contains(name) }
+
+    func tensor(_ name: String) throws(CheckpointError) -> StoredTensor {
+        let tensor = try base.tensor(name)
+        guard let values = change(name, tensor.expandAll()) else { return tensor }
+        let bytes = values.withUnsafeBytes { MappedBytes(copying: $0) }
+        do { return try StoredTensor(name: name, shape: tensor.shape, format: .float32, bytes: bytes) } catch {
+            throw .tensor(path: name, error)
+        }
+    }
 }
 
 /// Builds a recorded model after a change of its configuration.

@@ -1,3 +1,7 @@
+import Autograd
+import Foundation
+import Models
+import TensorCore
 import Testing
 
 /// What sets DeepSeek-V3 apart; logits, gradients and so on are checked with those of all recorded models.
@@ -13,6 +17,35 @@ import Testing
         }
         try expectAblation("deepseek_v3", "no_norm_topk") { $0["norm_topk_prob"] = false }
         try expectAblation("deepseek_v3", "no_routed_scaling") { $0["routed_scaling_factor"] = 1.0 }
+    }
+
+    /// Experts are chosen by score and bias, and weighted by the score alone.
+    @Test func correctionBias() throws {
+        let without = try movement("deepseek_v3") { name, values in
+            name.hasSuffix("e_score_correction_bias") ? values.map { _ in 0 } : nil
+        }
+        #expect(without > 0.1)
+        // The same for all changes no choice, and no weight.
+        let raised = try movement("deepseek_v3") { name, values in
+            name.hasSuffix("e_score_correction_bias") ? values.map { $0 + 8 } : nil
+        }
+        #expect(raised < Tolerance.logits)
+    }
+
+    /// The factor of the scores that goes with YaRN.
+    @Test func scaleOfTheScores() throws {
+        let compute = try Compute(threadCount: 2)
+        let reference = try Reference("deepseek_v3")
+        let (ids, _, layout) = try reference.batch()
+        let model = try reference.model(on: compute) {
+            guard var scaling = $0["rope_scaling"] as? [String: Any] else { return }
+            // The rotation stays: its own factor is the quotient of two that are equal.
+            (scaling["mscale"], scaling["mscale_all_dim"]) = (2.0, 2.0)
+            $0["rope_scaling"] = scaling
+        }
+        #expect(
+            largestDifference(
+                model.logits(ids, layout: layout, on: compute).toArray(), try reference.floats("logits")) > 0.1)
     }
 
     @Test func impossibleNumbersAreRefused() throws {

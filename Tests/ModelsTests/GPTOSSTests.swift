@@ -19,4 +19,17 @@ import Testing
             $0["rope_scaling"] = scaling
         }
     }
+
+    /// A sink far below all scores is none.
+    @Test func sinks() throws {
+        let without = try movement("gpt_oss") { name, values in
+            name.hasSuffix("self_attn.sinks") ? values.map { _ in -1e4 } : nil
+        }
+        #expect(without > 0.1)
+    }
+
+    @Test(arguments: ["self_attn.q_proj.bias", "o_proj.bias", "router.bias", "gate_up_proj_bias", "down_proj_bias"])
+    func biases(ending: String) throws {
+        #expect(try movement("gpt_oss") { $0.hasSuffix(ending) ? $1.map { _ in 0 } : nil } > 0.1)
+    }
 }

@@ -1,4 +1,5 @@
 import Autograd
+import Checkpoints
 import Foundation
 import Models
 import TensorCore
@@ -74,5 +75,44 @@ import Testing
         #expect(try refusal(name) { $0["query_pre_attn_scalar"] = 0 }.contains("query_pre_attn_scalar is 0"))
         #expect(try refusal(name) { $0["hidden_activation"] = "relu" }.contains("hidden_act is relu"))
         #expect(try refusal(name) { $0["final_logit_softcapping"] = -1 }.contains("final_logit_softcapping is -1"))
+    }
+
+    // MARK: The multimodal checkpoint
+
+    private func hub(_ compute: Compute, _ tensors: (any TensorSource)? = nil) throws -> any CausalLanguageModel {
+        let folder = fixtures.appendingPathComponent("gemma3_hub")
+        return try Gemma3.makeModel(
+            configuration: try Data(contentsOf: folder.appendingPathComponent("config.json")),
+            tensors: try tensors ?? ShardedSafetensors(folder: folder), place: folder.path, on: compute)
+    }
+
+    /// Its configuration leaves out what transformers has as a default.
+    @Test func multimodalCheckpointHasTheSameText() throws {
+        let compute = try Compute(threadCount: 2)
+        let (ids, _, layout) = try Reference(name).batch()
+        let logits = try hub(compute).logits(ids, layout: layout, on: compute).toArray()
+        #expect(logits == (try Reference(name).model(on: compute).logits(ids, layout: layout, on: compute).toArray()))
+    }
+
+    @Test func imagesAreKeptThroughAMerge() throws {
+        let compute = try Compute(threadCount: 2)
+        let model = try hub(compute)
+        let reference = try Reference(name)
+        // An adapter that was trained over the text model alone fits.
+        let adapter = try AdapterFolder(reference.folder.appendingPathComponent("adapter"), on: compute)
+            .attach(to: model.adapterTargets)
+        let base = try ShardedSafetensors(folder: fixtures.appendingPathComponent("gemma3_hub"))
+        let merged = MergedTensors(base, adapter: adapter)
+        let images = base.names.filter { !$0.hasPrefix("language_model.") }
+        #expect(merged.names == base.names && images.count > 10)
+        for name in images {
+            #expect(try merged.tensor(name).expandAll() == base.tensor(name).expandAll(), "\(name)")
+        }
+        let (ids, _, layout) = try reference.batch()
+        let adapted = model.logits(ids, layout: layout, on: compute).toArray()
+        let expected = try reference.floats("adapter.logits_row0")
+        #expect(largestDifference(Array(adapted.prefix(expected.count)), expected) < Tolerance.logits)
+        let again = try hub(compute, merged).logits(ids, layout: layout, on: compute).toArray()
+        #expect(largestDifference(adapted, again) < Tolerance.logits)
     }
 }

@@ -15,6 +15,13 @@ import Testing
         try expectAblation("phi3", "no_longrope") { $0["rope_scaling"] = NSNull() }
     }
 
+    /// The recorded change rotates whole heads; the tables do not fit those.
+    @Test func partialRotation() throws {
+        try expectAblation("phi3", "full_rotary") {
+            ($0["partial_rotary_factor"], $0["rope_scaling"]) = (1.0, NSNull())
+        }
+    }
+
     /// Both tables need as many numbers as pairs are rotated.
     @Test func tablesFitTheRotatedPart() throws {
         #expect(

@@ -28,6 +28,7 @@ private func variants(_ format: StoredFormat) -> [Expand] {
     case .q4_K: [martlet_expand_q4_K_portable, martlet_expand_q4_K_avx2, martlet_expand_q4_K_avx512]
     case .q5_K: [martlet_expand_q5_K_portable, martlet_expand_q5_K_avx2, martlet_expand_q5_K_avx512]
     case .q6_K: [martlet_expand_q6_K_portable, martlet_expand_q6_K_avx2, martlet_expand_q6_K_avx512]
+    case .mxfp4: [martlet_expand_mxfp4_portable, martlet_expand_mxfp4_avx2, martlet_expand_mxfp4_avx512]
     }
 }
 
@@ -62,6 +63,32 @@ private func expand(_ kernel: Expand, _ bytes: [UInt8], at offset: Int, blocks: 
         }
     }
 
+    @Test func scalesApartAgreeToTheBit() throws {
+        typealias Kernel = (
+            UnsafePointer<UInt8>?, UnsafePointer<UInt8>?, Int64, UnsafeMutablePointer<Float>?
+        ) -> Void
+        let kernels: [Kernel] = [
+            martlet_expand_microscaled_portable, martlet_expand_microscaled_avx2, martlet_expand_microscaled_avx512,
+        ]
+        var random = Bytes(state: 3)
+        for blocks in [0, 1, 2, 7, 16, 33] {
+            let codes = (0..<16 * blocks + 1).map { _ in random.next() }
+            let scales = (0..<blocks + 1).map { _ in random.next() }
+            let results = kernels[...Int(martlet_best_isa())].map { kernel in
+                var out = [Float](repeating: -123, count: 32 * blocks + 1)
+                out.withUnsafeMutableBufferPointer { out in
+                    codes.withUnsafeBufferPointer { codes in
+                        scales.withUnsafeBufferPointer {
+                            kernel(codes.baseAddress, $0.baseAddress, Int64(blocks), out.baseAddress)
+                        }
+                    }
+                }
+                return normalized(out.map(\.bitPattern))
+            }
+            #expect(results.allSatisfy { $0 == results[0] } && results[0].last == Float(-123).bitPattern)
+        }
+    }
+
     /// The sign and payload of a NaN that an operation makes are left open by IEEE 754.
     private func normalized(_ bits: [UInt32]) -> [UInt32] {
         bits.map { $0 & 0x7FFF_FFFF > 0x7F80_0000 ? 0x7FC0_0000 : $0 }
@@ -85,6 +112,6 @@ private func expand(_ kernel: Expand, _ bytes: [UInt8], at offset: Int, blocks: 
         #expect(StoredFormat.float32.byteCount(elements: .max) == nil)
         #expect(StoredFormat.float32.byteCount(elements: -1) == nil)
         #expect(StoredFormat(rawValue: "Q6_K") == .q6_K)
-        #expect(StoredFormat.allCases.count == 11)
+        #expect(StoredFormat.allCases.count == 12)
     }
 }

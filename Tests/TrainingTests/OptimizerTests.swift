@@ -43,11 +43,25 @@ import Training
         #expect(relativeError(optimizer.second[0].toArray().map(Double.init), v) < 1e-6)
     }
 
-    @Test func withoutAGradientAParameterOnlyDecays() {
-        let parameter = Parameter(name: "p", value: compute.tensor([4, -2], shape: [2]))
-        var optimizer = AdamW([parameter], settings: AdamW.Settings(weightDecay: 0.5), on: compute)
-        optimizer.update(with: Gradients(), scale: 1, learningRate: 0.1)
-        #expect(parameter.value.toArray() == [3.8, -1.9])
+    /// What torch does with a gradient that is `None`: no decay, and the step does not count in the bias correction.
+    @Test func withoutAGradientAParameterStays() {
+        func parameter(_ name: String) -> Parameter { Parameter(name: name, value: compute.tensor([4, -2], shape: [2])) }
+        let (always, sometimes) = (parameter("a"), parameter("b"))
+        var optimizer = AdamW([always, sometimes], settings: AdamW.Settings(weightDecay: 0.5), on: compute)
+        func step(_ reached: [Parameter]) {
+            let gradients = Gradients()
+            for parameter in reached {
+                gradients.accumulate(parameter, on: compute) { sum, _ in (sum[0], sum[1]) = (1, -3) }
+            }
+            optimizer.update(with: gradients, scale: 1, learningRate: 0.1)
+        }
+        step([always])
+        let afterOne = always.value.toArray()
+        #expect(sometimes.value.toArray() == [4, -2] && optimizer.first[1].toArray() == [0, 0])
+        step([always, sometimes])
+        // Its first step is like the other's first.
+        #expect(sometimes.value.toArray() == afterOne && always.value.toArray() != afterOne)
+        #expect(optimizer.step == 2 && optimizer.updates == [2, 1])
     }
 
     /// Ten steps on the reference's data: its losses and its final adapter.

@@ -23,5 +23,12 @@ DECLARE_KERNEL(expand_q5_1, EXPAND_PARAMETERS);  // 32 elements, 24 bytes
 DECLARE_KERNEL(expand_q4_K, EXPAND_PARAMETERS);  // 256 elements, 144 bytes
 DECLARE_KERNEL(expand_q5_K, EXPAND_PARAMETERS);  // 256 elements, 176 bytes
 DECLARE_KERNEL(expand_q6_K, EXPAND_PARAMETERS);  // 256 elements, 210 bytes
+DECLARE_KERNEL(expand_mxfp4, EXPAND_PARAMETERS);  // 32 elements, 17 bytes
+
+// The same 4-bit floats with scales of their own and neighbours in one byte, as safetensors files have them:
+// codes        [block_count × 16] bytes, element 2j in the low and 2j + 1 in the high nibble of byte j
+// scales       [block_count] bytes
+#define EXPAND_MICROSCALED_PARAMETERS (const uint8_t *codes, const uint8_t *scales, int64_t block_count, float *out)
+DECLARE_KERNEL(expand_microscaled, EXPAND_MICROSCALED_PARAMETERS);
 
 #endif

@@ -1,9 +1,8 @@
-public import Foundation
 public import TensorCore
 
 /// A GGUF file, version 2 or 3, mapped into memory. Opening it reads and checks metadata and tensor descriptions;
 /// weights are read when touched.
-public struct GGUFFile: TensorSource {
+public struct GGUFFile: MappedTensors {
     /// The file's path.
     public let path: String
     /// 2 or 3.
@@ -19,17 +18,6 @@ public struct GGUFFile: TensorSource {
     /// Tensor data begin at multiples of this number of bytes.
     public let alignment: Int
     private let index: [String: Int]
-
-    /// Opens the file at `url` and checks everything that stands before its data.
-    public init(_ url: URL) throws(CheckpointError) {
-        try self.init(path: url.path)
-    }
-
-    /// Opens the file at `path` and checks everything that stands before its data.
-    public init(path: String) throws(CheckpointError) {
-        let file = try reportingFiles(try MappedFile(path: path))
-        try self.init(bytes: MappedBytes(file), path: path)
-    }
 
     /// Reads a GGUF file that is in memory already; `path` is what errors call it.
     public init(bytes: MappedBytes, path: String) throws(CheckpointError) {

@@ -50,21 +50,7 @@ public enum GGUFValue: Sendable, Hashable {
 
     /// The type in words, "an array of float32" for example.
     public var typeName: String {
-        switch self {
-        case .uint8: "uint8"
-        case .int8: "int8"
-        case .uint16: "uint16"
-        case .int16: "int16"
-        case .uint32: "uint32"
-        case .int32: "int32"
-        case .uint64: "uint64"
-        case .int64: "int64"
-        case .float32: "float32"
-        case .float64: "float64"
-        case .bool: "bool"
-        case .string: "string"
-        case .array(let array): "an array of \(array.elementTypeName)"
-        }
+        if case .array(let array) = self { "an array of \(array.elementTypeName)" } else { caseName(of: self) }
     }
 }
 
@@ -130,21 +116,8 @@ public indirect enum GGUFArray: Sendable, Hashable {
     }
 
     /// The elements' type in words.
-    public var elementTypeName: String {
-        switch self {
-        case .uint8: "uint8"
-        case .int8: "int8"
-        case .uint16: "uint16"
-        case .int16: "int16"
-        case .uint32: "uint32"
-        case .int32: "int32"
-        case .uint64: "uint64"
-        case .int64: "int64"
-        case .float32: "float32"
-        case .float64: "float64"
-        case .bool: "bool"
-        case .string: "string"
-        case .array: "arrays"
-        }
-    }
+    public var elementTypeName: String { if case .array = self { "arrays" } else { caseName(of: self) } }
 }
+
+/// The name of an enumeration's case that carries a value: those of GGUF's types are the types' names.
+private func caseName(of value: Any) -> String { Mirror(reflecting: value).children.first?.label ?? "" }

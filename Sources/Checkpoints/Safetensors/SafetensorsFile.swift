@@ -1,8 +1,7 @@
-public import Foundation
 public import TensorCore
 
 /// A safetensors file, mapped into memory. Opening it reads and checks the header; weights are read when touched.
-public struct SafetensorsFile: TensorSource {
+public struct SafetensorsFile: MappedTensors {
     /// The longest header that the format allows, in bytes.
     public static let headerLimit = 100_000_000
 
@@ -13,17 +12,6 @@ public struct SafetensorsFile: TensorSource {
     /// The texts under `__metadata__`, empty if there are none.
     public let metadata: [String: String]
     private let entries: [String: SafetensorsEntry]
-
-    /// Opens the file at `url` and checks everything its header claims.
-    public init(_ url: URL) throws(CheckpointError) {
-        try self.init(path: url.path)
-    }
-
-    /// Opens the file at `path` and checks everything its header claims.
-    public init(path: String) throws(CheckpointError) {
-        let file = try reportingFiles(try MappedFile(path: path))
-        try self.init(bytes: MappedBytes(file), path: path)
-    }
 
     /// Reads a safetensors file that is in memory already; `path` is what errors call it.
     public init(bytes: MappedBytes, path: String) throws(CheckpointError) {

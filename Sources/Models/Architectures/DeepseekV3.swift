@@ -9,6 +9,8 @@ public import TensorCore
 public enum DeepseekV3: ModelArchitecture {
     /// `deepseek_v3`
     public static let modelTypes = ["deepseek_v3"]
+    /// `deepseek2`
+    public static let ggufArchitectures = ["deepseek2"]
 
     /// Builds the model; see ``ModelArchitecture``.
     public static func makeModel(
@@ -36,6 +38,11 @@ public enum DeepseekV3: ModelArchitecture {
             }
             return decoder
         }
+    }
+
+    /// Describes a GGUF file; see ``ModelArchitecture``.
+    public static func translate(_ file: GGUFFile) throws(ModelError) -> GGUFTranslation {
+        try DeepseekV3GGUF(file).translation()
     }
 }
 

@@ -6,8 +6,8 @@ public import TensorCore
 /// Gemma 3, text: norms before and after both parts of a block with weights `1 + w`, normed heads, scaled embeddings,
 /// GELU, and layers with a window, which have a rotation of their own, between those that see everything.
 public enum Gemma3: ModelArchitecture {
-    /// `gemma3_text`
-    public static let modelTypes = ["gemma3_text"]
+    /// `gemma3_text`, and `gemma3` for the checkpoints that read images too.
+    public static let modelTypes = ["gemma3_text", "gemma3"]
     /// `gemma3`
     public static let ggufArchitectures = ["gemma3"]
 
@@ -15,12 +15,30 @@ public enum Gemma3: ModelArchitecture {
     public static func makeModel(
         configuration: Data, tensors: any TensorSource, place: String, on compute: Compute
     ) throws(ModelError) -> any CausalLanguageModel {
-        let own = try ConfigurationFile.decode(Gemma3Configuration.self, from: configuration, place: place)
-        var configuration = try DecoderConfiguration.read(configuration, place: place)
-        configuration.headDim = configuration.headDim ?? 256
-        return try makeDecoder(tensors: tensors, place: place, on: compute) { () throws(ConfigurationProblem) in
-            try own.describe(configuration)
+        let multimodal = try MultimodalConfiguration(configuration, defaults: textDefaults, place: place)
+        let text = multimodal?.text ?? configuration
+        let own = try ConfigurationFile.decode(Gemma3Configuration.self, from: text, place: place)
+        var common = try DecoderConfiguration.read(text, place: place)
+        common.headDim = common.headDim ?? 256
+        return try makeDecoder(
+            tensors: tensors, ignoring: multimodal == nil ? [] : imagePrefixes, place: place, on: compute
+        ) { () throws(ConfigurationProblem) in
+            var decoder = try own.describe(common)
+            if multimodal != nil { decoder.prefix = MultimodalConfiguration.prefix }
+            return decoder
         }
+    }
+
+    /// Prefixes of the tensors that only images need.
+    private static let imagePrefixes = ["vision_tower.", "multi_modal_projector."]
+
+    /// What the published `text_config`s leave out; the other keys have these defaults anyway.
+    private static var textDefaults: [String: Any] {
+        [
+            "vocab_size": 262_208, "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26,
+            "num_attention_heads": 8, "num_key_value_heads": 4, "rms_norm_eps": 1e-6,
+            "max_position_embeddings": 131_072,
+        ]
     }
 
     /// Describes a GGUF file; see ``ModelArchitecture``.

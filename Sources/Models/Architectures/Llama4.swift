@@ -11,6 +11,8 @@ public import TensorCore
 public enum Llama4: ModelArchitecture {
     /// `llama4` for the multimodal checkpoints, `llama4_text` for the text part alone.
     public static let modelTypes = ["llama4", "llama4_text"]
+    /// `llama4`
+    public static let ggufArchitectures = ["llama4"]
 
     /// Prefixes of the tensors that only images need.
     private static let imagePrefixes = ["vision_model.", "multi_modal_projector."]
@@ -19,30 +21,20 @@ public enum Llama4: ModelArchitecture {
     public static func makeModel(
         configuration: Data, tensors: any TensorSource, place: String, on compute: Compute
     ) throws(ModelError) -> any CausalLanguageModel {
-        let text = try textConfiguration(configuration, place: place)
-        let common = try DecoderConfiguration.read(text ?? configuration, place: place)
-        let keys = try ConfigurationFile.decode(Llama4Keys.self, from: text ?? configuration, place: place)
+        let multimodal = try MultimodalConfiguration(configuration, place: place)
+        let text = multimodal?.text ?? configuration
+        let common = try DecoderConfiguration.read(text, place: place)
+        let keys = try ConfigurationFile.decode(Llama4Keys.self, from: text, place: place)
         return try makeDecoder(
-            tensors: tensors, ignoring: text == nil ? [] : imagePrefixes, place: place, on: compute
+            tensors: tensors, ignoring: multimodal == nil ? [] : imagePrefixes, place: place, on: compute
         ) { () throws(ConfigurationProblem) in
-            try keys.decoder(common, prefix: text == nil ? "" : "language_model.")
+            try keys.decoder(common, prefix: multimodal == nil ? "" : MultimodalConfiguration.prefix)
         }
     }
 
-    /// The part of a multimodal configuration that describes the text model.
-    private static func textConfiguration(_ configuration: Data, place: String) throws(ModelError) -> Data? {
-        let object: Any
-        do { object = try JSONSerialization.jsonObject(with: configuration) } catch {
-            throw .configuration(place: place, reason: "not valid JSON; is the file complete?")
-        }
-        guard var text = (object as? [String: Any])?["text_config"] as? [String: Any] else { return nil }
-        // Whether the head is tied is said beside the parts.
-        if text["tie_word_embeddings"] == nil {
-            text["tie_word_embeddings"] = (object as? [String: Any])?["tie_word_embeddings"]
-        }
-        do { return try JSONSerialization.data(withJSONObject: text) } catch {
-            throw .configuration(place: place, reason: "the key text_config cannot be read")
-        }
+    /// Describes a GGUF file; see ``ModelArchitecture``.
+    public static func translate(_ file: GGUFFile) throws(ModelError) -> GGUFTranslation {
+        try Llama4GGUF(file).translation()
     }
 }
 

@@ -8,6 +8,8 @@ public import TensorCore
 public enum Qwen3MoE: ModelArchitecture {
     /// `qwen3_moe`
     public static let modelTypes = ["qwen3_moe"]
+    /// `qwen3moe`
+    public static let ggufArchitectures = ["qwen3moe"]
 
     private struct Keys: Codable {
         var experts, localExperts, chosen, width, sparseStep: Int?
@@ -59,5 +61,24 @@ public enum Qwen3MoE: ModelArchitecture {
             }
             return decoder
         }
+    }
+
+    /// Describes a GGUF file; see ``ModelArchitecture``. Weights of experts are normalised in all of them.
+    public static func translate(_ file: GGUFFile) throws(ModelError) -> GGUFTranslation {
+        let decoder = try GGUFDecoder(file)
+        var configuration = try decoder.configuration(modelType: "qwen3_moe", class: "Qwen3MoeForCausalLM")
+        let (count, chosen) = (try decoder.expertCount(), try decoder.integer("expert_used_count"))
+        let width = try decoder.integer("feed_forward_length")
+        configuration["num_experts"] = count
+        configuration["num_experts_per_tok"] = chosen
+        configuration["moe_intermediate_size"] = try decoder.integer(
+            "expert_feed_forward_length", default: width / max(1, chosen))
+        configuration["norm_topk_prob"] = true
+        configuration["decoder_sparse_step"] = 1
+        configuration["mlp_only_layers"] = try decoder.layers(withRouter: false)
+        return try decoder.translation(
+            configuration,
+            modules: GGUFModule.norms + GGUFModule.attention + GGUFModule.headNorms + GGUFModule.mlp
+                + [GGUFModule("mlp.gate", "ffn_gate_inp")] + GGUFModule.experts("mlp.experts", count: count))
     }
 }

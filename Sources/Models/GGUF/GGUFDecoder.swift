@@ -32,6 +32,12 @@ struct GGUFDecoder {
         return try reporting { () throws(CheckpointError) in try file.string("\(architecture).\(key)") }
     }
 
+    func flag(_ key: String, default fallback: Bool) throws(ModelError) -> Bool {
+        try reporting { () throws(CheckpointError) in
+            try file.bool("\(architecture).\(key)", default: fallback)
+        }
+    }
+
     /// All numbers of a tensor.
     func floats(_ name: String) throws(ModelError) -> [Float] {
         try reporting { () throws(CheckpointError) in try file.tensor(name) }.expandAll()
@@ -72,9 +78,13 @@ struct GGUFDecoder {
     // MARK: config.json
 
     /// What `config.json` of a decoder says, as far as all architectures' metadata agree.
-    func configuration(modelType: String, class name: String) throws(ModelError) -> [String: Any] {
+    /// - Parameter headSize: where the keys about it mean something else; nil reads them.
+    func configuration(
+        modelType: String, class name: String, headSize given: Int? = nil
+    ) throws(ModelError) -> [String: Any] {
         let embedding = try reporting { () throws(CheckpointError) in try file.info("token_embd.weight") }
         let heads = try integer("attention.head_count")
+        let size = if let given { given } else { try headSize() }
         // As the decimal number that was meant, not as the double nearest to the stored float.
         let epsilon = NSDecimalNumber(string: "\(Float(try number("attention.layer_norm_rms_epsilon")))")
         var object: [String: Any] = [
@@ -82,11 +92,11 @@ struct GGUFDecoder {
             "vocab_size": embedding.shape.first ?? 0, "hidden_size": try integer("embedding_length"),
             "intermediate_size": try integer("feed_forward_length"), "num_hidden_layers": try layerCount(),
             "num_attention_heads": heads, "num_key_value_heads": try integer("attention.head_count_kv", default: heads),
-            "head_dim": try headSize(), "max_position_embeddings": try integer("context_length", default: 2048),
+            "head_dim": size, "max_position_embeddings": try integer("context_length", default: 2048),
             "rms_norm_eps": epsilon, "rope_theta": try number("rope.freq_base", default: 10_000),
             "tie_word_embeddings": !file.contains("output.weight"), "torch_dtype": "bfloat16",
         ]
-        let (size, rotated) = (try headSize(), try integer("rope.dimension_count", default: try headSize()))
+        let rotated = try integer("rope.dimension_count", default: size)
         if rotated != size { object["partial_rotary_factor"] = Double(rotated) / Double(size) }
         if let scaling = try ropeScaling() { object["rope_scaling"] = scaling }
         for (key, name) in [("bos_token_id", "bos"), ("eos_token_id", "eos"), ("pad_token_id", "padding")] {
@@ -115,41 +125,6 @@ struct GGUFDecoder {
             return object
         default:
             throw problem("\(architecture).rope.scaling.type is \(type); supported are none, linear, yarn and longrope")
-        }
-    }
-
-    // MARK: Tensors
-
-    /// Puts configuration and tensors together. Tensors of the file that nobody has a name for are an error.
-    /// - Parameters:
-    ///   - modules: those of every block.
-    ///   - read: tensors whose contents are in the configuration.
-    func translation(
-        _ configuration: [String: Any], modules: [GGUFModule], read: Set<String> = [],
-        whole: [GGUFModule] = GGUFModule.whole
-    ) throws(ModelError) -> GGUFTranslation {
-        var tensors: [String: GGUFTranslation.Entry] = [:]
-        var unused = Set(file.names).subtracting(read)
-        func add(_ module: GGUFModule, _ path: String, _ storedPath: String) {
-            for part in ["weight", "bias"] {
-                let stored = "\(storedPath)\(module.stored).\(part)"
-                guard unused.remove(stored) != nil else { continue }
-                tensors["\(path)\(module.name).\(part)"] = GGUFTranslation.Entry(
-                    name: stored, rowOrder: module.rowOrder, offset: part == "weight" ? module.offset : 0)
-            }
-        }
-        let layers = try layerCount()
-        for module in whole { add(module, "", "") }
-        for layer in 0..<layers {
-            for module in modules { add(module, "model.layers.\(layer).", "blk.\(layer).") }
-        }
-        guard unused.isEmpty else { throw .unusedTensors(place: file.path, names: unused.sorted(), layers: layers) }
-        do {
-            let data = try JSONSerialization.data(
-                withJSONObject: configuration, options: [.prettyPrinted, .sortedKeys])
-            return GGUFTranslation(configuration: data, tensors: tensors)
-        } catch {
-            throw problem("its metadata cannot be written as config.json: \(error.localizedDescription)")
         }
     }
 }

@@ -4,7 +4,17 @@ public import TensorCore
 /// What a GGUF file is in Hugging Face terms.
 public struct GGUFTranslation: Sendable {
     /// Where a tensor is found.
-    public struct Entry: Sendable {
+    public enum Entry: Sendable {
+        /// A whole tensor of the file.
+        case tensor(Piece)
+        /// One of several parts of equal size along the first dimension of a tensor: an expert.
+        case part(of: String, index: Int, count: Int)
+        /// Put together from tensors `[groups, …]`, some of them transposed in every group.
+        case assembly(groups: Int, [(name: String, isTransposed: Bool)], StoredAssembly.Arrangement, shape: [Int])
+    }
+
+    /// A tensor of the file and how it differs from the Hugging Face one.
+    public struct Piece: Sendable {
         /// Its name in the file.
         public var name: String
         /// Order of its rows there.
@@ -18,6 +28,8 @@ public struct GGUFTranslation: Sendable {
         }
     }
 
+    /// `model_type` of the configuration.
+    public var modelType: String
     /// Contents of `config.json`.
     public var configuration: Data
     /// By Hugging Face name.

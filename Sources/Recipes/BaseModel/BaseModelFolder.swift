@@ -27,18 +27,24 @@ extension BaseModel {
         let (tokenizer, template, companions) = try readTokenizer(folder)
         return BaseModel(
             path: path, configuration: configuration,
-            tensors: BitsandbytesTensors.isPacked(files) ? BitsandbytesTensors(files) : files, tokenizer: tokenizer,
+            tensors: source(of: files), tokenizer: tokenizer,
             template: template, stopTokens: stopTokens(object, companions["generation_config.json"], tokenizer),
             makeCompanions: { companions }, modelType: modelType, weightFiles: files.files.map { URL(fileURLWithPath: $0.path) })
+    }
+
+    /// The tensors of files that may hold packed ones.
+    private static func source(of files: ShardedSafetensors) -> any TensorSource {
+        if BitsandbytesTensors.isPacked(files) { return BitsandbytesTensors(files) }
+        return MicroscaledTensors.isPacked(files) ? MicroscaledTensors(files) : files
     }
 
     /// Weights that another tool has quantised in a way that this program cannot read would only look like damage.
     private static func refuseUnknownQuantization(_ configuration: JSONValue, _ place: String) throws {
         guard let settings = configuration["quantization_config"], let method = settings["quant_method"]?.stringValue,
-            method != "bitsandbytes"
+            !["bitsandbytes", "mxfp4"].contains(method)
         else { return }
         throw BaseModelError.notAModel(
-            path: place, reason: "its weights are quantised by \(method), which this program cannot read; supported is bitsandbytes (nf4, fp4)")
+            path: place, reason: "its weights are quantised by \(method), which this program cannot read; supported are bitsandbytes (nf4, fp4) and mxfp4")
     }
 
     /// The tokenizer files of a folder, which may lack everything else.

@@ -13,7 +13,7 @@ extension BaseModel {
         return BaseModel(
             path: path, configuration: translation.configuration, tensors: GGUFTensorSource(file, translation),
             tokenizer: tokenizer, template: template, stopTokens: tokenizer?.specialTokens.stop ?? [],
-            makeCompanions: { try companions(tokenizer, template) }, modelType: architecture.modelTypes[0],
+            makeCompanions: { try companions(tokenizer, template) }, modelType: translation.modelType,
             weightFiles: [URL(fileURLWithPath: path)])
     }
 

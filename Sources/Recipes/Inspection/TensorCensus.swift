@@ -21,15 +21,26 @@ struct TensorCensus {
     }
 
     init(_ folder: ShardedSafetensors) throws {
-        let packed = BitsandbytesTensors(folder)
-        for name in packed.packedNames {
-            let tensor = try packed.tensor(name)
-            add(type: "NF4", parameters: tensor.elementCount, bytes: tensor.byteCount)
+        let (tensors, packedNames, type) = Self.packedTensors(folder)
+        for name in packedNames {
+            let tensor = try tensors.tensor(name)
+            add(type: type, parameters: tensor.elementCount, bytes: tensor.byteCount)
         }
-        for name in packed.names where !packed.packedNames.contains(name) {
+        for name in tensors.names where !packedNames.contains(name) {
             let entry = try folder.entry(name)
             add(type: entry.type.rawValue, parameters: entry.elementCount, bytes: entry.bytes.count)
         }
+    }
+
+    private static func packedTensors(
+        _ folder: ShardedSafetensors
+    ) -> (any TensorSource, packedNames: Set<String>, type: String) {
+        if MicroscaledTensors.isPacked(folder) {
+            let tensors = MicroscaledTensors(folder)
+            return (tensors, tensors.packedNames, StoredFormat.mxfp4.rawValue)
+        }
+        let tensors = BitsandbytesTensors(folder)
+        return (tensors, tensors.packedNames, "NF4")
     }
 
     init(_ file: GGUFFile) {

@@ -37,7 +37,7 @@ public struct PackedTensors: TensorSource {
 
     /// What becomes of a tensor.
     func form(of tensor: StoredTensor) throws(CheckpointError) -> Form {
-        guard let format = tensor.format else {
+        guard let format = Self.format(of: tensor) else {
             throw .bitsandbytes(path: place, tensor: tensor.name, .state("it is to be packed; give the model that it was made from"))
         }
         let type: (name: String, SafetensorsType) =
@@ -49,6 +49,12 @@ public struct PackedTensors: TensorSource {
         guard tensor.shape.count > 1 else { return .plain(format == .float32 ? .float32 : type.1) }
         if packed.contains(tensor.name) || packing.embeddings { return .fourBit(type: type.name) }
         return .plain(format == .float16 ? .float16 : .bfloat16)
+    }
+
+    /// What a tensor's numbers are, those of one that is put together included; nil if it is packed already.
+    private static func format(of tensor: StoredTensor) -> StoredFormat? {
+        guard case .assembled(let assembly) = tensor.contents else { return tensor.format }
+        return assembly.parts.allSatisfy { $0.tensor.format != nil } ? tensor.format ?? .bfloat16 : nil
     }
 
     /// The tensor called `name`, packed if it is to be.

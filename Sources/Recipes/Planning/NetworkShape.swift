@@ -1,15 +1,19 @@
+import Autograd
 import Layers
-import Models
+package import Models
 import TensorCore
 
 /// Sizes of a network that decide its memory.
-struct NetworkShape {
+package struct NetworkShape {
+    /// Linear layers that every token passes.
     private let linears: [Linear]
+    private let mixtures: [MixtureOfExperts]
     private let embedding, head: Weight
     private let layers, elementBytes, hidden, vocabulary: Int
 
-    init(_ network: any CausalLanguageModel, elementBytes: Int) {
-        (linears, embedding, head) = (network.linears, network.embedding, network.head)
+    package init(_ network: any CausalLanguageModel, elementBytes: Int) {
+        linears = network.linears.filter { $0.role != .experts }
+        (mixtures, embedding, head) = (network.mixtures, network.embedding, network.head)
         (layers, vocabulary) = (max(1, network.layerCount), network.vocabularySize)
         (hidden, self.elementBytes) = (network.head.columns, elementBytes)
     }
@@ -17,20 +21,34 @@ struct NetworkShape {
     /// A row of the residual stream: float32 in every precision.
     var residualBytes: Int { 4 * hidden }
 
-    /// What a block keeps per token: the outputs of its linear layers (rotated or not; those that go into the residual
-    /// stream as float32) and the output of attention. Norms and activations are computed again.
-    var keptBytesPerBlock: Int {
+    /// What a block keeps per token, on average over all: the outputs of its linear layers (rotated or not; those that
+    /// go into the residual stream as float32), the output of attention, and what its experts keep. Norms and activations
+    /// of dense parts are computed again.
+    package var keptBytesPerBlock: Int {
         let outputs = linears.reduce(0) { $0 + ($1.weight.rows == hidden ? residualBytes : elementBytes * $1.weight.rows) }
         let attention = linears.reduce(0) { most, layer in
             layer.role == .attention && layer.weight.rows == hidden ? max(most, layer.weight.columns) : most
         }
-        return outputs / layers + 4 * attention
+        return (outputs + mixtures.reduce(0) { $0 + keptBytes($1) }) / layers + 4 * attention
+    }
+
+    /// What a mixture keeps per token: its input and its output once; for each chosen expert the output of both layers,
+    /// and, for the gradients of adapters, the input of both as products see it, float32.
+    private func keptBytes(_ mixture: MixtureOfExperts) -> Int {
+        let (both, width) = (mixture.gateUp.weight.outputs, mixture.down.weight.inputs)
+        let inputs =
+            (mixture.gateUp.isAdaptedAnywhere ? 4 * hidden : 0) + (mixture.down.isAdaptedAnywhere ? 4 * width : 0)
+        return elementBytes * hidden + residualBytes
+            + mixture.routing.chosen * (elementBytes * (both + hidden) + inputs + 12)
     }
 
     /// What one block's backward pass needs besides: the activation computed again and three gradients as wide as the
-    /// block is, and a few as wide as the residual stream.
-    var backwardBytes: Int {
-        let widest = linears.reduce(hidden) { max($0, $1.weight.rows, $1.weight.columns) }
+    /// block is, and a few as wide as the residual stream. In a mixture, a token is as many rows as it has experts.
+    package var backwardBytes: Int {
+        let dense = linears.reduce(hidden) { max($0, $1.weight.rows, $1.weight.columns) }
+        let widest = mixtures.reduce(dense) { most, mixture in
+            max(most, mixture.routing.chosen * max(mixture.gateUp.weight.outputs, hidden))
+        }
         return 4 * elementBytes * widest + 4 * residualBytes
     }
 
@@ -39,7 +57,7 @@ struct NetworkShape {
         min(max(64 * vocabulary, 1 << 24), supervised * vocabulary) * 4
     }
 
-    /// A panel of a weight as float32.
+    /// A panel of a weight as float32. Panels of experts are smaller.
     var panelBytes: Int {
         let most = linears.reduce(head.rows * head.columns) { max($0, $1.weight.rows * $1.weight.columns) }
         return 4 * min(most, 3 << 20)
@@ -47,9 +65,10 @@ struct NetworkShape {
 
     /// The weights as they are stored. Of an embedding that is not the head, only pages with tokens of the data are read;
     /// the system maps them sixteen at a time.
-    func weightBytes(distinctTokens: Int) -> Int {
-        let layers = linears.reduce(0) { $0 + $1.weight.byteCount }
+    package func weightBytes(distinctTokens: Int) -> Int {
+        let dense = linears.reduce(0) { $0 + $1.weight.byteCount }
+        let experts = mixtures.reduce(0) { $0 + $1.gateUp.byteCount + $1.down.byteCount }
         let isTied = embedding.isSameMemory(as: head)
-        return layers + head.byteCount + (isTied ? 0 : min(embedding.byteCount, distinctTokens << 16))
+        return dense + experts + head.byteCount + (isTied ? 0 : min(embedding.byteCount, distinctTokens << 16))
     }
 }

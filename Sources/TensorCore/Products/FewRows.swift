@@ -45,7 +45,8 @@ extension Compute {
         if precision == .float32, let pointer = weight.float32Pointer {
             return dot(pointer + rows.lowerBound * weight.columns, rows)
         }
-        let step = max(1, Self.expandedNumbers / max(1, weight.columns))
+        let block = weight.rowBlock
+        let step = max(1, Self.expandedNumbers / max(1, weight.columns * block)) * block
         withScratch(step * weight.columns) { scratch in
             for first in Swift.stride(from: rows.lowerBound, to: rows.upperBound, by: step) {
                 let part = first..<min(rows.upperBound, first + step)

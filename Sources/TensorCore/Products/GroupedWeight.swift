@@ -57,6 +57,7 @@ public struct GroupedWeight: Sendable {
     /// Tensors `[count, outputs, inputs]` or `[count, inputs, outputs]` that hold the matrices of all groups.
     /// - Parameter tensors: those whose outputs follow one another.
     public init(fused tensors: [Weight], count: Int, orientation: Orientation) {
+        let (tensors, orientation) = Self.asTheyLie(tensors, count, orientation)
         precondition(
             !tensors.isEmpty && tensors.allSatisfy { $0.rows % count == 0 },
             "\(count) groups in rows that are no multiple")
@@ -74,6 +75,31 @@ public struct GroupedWeight: Sendable {
             }
         }
         expansions = ExpansionCounter(groups: count)
+    }
+
+    /// Tensors whose file keeps the matrices of groups transposed are used as they lie there.
+    private static func asTheyLie(
+        _ tensors: [Weight], _ count: Int, _ orientation: Orientation
+    ) -> ([Weight], Orientation) {
+        var parts: [Weight] = []
+        for tensor in tensors {
+            guard orientation == .inputsByOutputs, case .stored(let stored) = tensor,
+                case .assembled(let assembly) = stored.contents, assembly.groups == count,
+                assembly.parts.allSatisfy({ $0.isTransposed && $0.tensor.columns == assembly.rowsPerGroup })
+            else { return (tensors, orientation) }
+            parts += assembly.parts.map { .stored($0.tensor) }
+        }
+        return (parts, .outputsByInputs)
+    }
+
+    /// Bytes that the matrices take as they are held.
+    public var byteCount: Int {
+        guard let first = parts.first else { return 0 }
+        // Fused tensors are parts of every group.
+        let isShared = count > 1 && first.allSatisfy { $0.rows.count < $0.weight.rows }
+        return isShared
+            ? first.reduce(0) { $0 + $1.weight.byteCount }
+            : parts.reduce(0) { $0 + $1.reduce(0) { $0 + $1.weight.byteCount } }
     }
 
     /// Whether the rows of a part are outputs.

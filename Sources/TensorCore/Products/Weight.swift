@@ -80,6 +80,9 @@ public enum Weight: Sendable {
         }
     }
 
+    /// Rows that should be expanded together.
+    var rowBlock: Int { if case .stored(let tensor) = self { tensor.rowBlock } else { 1 } }
+
     /// Writes some columns of rows as float32 `[rows.count, part.count]`, rounded to bfloat16 if the precision says so.
     func expand(
         rows: Range<Int>, columns part: Range<Int>, precision: Precision, into target: UnsafeMutablePointer<Float>

@@ -24,12 +24,14 @@ public enum StoredFormat: String, Sendable, Hashable, CaseIterable, Codable {
     case q5_K = "Q5_K"
     /// 6 bits, 8-bit scales per 16 elements in blocks of 256.
     case q6_K = "Q6_K"
+    /// 4-bit floats, one power of two per 32 elements.
+    case mxfp4 = "MXFP4"
 
     /// Elements per block; 1 for the formats that are not quantised.
     public var blockElements: Int {
         switch self {
         case .float32, .float16, .bfloat16: 1
-        case .q4_0, .q4_1, .q5_0, .q5_1, .q8_0: 32
+        case .q4_0, .q4_1, .q5_0, .q5_1, .q8_0, .mxfp4: 32
         case .q4_K, .q5_K, .q6_K: 256
         }
     }
@@ -47,6 +49,7 @@ public enum StoredFormat: String, Sendable, Hashable, CaseIterable, Codable {
         case .q4_K: 144
         case .q5_K: 176
         case .q6_K: 210
+        case .mxfp4: 17
         }
     }
 
@@ -78,6 +81,7 @@ public enum StoredFormat: String, Sendable, Hashable, CaseIterable, Codable {
         case .q4_K: martlet_expand_q4_K(bytes, count, target)
         case .q5_K: martlet_expand_q5_K(bytes, count, target)
         case .q6_K: martlet_expand_q6_K(bytes, count, target)
+        case .mxfp4: martlet_expand_mxfp4(bytes, count, target)
         }
     }
 }

@@ -11,44 +11,66 @@ extension StoredTensor {
         switch contents {
         case .fourBit(let matrix):
             matrix.expand(rows.lowerBound * columns..<rows.upperBound * columns, into: target)
+        case .microscaled(let matrix):
+            let blocks = columns / MicroscaledMatrix.blockSize
+            matrix.expand(blocks: rows.lowerBound * blocks..<rows.upperBound * blocks, into: target)
+        case .assembled(let assembly): assembly.expand(rows: rows, columns: 0..<columns, into: target)
         case .rows(let format, let bytes, let order):
             bytes.withUnsafeBytes { stored in
                 guard let start = stored.baseAddress else { return }
-                if order != .plain && shape.count == 1 { return expandReorderedVector(format, start, order, into: target) }
+                if isReorderedVector { return expandReorderedVector(format, start, order, into: target) }
                 expand(rows, format, start, order, into: target)
             }
         }
     }
 
     /// Elements on whose multiples a range of columns should begin and end, so that nothing beside it is expanded.
-    package var columnBlock: Int { format?.blockElements ?? 2 }
+    package var columnBlock: Int {
+        switch contents {
+        case .rows(let format, _, _): format.blockElements
+        case .fourBit: 2
+        case .microscaled: MicroscaledMatrix.blockSize
+        case .assembled: 1
+        }
+    }
 
     /// Writes some columns of `rows` as float32, `[rows.count, columns.count]`; else like ``expand(rows:into:)``.
     package func expand(rows: Range<Int>, columns part: Range<Int>, into target: UnsafeMutablePointer<Float>) {
         if part == 0..<columns { return expand(rows: rows, into: target) }
         precondition(part.lowerBound >= 0 && part.upperBound <= columns, "columns \(part) of tensor \(name), which has \(columns)")
+        if case .assembled(let assembly) = contents { return assembly.expand(rows: rows, columns: part, into: target) }
         for (index, row) in rows.enumerated() { expand(row: row, part, into: target + index * part.count) }
     }
 
     private func expand(row: Int, _ part: Range<Int>, into target: UnsafeMutablePointer<Float>) {
-        switch contents {
-        case .fourBit(let matrix):
-            matrix.expand(row * columns + part.lowerBound..<row * columns + part.upperBound, into: target)
-        case .rows(let format, let bytes, let order):
-            let size = format.blockElements
-            guard part.lowerBound % size == 0, part.upperBound % size == 0, order == .plain || shape.count > 1 else {
-                return withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { whole in
-                    guard let start = whole.baseAddress else { return }
-                    expand(rows: row..<row + 1, into: start)
-                    target.update(from: start + part.lowerBound, count: part.count)
-                }
+        if case .fourBit(let matrix) = contents {
+            return matrix.expand(row * columns + part.lowerBound..<row * columns + part.upperBound, into: target)
+        }
+        let size = columnBlock
+        guard part.lowerBound % size == 0, part.upperBound % size == 0, !isReorderedVector else {
+            return withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { whole in
+                guard let start = whole.baseAddress else { return }
+                expand(rows: row..<row + 1, into: start)
+                target.update(from: start + part.lowerBound, count: part.count)
             }
+        }
+        switch contents {
+        case .microscaled(let matrix):
+            let first = (row * columns + part.lowerBound) / size
+            matrix.expand(blocks: first..<first + part.count / size, into: target)
+        case .rows(let format, let bytes, let order):
             bytes.withUnsafeBytes { stored in
                 guard let start = stored.baseAddress else { return }
                 let block = (order.storedRow(row) * columns + part.lowerBound) / size
                 format.expand(start + block * format.blockBytes, blocks: part.count / size, into: target)
             }
+        case .fourBit, .assembled: break
         }
+    }
+
+    /// Whether this is one row whose elements change places.
+    private var isReorderedVector: Bool {
+        if case .rows(_, _, let order) = contents { order != .plain && shape.count == 1 } else { false }
     }
 
     private func expand(
@@ -104,6 +126,8 @@ extension StoredTensor {
         switch contents {
         case .rows(_, let bytes, _): bytes.advise(.done)
         case .fourBit(let matrix): matrix.codes.advise(.done)
+        case .microscaled(let matrix): matrix.codes.advise(.done)
+        case .assembled(let assembly): for part in assembly.parts { part.tensor.release() }
         }
     }
 }

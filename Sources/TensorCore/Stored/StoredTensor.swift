@@ -21,19 +21,36 @@ public struct StoredTensor: Sendable {
         case rows(StoredFormat, MappedBytes, RowOrder)
         /// 4 bits in bitsandbytes' layout.
         case fourBit(FourBitMatrix)
+        /// 4-bit floats with scales apart; every row is whole blocks.
+        case microscaled(MicroscaledMatrix)
+        /// Put together from other tensors.
+        case assembled(StoredAssembly)
     }
 
     /// `rows × columns`.
     public var elementCount: Int { rows * columns }
 
-    /// The format of its rows; nil if it has another form.
-    public var format: StoredFormat? { if case .rows(let format, _, _) = contents { format } else { nil } }
+    /// The format of its rows, or of the rows of all tensors that it is put together from; nil if it has another form.
+    public var format: StoredFormat? {
+        switch contents {
+        case .rows(let format, _, _): return format
+        case .assembled(let assembly):
+            let formats = Set(assembly.parts.map(\.tensor.format))
+            return formats.count == 1 ? formats.first ?? nil : nil
+        case .fourBit, .microscaled: return nil
+        }
+    }
+
+    /// Rows that should be expanded together, so that nothing is expanded twice.
+    package var rowBlock: Int { if case .assembled = contents { 64 } else { 1 } }
 
     /// Bytes that its numbers take.
     public var byteCount: Int {
         switch contents {
         case .rows(_, let bytes, _): bytes.count
         case .fourBit(let matrix): matrix.byteCount
+        case .microscaled(let matrix): matrix.byteCount
+        case .assembled(let assembly): assembly.byteCount
         }
     }
 
@@ -46,6 +63,31 @@ public struct StoredTensor: Sendable {
             throw .fourBit(tensor: name, .partSize(.codes, expected: (count + 1) / 2, found: matrix.codes.count))
         }
         (self.name, self.shape, contents, self.rows, columns) = (name, shape, .fourBit(matrix), rows, shape.last ?? 1)
+    }
+
+    /// Describes 4-bit floats with scales apart as a tensor after checking that they can be one.
+    public init(name: String, shape: [Int], microscaled matrix: MicroscaledMatrix) throws(StoredTensorError) {
+        let (columns, block) = (shape.last ?? 1, MicroscaledMatrix.blockSize)
+        guard let rows = Self.product(shape.dropLast()), let count = Self.product([rows, columns]) else {
+            throw .shapeOverflow(tensor: name, shape: shape)
+        }
+        guard columns % block == 0 else { throw .partialBlock(tensor: name, columns: columns, format: .mxfp4) }
+        guard matrix.codes.count == count / 2, matrix.scales.count == count / block else {
+            throw .byteCount(
+                tensor: name, shape: shape, format: .mxfp4, expected: count / 2 + count / block, found: matrix.byteCount)
+        }
+        (self.name, self.shape, contents) = (name, shape, .microscaled(matrix))
+        (self.rows, self.columns) = (rows, columns)
+    }
+
+    /// Describes what is put together from other tensors as one tensor.
+    public init(name: String, shape: [Int], assembly: StoredAssembly) throws(StoredTensorError) {
+        let columns = shape.last ?? 1
+        guard let rows = Self.product(shape.dropLast()), rows == assembly.groups * assembly.rowsPerGroup,
+            columns == assembly.columns
+        else { throw .shapeOverflow(tensor: name, shape: shape) }
+        (self.name, self.shape, contents) = (name, shape, .assembled(assembly))
+        (self.rows, self.columns) = (rows, columns)
     }
 
     /// Describes stored bytes as a tensor after checking that they can be one.

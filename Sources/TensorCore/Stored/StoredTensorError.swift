@@ -10,6 +10,8 @@ public enum StoredTensorError: Error, Sendable, Hashable, CustomStringConvertibl
     case headSize(tensor: String, rows: Int, headSize: Int)
     /// The parts of a tensor in 4 bits do not fit together.
     case fourBit(tensor: String, FourBitProblem)
+    /// A part does not fit the other parts that a tensor is put together from.
+    case assembly(tensor: String, part: String, shape: [Int])
 
     /// One sentence: what was found, what was expected, and for which tensor.
     public var description: String {
@@ -23,6 +25,8 @@ public enum StoredTensorError: Error, Sendable, Hashable, CustomStringConvertibl
         case .headSize(let tensor, let rows, let headSize):
             "tensor \(tensor) has \(rows) rows, which are not heads of \(headSize) rows (an even number is needed)"
         case .fourBit(let tensor, let problem): "tensor \(tensor) in 4 bits is damaged: \(problem)"
+        case .assembly(let tensor, let part, let shape):
+            "tensor \(tensor) cannot be put together: the shape \(shape) of \(part) does not fit the other parts"
         }
     }
 }

@@ -2,6 +2,11 @@ public import Autograd
 public import TensorCore
 
 /// Adam with decoupled weight decay and bias correction (Loshchilov & Hutter, 2019), state in float32.
+///
+/// A parameter that no gradient has reached in a step stays as it is, its moments too, and the step does not count in
+/// its bias correction: what torch does with gradients that are `None`. Adapters of an expert that is a module of its
+/// own are such parameters when no token chose it; an adapter over all experts at once is one parameter, of which the
+/// part of such an expert has a gradient of zero and decays.
 public struct AdamW {
     /// The settings that do not change during a run.
     public struct Settings: Sendable, Equatable {
@@ -22,6 +27,8 @@ public struct AdamW {
     public let settings: Settings
     /// Steps taken.
     public private(set) var step = 0
+    /// Steps in which each parameter had a gradient, in the order of the parameters.
+    public private(set) var updates: [Int]
     /// What is trained, in a fixed order.
     public let parameters: [Parameter]
     /// First and second moments, in the order of the parameters.
@@ -31,21 +38,23 @@ public struct AdamW {
     /// A fresh optimiser: moments are zero.
     public init(_ parameters: [Parameter], settings: Settings = Settings(), on compute: Compute) {
         (self.parameters, self.settings, self.compute) = (parameters, settings, compute)
+        updates = parameters.map { _ in 0 }
         first = parameters.map { compute.zeros($0.value.shape) }
         second = parameters.map { compute.zeros($0.value.shape) }
     }
 
     /// Takes one step.
     /// - Parameters:
-    ///   - gradients: summed gradients; a parameter that none has reached only decays.
+    ///   - gradients: summed gradients; a parameter that none has reached stays as it is.
     ///   - scale: factor of the gradients: 1 / supervised tokens, times the clipping factor.
     public mutating func update(with gradients: Gradients, scale: Float, learningRate: Double) {
         step += 1
-        let update = AdamWUpdate(
-            learningRate: learningRate, beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon,
-            weightDecay: settings.weightDecay, step: step, gradientScale: scale)
         for (index, parameter) in parameters.enumerated() {
-            let gradient = gradients[parameter] ?? compute.zeros(parameter.value.shape)
+            guard let gradient = gradients[parameter] else { continue }
+            updates[index] += 1
+            let update = AdamWUpdate(
+                learningRate: learningRate, beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon,
+                weightDecay: settings.weightDecay, step: updates[index], gradientScale: scale)
             parameter.update { values in
                 compute.adamW(update, gradient: gradient, parameter: values, first: &first[index], second: &second[index])
             }
@@ -53,9 +62,10 @@ public struct AdamW {
     }
 
     /// Takes up where a saved optimiser stopped.
-    /// - Precondition: shapes are those of the parameters.
-    public mutating func restore(step: Int, first: [Tensor], second: [Tensor]) {
+    /// - Precondition: shapes and counts are those of the parameters.
+    public mutating func restore(step: Int, updates: [Int], first: [Tensor], second: [Tensor]) {
         precondition(first.map(\.shape) == parameters.map(\.value.shape) && second.map(\.shape) == first.map(\.shape))
-        (self.step, self.first, self.second) = (step, first, second)
+        precondition(updates.count == parameters.count)
+        (self.step, self.updates, self.first, self.second) = (step, updates, first, second)
     }
 }

@@ -75,10 +75,10 @@ public struct TrainingCheckpoint {
         (state, self.folder) = (contents.state, folder)
     }
 
-    /// The optimiser's moments, in the order of `parameters`.
+    /// The optimiser's moments and how often each parameter was updated, in the order of `parameters`.
     public func moments(
         of parameters: [Parameter], on compute: Compute
-    ) throws(TrainingError) -> (first: [Tensor], second: [Tensor]) {
+    ) throws(TrainingError) -> (first: [Tensor], second: [Tensor], updates: [Int]) {
         func damaged(_ reason: String) -> TrainingError { .damagedCheckpoint(path: folder.path, reason: reason) }
         do {
             let file = try SafetensorsFile(folder.appendingPathComponent("optimizer.safetensors"))
@@ -91,7 +91,14 @@ public struct TrainingCheckpoint {
                     return compute.tensor(stored.expandAll(), shape: stored.shape)
                 }
             }
-            return (try read("exp_avg."), try read("exp_avg_sq."))
+            // As text: a float32, which torch has here, counts no further than 2²⁴.
+            let updates = try parameters.map { parameter in
+                guard let count = file.metadata["step." + parameter.name].flatMap({ Int($0) }), count >= 0 else {
+                    throw damaged("optimizer.safetensors does not say how often \(parameter.name) was updated")
+                }
+                return count
+            }
+            return (try read("exp_avg."), try read("exp_avg_sq."), updates)
         } catch let error as TrainingError {
             throw error
         } catch {
@@ -104,7 +111,9 @@ public struct TrainingCheckpoint {
         let tensors = ["exp_avg.", "exp_avg_sq."].flatMap { prefix in
             zip(names, optimizer.first).map { TensorDeclaration(name: prefix + $0, shape: $1.shape, type: .float32) }
         }
-        try SafetensorsWriter.write(to: url, tensors: tensors) { writer in
+        let counts = zip(names, optimizer.updates).map { ("step." + $0, String($1)) }
+        let metadata = Dictionary(uniqueKeysWithValues: counts)
+        try SafetensorsWriter.write(to: url, tensors: tensors, metadata: metadata) { writer in
             for (prefix, moments) in [("exp_avg.", optimizer.first), ("exp_avg_sq.", optimizer.second)] {
                 for (name, tensor) in zip(names, moments) { try writer.append(tensor.toArray(), to: prefix + name) }
             }

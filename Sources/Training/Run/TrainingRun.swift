@@ -66,8 +66,8 @@ public final class TrainingRun {
         if let checkpoint {
             state = checkpoint.state
             state.identity = identity
-            let (first, second) = try checkpoint.moments(of: trainer.optimizer.parameters, on: compute)
-            trainer.optimizer.restore(step: state.step, first: first, second: second)
+            let (first, second, updates) = try checkpoint.moments(of: trainer.optimizer.parameters, on: compute)
+            trainer.optimizer.restore(step: state.step, updates: updates, first: first, second: second)
         }
     }
 

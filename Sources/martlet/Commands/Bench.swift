@@ -99,7 +99,7 @@ struct Bench: ParsableCommand {
             yardstick: compute.tiles == nil ? "2048³ product in float32" : "tile registers fed from the first-level cache",
             matrixRate: max(firstRate, rate()),
             usefulOperations: UsefulOperations.perToken(of: network, adapter: adapter) * Double(seq * batch),
-            operations: timer.seconds, precision: compute.precision))
+            operations: timer.seconds, precision: compute.precision, experts: ExpertReading(network, on: compute)))
     }
 
     private func report(_ result: BenchResult) {
@@ -109,6 +109,12 @@ struct Bench: ParsableCommand {
             format: "%.1f GFLOP/s of useful products, %.0f %% of %.0f GFLOP/s (%@)", result.usefulRate, result.share * 100,
             result.matrixRate, result.yardstick as NSString))
         if let peak = ProcessMemory.peak { Terminal.output(String(format: "peak memory %.2f GB", Double(peak) / 1e9)) }
+        if let experts = result.experts {
+            let rate = Double(experts.bytes) / experts.readSeconds / 1e9
+            Terminal.output(String(
+                format: "%.1f million weights of experts: read in %.3f s (%.1f GB/s), read and expanded in %.3f s",
+                Double(experts.weights) / 1e6, experts.readSeconds, rate, experts.expandSeconds))
+        }
         for (name, seconds) in result.sortedOperations {
             Terminal.output(String(format: "%5.1f %%  %7.3f s  %@", seconds / result.measuredSeconds * 100, seconds / Double(steps), name as NSString))
         }

@@ -11,11 +11,19 @@ enum UsefulOperations {
     /// weight), head forward and input gradient (2 + 2). The first block's query, key and value products need no input
     /// gradient, since embeddings are frozen.
     static func perToken(of model: any CausalLanguageModel, adapter: LoRAAdapter) -> Double {
-        let linears = model.linears
-        let base = linears.reduce(0) { $0 + 4 * $1.weight.rows * $1.weight.columns }
+        let linears = model.linears.filter { $0.role != .experts }
+        let experts = model.mixtures.reduce(0) { sum, mixture in
+            mixture.banks.reduce(sum) { $0 + 4 * mixture.routing.chosen * $1.weight.outputs * $1.weight.inputs }
+        }
+        let base = linears.reduce(experts) { $0 + 4 * $1.weight.rows * $1.weight.columns }
         let spared = linears.prefix(3).reduce(0) { $0 + 2 * $1.weight.rows * $1.weight.columns }
-        let adapters = adapter.parameters.reduce(0) { $0 + 6 * $1.value.count }
-        return Double(base - spared + adapters + 4 * model.head.rows * model.head.columns)
+        // Of the adapters of experts, a token meets those of the experts that it chooses.
+        let reach = model.mixtures.first.map { Double($0.routing.chosen) / Double($0.routing.experts) } ?? 1
+        let adapters = adapter.layers.reduce(0.0) { sum, target in
+            let (a, b) = target.factorShapes(adapter.configuration)
+            return sum + 6 * Double(a[0] * a[1] + b[0] * b[1]) * (target.role == .experts ? reach : 1)
+        }
+        return adapters + Double(base - spared + 4 * model.head.rows * model.head.columns)
     }
 }
 
@@ -29,6 +37,8 @@ struct BenchResult {
     let usefulOperations: Double
     let operations: [String: Double]
     let precision: Precision
+    /// `nil` for a model without experts.
+    let experts: ExpertReading?
 
     var median: Double {
         let sorted = stepSeconds.sorted()
@@ -54,7 +64,7 @@ struct BenchResult {
                     "share": .finite(seconds / measuredSeconds),
                 ])
             }),
-            "settings": .object(settings),
+            "experts": experts.map { .object($0.json) } ?? .null, "settings": .object(settings),
         ]
     }
 }

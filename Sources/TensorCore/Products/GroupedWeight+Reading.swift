@@ -1,0 +1,50 @@
+/// What products do with the weights of groups, without the products: a yardstick for the cost of many groups.
+extension Compute {
+    /// Reads the stored bytes of all groups once, on all threads.
+    public func read(_ weight: GroupedWeight) {
+        let parts = weight.storedBytes
+        threads.run(tiles: parts.count) { _ = parts[$0].checksum }
+    }
+
+    /// Expands the matrices of all groups once, panel by panel as a product in this precision does, on all threads.
+    public func expandAll(_ weight: GroupedWeight) {
+        let panels = weight.rowPanels(Array(0...weight.count))
+        threads.run(tiles: panels.count) { tile in
+            for piece in panels[tile].pieces {
+                withScratch(piece.storedRows.count * piece.storedColumns.count) { scratch in
+                    piece.weight.expand(
+                        rows: piece.storedRows, columns: piece.storedColumns, precision: precision, into: scratch)
+                }
+            }
+        }
+    }
+}
+
+extension GroupedWeight {
+    /// Where the numbers lie, in runs of at most a megabyte.
+    fileprivate var storedBytes: [MappedBytes] {
+        var seen: Set<String> = []
+        var runs: [MappedBytes] = []
+        for part in parts.joined() {
+            guard case .stored(let tensor) = part.weight, seen.insert(tensor.name).inserted else { continue }
+            for bytes in tensor.storedBytes {
+                for start in stride(from: 0, to: bytes.count, by: 1 << 20) {
+                    runs.append(bytes[start..<min(bytes.count, start + 1 << 20)])
+                }
+            }
+        }
+        return runs
+    }
+}
+
+extension StoredTensor {
+    /// The runs of bytes that hold the numbers.
+    fileprivate var storedBytes: [MappedBytes] {
+        switch contents {
+        case .rows(_, let bytes, _): [bytes]
+        case .fourBit(let matrix): [matrix.codes]
+        case .microscaled(let matrix): [matrix.codes, matrix.scales]
+        case .assembled(let assembly): assembly.parts.flatMap(\.tensor.storedBytes)
+        }
+    }
+}

@@ -1,0 +1,47 @@
+import Autograd
+import Checkpoints
+import Foundation
+import Layers
+import Models
+import Recipes
+import TensorCore
+import Testing
+
+/// What the plan says of a network against what the network takes.
+@Suite struct NetworkShapeTests {
+    static let names = ["llama", "mixtral", "qwen3_moe", "deepseek_v3", "llama4_text", "gpt_oss"]
+
+    private func model(_ name: String, _ compute: Compute) throws -> any CausalLanguageModel {
+        try BaseModel.open(tinyModels.appendingPathComponent(name).path).makeModel(on: compute)
+    }
+
+    /// All matrices are counted once, experts too, whether they are modules or fused. Norms and biases are small.
+    @Test(arguments: names) func weightsAreTheFiles(name: String) throws {
+        let compute = try Compute(threadCount: 1)
+        let base = try BaseModel.open(tinyModels.appendingPathComponent(name).path)
+        let matrices = try base.tensors.names.map { try base.tensors.tensor($0) }.filter {
+            $0.shape.count > 1 && !$0.name.hasSuffix("_bias")
+        }
+        let shape = NetworkShape(try model(name, compute), elementBytes: 4)
+        #expect(shape.weightBytes(distinctTokens: 1 << 20) == matrices.reduce(0) { $0 + $1.byteCount })
+    }
+
+    /// Buffers that a recorded forward pass holds, per token, with adapters on everything and on attention alone.
+    @Test(arguments: names, [ModuleSelection.Group.allLinear, .attention])
+    func activationsAreThoseHeld(name: String, group: ModuleSelection.Group) throws {
+        let compute = try Compute(threadCount: 1)
+        let model = try model(name, compute)
+        let settings = AdapterConfiguration(rank: 2, targets: .group(group))
+        _ = try LoRAAdapter(attaching: settings, to: model.adapterTargets, seed: 1, on: compute)
+        let ids = (0..<2048).map { Int32($0 * 31 % 280) }
+        let layout = SequenceLayout(offsets: Array(stride(from: 0, through: 2048, by: 64)))
+        let graph = Graph(compute: compute, gradients: Gradients())
+        let before = compute.buffers.statistics.liveBytes
+        let hidden = model.hiddenStates(ids, layout: layout, cache: nil, recompute: false, in: graph)
+        let held = Double(compute.buffers.statistics.liveBytes - before) / Double(ids.count)
+        let planned = Double(model.layerCount * NetworkShape(model, elementBytes: 4).keptBytesPerBlock)
+        // Narrow models have shares that wide ones do not: statistics of norms and attention, low-rank values.
+        #expect(planned > 0.75 * held && planned < 1.3 * held, "planned \(planned), held \(held)")
+        graph.backward(from: hidden)
+    }
+}
