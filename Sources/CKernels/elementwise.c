@@ -1,6 +1,5 @@
+#include "bfloat16.h"
 #include "kernels.h"
-
-#include <string.h>
 
 KERNEL(add, (int64_t count, const float *a, const float *b, float *out), (count, a, b, out)) {
     for (int64_t i = 0; i < count; i++) out[i] = a[i] + b[i];
@@ -22,21 +21,6 @@ KERNEL(add_bias, (int64_t rows, int64_t columns, const float *bias, float *y, in
        (rows, columns, bias, y, stride)) {
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = 0; c < columns; c++) y[r * stride + c] += bias[c];
-}
-
-MARTLET_INLINE uint32_t bfloat16_bits(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, 4);
-    uint32_t rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
-    // The carry of rounding could turn a NaN into infinity: keep it a quiet NaN.
-    return (bits & 0x7FFFFFFFu) > 0x7F800000u ? ((bits >> 16) | 0x40u) : rounded;
-}
-
-MARTLET_INLINE float widened(uint32_t bits) {
-    float value;
-    bits <<= 16;
-    memcpy(&value, &bits, 4);
-    return value;
 }
 
 KERNEL(from_bfloat16, (int64_t count, const uint16_t *x, float *y), (count, x, y)) {

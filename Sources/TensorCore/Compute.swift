@@ -19,12 +19,22 @@ public final class Compute: Sendable {
     public let buffers: BufferPool
     /// The policy of this run.
     public let precision: Precision
+    /// What products in bfloat16 run on; nil is rounded operands in float32 products.
+    private let tileUnit: TileUnit?
+    /// The left operand that products on tiles have packed last.
+    let packedRowsCache = PackedRowsCache()
 
     /// Opens OpenBLAS and starts the threads.
     /// - Parameter threadCount: threads to use; `nil` takes ``availableProcessors()``.
     /// - Throws: ``TensorError/openBLASMissing(reason:)``.
-    public init(precision: Precision = .float32, threadCount: Int? = nil) throws(TensorError) {
+    public convenience init(precision: Precision = .float32, threadCount: Int? = nil) throws(TensorError) {
+        try self.init(precision: precision, threadCount: threadCount, tiles: InstructionSet.current.tiles)
+    }
+
+    /// The same with other tile registers than those of the instruction set in use.
+    package init(precision: Precision, threadCount: Int?, tiles: TileUnit?) throws(TensorError) {
         try BLAS.open()
+        tileUnit = tiles
         threads = ThreadPool(threadCount: threadCount ?? Self.availableProcessors())
         buffers = BufferPool()
         self.precision = precision
@@ -34,8 +44,12 @@ public final class Compute: Sendable {
     public init(sharing other: Compute, precision: Precision) {
         threads = other.threads
         buffers = other.buffers
+        tileUnit = other.tileUnit
         self.precision = precision
     }
+
+    /// Tile registers for the products of this precision.
+    package var tiles: TileUnit? { precision == .bfloat16 ? tileUnit : nil }
 
     /// A tensor whose elements are not set yet.
     public func empty(_ shape: [Int], _ type: ElementType = .float32) -> Tensor {

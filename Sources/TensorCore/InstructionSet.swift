@@ -1,4 +1,5 @@
 import CKernels
+import Synchronization
 
 /// The instruction sets that our own kernels are compiled for.
 public enum InstructionSet: String, Sendable, CaseIterable {
@@ -8,16 +9,52 @@ public enum InstructionSet: String, Sendable, CaseIterable {
     case avx2
     /// AVX-512 F, BW, DQ and VL.
     case avx512
+    /// AVX-512, and products in bfloat16 on AMX tile registers.
+    case amx
+    /// Tile registers in plain C beside the best vectors of this CPU: slow, to test what `amx` computes without it.
+    case emulatedAMX = "amx-emulated"
 
-    /// The best one of this CPU.
-    public static var best: InstructionSet { InstructionSet(level: martlet_best_isa()) }
+    /// The best one of this CPU, proven by a product where it has tile registers.
+    public static var best: InstructionSet {
+        martlet_tiles_state() == Int32(MARTLET_TILES_READY) ? .amx : vectors(martlet_best_isa())
+    }
 
     /// The one in use. Set it before anything is computed; what the CPU lacks is clipped to ``best``.
     public static var current: InstructionSet {
-        get { InstructionSet(level: martlet_isa()) }
-        set { martlet_select_isa(newValue.level) }
+        get { chosen.withLock { $0 ?? best } }
+        set {
+            let clipped = newValue == .amx ? best : newValue
+            let level = allCases.firstIndex(of: clipped) ?? 0
+            martlet_select_isa(Int32(min(level, Int(MARTLET_ISA_AVX512))))
+            chosen.withLock { $0 = clipped.tiles == nil ? vectors(martlet_isa()) : clipped }
+        }
     }
 
-    private init(level: Int32) { self = Self.allCases[Int(min(max(level, 0), 2))] }
-    private var level: Int32 { Int32(Self.allCases.firstIndex(of: self) ?? 0) }
+    /// The precision that suits it: bfloat16 where products in it are faster than those in float32.
+    public var precision: Precision { self == .amx ? .bfloat16 : .float32 }
+
+    /// The tile registers that belong to it.
+    package var tiles: TileUnit? {
+        switch self {
+        case .amx: .amx
+        case .emulatedAMX: .emulated
+        case .portable, .avx2, .avx512: nil
+        }
+    }
+
+    /// Why ``amx`` cannot be used here; nil if it can.
+    public static var reasonAgainstAMX: String? {
+        switch Int(martlet_tiles_state()) {
+        case MARTLET_TILES_READY: nil
+        case MARTLET_TILES_NO_CPU: "this CPU has no AMX-BF16"
+        case MARTLET_TILES_NO_SYSTEM: "the operating system or the virtual machine does not save tile registers"
+        case MARTLET_TILES_NO_PERMISSION: "the operating system refused tile registers to this process"
+        case MARTLET_TILES_TRAPPED: "the CPU lists AMX-BF16, but a first product was an illegal instruction"
+        default: "a first product on tile registers was wrong"
+        }
+    }
+
+    private static let chosen = Mutex<InstructionSet?>(nil)
+
+    private static func vectors(_ level: Int32) -> InstructionSet { [.portable, .avx2, .avx512][Int(min(max(level, 0), 2))] }
 }

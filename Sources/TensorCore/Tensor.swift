@@ -36,7 +36,7 @@ public struct Tensor: Sendable {
     /// Elements from the beginning of one row to that of the next.
     package let rowStride: Int
     /// Elements of the storage before the first of this tensor.
-    private let offset: Int
+    let offset: Int
     var storage: Storage
 
     init(shape: [Int], elementType: ElementType, pool: BufferPool) {

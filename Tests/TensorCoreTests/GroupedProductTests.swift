@@ -67,8 +67,9 @@ import Testing
         throws
     {
         let (weight, element) = try weight(form, format)
-        for (counts, precision) in Self.rows.flatMap({ counts in Precision.allCases.map { (counts, $0) } }) {
-            let compute = try Compute(precision: precision, threadCount: 2)
+        let arithmetic: [(Precision, TileUnit?)] = [(.float32, nil), (.bfloat16, nil), (.bfloat16, .emulated)]
+        for (counts, (precision, tiles)) in Self.rows.flatMap({ counts in arithmetic.map { (counts, $0) } }) {
+            let compute = try Compute(precision: precision, threadCount: 2, tiles: tiles)
             let offsets = counts.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1) }
             let groups = counts.enumerated().flatMap { [Int](repeating: $0.offset, count: $0.element) }
             let exact = try Compute(precision: .bfloat16, threadCount: 1)
@@ -111,11 +112,12 @@ import Testing
         #expect(weight.expansions.counts == [2 * size, 0, 2 * size])
     }
 
-    @Test(arguments: Precision.allCases) func threadsChangeNoBit(precision: Precision) throws {
+    @Test(arguments: [(Precision.float32, TileUnit?.none), (.bfloat16, nil), (.bfloat16, .emulated)])
+    func threadsChangeNoBit(precision: Precision, tiles: TileUnit?) throws {
         for form in [Form.twoSeparate, .fusedTransposed] {
             let (weight, _) = try weight(form, "bfloat16", outputs: 700, inputs: 530)
             let results = try [1, 2, 3].map { threads in
-                let compute = try Compute(precision: precision, threadCount: threads)
+                let compute = try Compute(precision: precision, threadCount: threads, tiles: tiles)
                 let x = compute.tensor(noise(300 * 530, 4), shape: [300, 530])
                 let y = compute.groupedProduct(x, offsets: [0, 7, 200, 300], transposed: weight, type: .bfloat16)
                 return (y.toArray(), compute.groupedProduct(y, offsets: [0, 7, 200, 300], weight).toArray())

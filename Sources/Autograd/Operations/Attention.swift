@@ -108,7 +108,7 @@ private struct AttentionPass {
                 martlet_attention_softmax(
                     Int64(rows), Int64(keys), Int64(keys), softmaxScale, sinks?.floats[head] ?? -.infinity, block.first,
                     block.last, scores, lse.output + head * q.rows + block.queries.lowerBound)
-                sgemm(
+                compute.multiply(
                     rows, options.valueSize, keys, MatrixPointer(scores, stride: keys), values(block, head),
                     into: output.output + block.queries.lowerBound * output.columns + head * options.valueSize,
                     stride: output.columns)
@@ -156,19 +156,19 @@ private struct AttentionPass {
             lse.floats + head * q.rows + row, weights)
         martlet_row_dots(
             Int64(rows), Int64(options.valueSize), dOut.start, Int64(width), out, Int64(width), delta)
-        sgemm(
+        compute.multiply(
             rows, keys, options.valueSize, dOut, values(block, head).transposed, into: dScores, stride: keys)
         martlet_attention_softmax_backward(
             Int64(rows), Int64(keys), Int64(keys), softmaxScale, weights, delta, dScores)
         if let slopes { martlet_multiply(Int64(rows * keys), dScores, slopes, dScores) }
         let (kWidth, vWidth) = (dkHeads.columns, dvHeads.columns)
-        sgemm(
+        compute.multiply(
             keys, options.valueSize, rows, MatrixPointer(weights, stride: keys).transposed, dOut, beta: 1,
             into: dvHeads.output + block.keys.lowerBound * vWidth + head * options.valueSize, stride: vWidth)
-        sgemm(
+        compute.multiply(
             rows, options.headSize, keys, MatrixPointer(dScores, stride: keys), self.keys(block, head),
             into: dq.output + row * q.columns + head * options.headSize, stride: q.columns)
-        sgemm(
+        compute.multiply(
             keys, options.headSize, rows, MatrixPointer(dScores, stride: keys).transposed, queries(block, head),
             beta: 1,
             into: dkHeads.output + block.keys.lowerBound * kWidth + head * options.headSize, stride: kWidth)
@@ -197,7 +197,7 @@ private struct AttentionPass {
         slopes: UnsafeMutablePointer<Float>? = nil
     ) {
         let (rows, keys) = (block.queries.count, block.keys.count)
-        sgemm(
+        compute.multiply(
             rows, keys, options.headSize, queries(block, head), self.keys(block, head).transposed, into: scores,
             stride: keys)
         if let cap = options.softCap { martlet_soft_cap(Int64(rows * keys), options.scale, cap, scores, slopes) }

@@ -70,9 +70,9 @@ struct GroupedAdapters {
             withInput(entry, rows) { x in
                 let target =
                     hidden.output + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * entry.update.rank
-                let (count, rank) = (Int64(rows.count), Int64(entry.update.rank))
-                martlet_low_rank_project(count, Int64(inputs), rank, x, self.factors.floats + entry.a, target)
-                martlet_scale(count * rank, entry.update.scale, target, target)
+                compute.thinProject(
+                    rows: rows.count, columns: inputs, rank: entry.update.rank, scale: entry.update.scale, x,
+                    self.factors.floats + entry.a, into: target)
             }
         }
     }
@@ -88,7 +88,7 @@ struct GroupedAdapters {
             let outputs = entry.update.outputs.clamped(to: columns)
             if outputs.isEmpty { continue }
             let (rank, first) = (entry.update.rank, outputs.lowerBound - entry.update.outputs.lowerBound)
-            sgemm(
+            compute.multiply(
                 rows.count, outputs.count, rank, MatrixPointer(hidden.floats + entry.hidden, stride: rank),
                 MatrixPointer(factors.floats + entry.b + first * rank, stride: rank).transposed, beta: 1,
                 into: panel + outputs.lowerBound - columns.lowerBound, stride: stride)
@@ -102,7 +102,7 @@ struct GroupedAdapters {
         let (dy, g) = (compute.rounded(dy), compute.empty([hidden.count]))
         forEachRowTile { entry, rows in
             let (rank, outputs) = (entry.update.rank, entry.update.outputs)
-            sgemm(
+            compute.multiply(
                 rows.count, rank, outputs.count, alpha: entry.update.scale,
                 MatrixPointer(dy.floats + rows.lowerBound * dy.columns + outputs.lowerBound, stride: dy.columns),
                 MatrixPointer(factors.floats + entry.b, stride: rank),
@@ -130,17 +130,18 @@ struct GroupedAdapters {
                 let start =
                     dy.floats + entry.rows.lowerBound * dy.columns + entry.update.outputs.lowerBound
                     + columns.lowerBound
-                return martlet_low_rank_gradient(
-                    Int64(entry.rows.count), Int64(columns.count), Int64(rank), hidden.floats + entry.hidden, start,
-                    Int64(dy.columns), sums.output + entry.b + columns.lowerBound, Int64(entry.update.outputs.count))
+                return compute.thinGradient(
+                    rows: entry.rows.count, columns: columns.count, rank: rank, hidden.floats + entry.hidden,
+                    MatrixPointer(start, stride: dy.columns), into: sums.output + entry.b + columns.lowerBound,
+                    stride: entry.update.outputs.count)
             }
             for rows in Self.rowTiles(entry.rows) {
                 withInput(entry, rows) { x in
-                    martlet_low_rank_gradient(
-                        Int64(rows.count), Int64(columns.count), Int64(rank),
+                    compute.thinGradient(
+                        rows: rows.count, columns: columns.count, rank: rank,
                         g.floats + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * rank,
-                        x + columns.lowerBound,
-                        Int64(inputs), sums.output + entry.a + columns.lowerBound, Int64(inputs))
+                        MatrixPointer(x + columns.lowerBound, stride: inputs),
+                        into: sums.output + entry.a + columns.lowerBound, stride: inputs)
                 }
             }
         }
@@ -184,11 +185,13 @@ struct GroupedAdapters {
             let left = MatrixPointer(g.floats + entry.hidden, stride: entry.update.rank)
             let right = MatrixPointer(factors.floats + entry.a + columns.lowerBound, stride: inputs)
             guard let dropout = mask(of: entry) else {
-                sgemm(rows.count, columns.count, entry.update.rank, left, right, beta: 1, into: panel, stride: stride)
+                compute.multiply(
+                    rows.count, columns.count, entry.update.rank, left, right, beta: 1, into: panel, stride: stride)
                 continue
             }
             compute.withScratch(rows.count * columns.count) { scratch in
-                sgemm(rows.count, columns.count, entry.update.rank, left, right, into: scratch, stride: columns.count)
+                compute.multiply(
+                    rows.count, columns.count, entry.update.rank, left, right, into: scratch, stride: columns.count)
                 for (index, row) in rows.enumerated() {
                     let values = scratch + index * columns.count
                     drop(row, entry, dropout, columns, values)

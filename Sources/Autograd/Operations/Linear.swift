@@ -49,20 +49,23 @@ extension Graph {
         let compute = precision.map { Compute(sharing: self.compute, precision: $0) } ?? self.compute
         let type = compute.precision.activationType
         let path = update.map { AdapterPath($0, x, dropout: dropout, on: compute) }
-        let y = compute.product(x.value, transposed: weight, adding: path?.folded, type: type) { rows, columns, tile, stride in
+        let y = compute.product(
+            x.value, transposed: weight, adding: path?.folded, plus: path?.forwardTerm, type: type
+        ) { rows, columns, tile, stride in
             if let bias {
                 martlet_add_bias(
                     Int64(rows.count), Int64(columns.count), bias.floats + columns.lowerBound, tile, Int64(stride))
             }
-            path?.addForward(rows, columns, tile, stride)
         }
         let (wantsInput, inputType, gradients) = (x.needsGradient, x.value.elementType, gradients)
         return record("linear", y, inputs: [x], trainsParameters: path != nil) { dy in
             let g = path?.backward(dy, into: gradients)
             guard wantsInput else { return [nil] }
             return [
-                compute.product(dy, weight, adding: path?.folded, type: inputType) { rows, columns, tile, stride in
-                    if let path, let g { path.addBackward(g, rows, columns, tile, stride) }
+                compute.product(
+                    dy, weight, adding: path?.folded, plus: g.flatMap { path?.backwardTerm($0) }, type: inputType
+                ) { rows, columns, tile, stride in
+                    if let path, let g { path.addMasked(g, rows, columns, tile, stride) }
                 }
             ]
         }
@@ -101,18 +104,12 @@ private struct AdapterPath {
         hidden = folds ? nil : compute.lowRankProduct(self.dropout.map { compute.dropout(x.value, update, $0) } ?? x.value, a)
     }
 
-    func addForward(_ rows: Range<Int>, _ columns: Range<Int>, _ tile: UnsafeMutablePointer<Float>, _ stride: Int) {
-        guard let hidden else { return }
-        let rank = b.columns
-        sgemm(
-            rows.count, columns.count, rank, alpha: update.scale,
-            MatrixPointer(hidden.floats + rows.lowerBound * rank, stride: rank),
-            MatrixPointer(b.floats + columns.lowerBound * rank, stride: rank).transposed, beta: 1, into: tile, stride: stride)
-    }
+    /// `s·(x̃·Aᵀ)·Bᵀ`, unless it is folded.
+    var forwardTerm: ThinTerm? { hidden.map { ThinTerm($0, b, isTransposed: true, scale: update.scale) } }
 
     /// Sums the gradients of A and B and returns `g = s·dy·B`, `[tokens, rank]`.
     func backward(_ dy: Tensor, into gradients: Gradients?) -> Tensor {
-        let (g, dA, dBTransposed) = compute.lowRankBackward(input.value(), dy, a: a, b: b, scale: update.scale)
+        let (g, dA, dBTransposed) = compute.lowRankBackward(input.value(), dy, a: a, b: b, scale: update.scale, hidden: hidden)
         for (parameter, gradient) in [(update.a, dA), (update.b, compute.transposed(dBTransposed))] {
             gradients?.accumulate(parameter, on: compute) { sum, adding in
                 if adding {
@@ -125,18 +122,21 @@ private struct AdapterPath {
         return g
     }
 
-    func addBackward(
+    /// `g·A`, unless it is folded or dropout masks it.
+    func backwardTerm(_ g: Tensor) -> ThinTerm? {
+        folded == nil && dropout == nil ? ThinTerm(g, a, isTransposed: false) : nil
+    }
+
+    /// Adds `mask(g·A)` to a tile of the input's gradient, where there is dropout.
+    func addMasked(
         _ g: Tensor, _ rows: Range<Int>, _ columns: Range<Int>, _ tile: UnsafeMutablePointer<Float>, _ stride: Int
     ) {
-        if folded != nil { return }
+        guard let dropout else { return }
         let (rank, inputs) = (a.rows, a.columns)
-        let left = MatrixPointer(g.floats + rows.lowerBound * rank, stride: rank)
-        let right = MatrixPointer(a.floats + columns.lowerBound, stride: inputs)
-        guard let dropout else {
-            return sgemm(rows.count, columns.count, rank, left, right, beta: 1, into: tile, stride: stride)
-        }
         compute.withScratch(rows.count * columns.count) { scratch in
-            sgemm(rows.count, columns.count, rank, left, right, into: scratch, stride: columns.count)
+            compute.multiply(
+                rows.count, columns.count, rank, MatrixPointer(g.floats + rows.lowerBound * rank, stride: rank),
+                MatrixPointer(a.floats + columns.lowerBound, stride: inputs), into: scratch, stride: columns.count)
             compute.applyDropout(update, dropout, rows, columns, scratch)
             for row in 0..<rows.count {
                 martlet_add_scaled(Int64(columns.count), 1, scratch + row * columns.count, tile + row * stride)

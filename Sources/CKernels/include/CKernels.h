@@ -7,6 +7,8 @@
 #include "four_bit.h"
 #include "kernels.h"
 #include "system.h"
+#include "tile_emulation.h"
+#include "tiles.h"
 #include "variants.h"
 
 #endif

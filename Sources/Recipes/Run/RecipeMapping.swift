@@ -57,8 +57,14 @@ extension Recipe {
         if case .count(let count) = training.threads { count } else { nil }
     }
 
-    /// The precision that `auto` stands for on this machine: `float32` while there are no kernels that make `bfloat16` faster.
-    public var precision: Precision { training.precision == .bfloat16 ? .bfloat16 : .float32 }
+    /// The precision of the run; `auto` is that of the instruction set in use.
+    public var precision: Precision {
+        switch training.precision {
+        case .automatic: InstructionSet.current.precision
+        case .float32: .float32
+        case .bfloat16: .bfloat16
+        }
+    }
 }
 
 extension Recipe.TargetModules {

@@ -22,9 +22,8 @@ extension Compute {
     ) -> Tensor {
         precondition(x.columns == weight.inputs, "grouped product of \(x.shape) with \(weight.inputs) inputs")
         return run(
-            weight.rowsAreOutputs ? weight.rowPanels(offsets) : weight.columnPanels(offsets), x, weight.outputs, weight,
-            type,
-            epilogue)
+            weight.rowsAreOutputs ? weight.rowPanels(offsets) : weight.columnPanels(offsets), x, offsets, weight.outputs,
+            weight, type, epilogue)
     }
 
     /// `dx[r] = dy[r] · W_g` for the rows r of each group g, `[rows, inputs]`: the gradient of the line above.
@@ -34,20 +33,27 @@ extension Compute {
     ) -> Tensor {
         precondition(dy.columns == weight.outputs, "grouped product of \(dy.shape) with \(weight.outputs) outputs")
         return run(
-            weight.rowsAreOutputs ? weight.columnPanels(offsets) : weight.rowPanels(offsets), dy, weight.inputs, weight,
-            type,
-            epilogue)
+            weight.rowsAreOutputs ? weight.columnPanels(offsets) : weight.rowPanels(offsets), dy, offsets, weight.inputs,
+            weight, type, epilogue)
     }
 
     private func run(
-        _ panels: [GroupedPanel], _ x: Tensor, _ width: Int, _ weight: GroupedWeight, _ type: ElementType,
-        _ epilogue: GroupedEpilogue?
+        _ panels: [GroupedPanel], _ x: Tensor, _ offsets: [Int], _ width: Int, _ weight: GroupedWeight,
+        _ type: ElementType, _ epilogue: GroupedEpilogue?
     ) -> Tensor {
         let y = empty([x.rows, width], type)
+        let operand = tiles.map { ($0, packedRows(x, offsets: offsets)) }
         threads.run(tiles: panels.count) { tile in
             let panel = panels[tile]
             withPanel(y, panel) { target, stride in
-                for piece in panel.pieces { multiply(x, panel, piece, weight.expansions, into: target, stride: stride) }
+                for piece in panel.pieces {
+                    weight.expansions.add(piece.storedRows.count * piece.storedColumns.count, to: panel.group)
+                    if let operand, panel.rows.count >= Self.fewRows {
+                        multiply(operand.1, x, panel, piece, into: target, stride: stride, on: operand.0)
+                    } else {
+                        multiply(x, panel, piece, into: target, stride: stride)
+                    }
+                }
                 epilogue?(panel.group, panel.rows, panel.columns, target, stride)
             }
         }
@@ -68,11 +74,9 @@ extension Compute {
 
     /// Adds the contribution of one block of weights to a panel; the first one sets it.
     private func multiply(
-        _ x: Tensor, _ panel: GroupedPanel, _ piece: GroupedPanel.Piece, _ expansions: ExpansionCounter,
-        into target: UnsafeMutablePointer<Float>, stride: Int
+        _ x: Tensor, _ panel: GroupedPanel, _ piece: GroupedPanel.Piece, into target: UnsafeMutablePointer<Float>,
+        stride: Int
     ) {
-        let (rows, columns) = (piece.storedRows, piece.storedColumns)
-        expansions.add(rows.count * columns.count, to: panel.group)
         if piece.isTransposed && panel.rows.count < Self.fewRows {
             return dots(x, panel, piece, into: target, stride: stride)
         }

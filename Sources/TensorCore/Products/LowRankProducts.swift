@@ -5,6 +5,7 @@ extension Compute {
     /// `h[rows, rank] = scale · x[rows, columns] · aᵀ` with `a [rank, columns]`, float32.
     package func lowRankProduct(_ x: Tensor, _ a: Tensor, scale: Float = 1) -> Tensor {
         precondition(x.columns == a.columns, "thin product of \(x.shape) with transposed \(a.shape)")
+        if let tiles { return thinProduct(x, TileSource(a).transposed, rank: a.rows, scale: scale, on: tiles) }
         let (rank, h) = (a.rows, empty([x.rows, a.rows]))
         forEachRowBlock(of: x.rows, rowElements: x.columns) { rows in
             readRows(x, rows) { values in
@@ -23,11 +24,13 @@ extension Compute {
     /// - Parameters:
     ///   - x: `[rows, inputs]`; `dy`: `[rows, outputs]`.
     ///   - a: `[rank, inputs]`; `b`: `[outputs, rank]`.
+    ///   - hidden: `x · aᵀ` from the forward pass, if it was kept; products in float32 compute it anew.
     /// - Returns: `g [rows, rank]`, `dA [rank, inputs]` and the transpose of dB, `[rank, outputs]`.
     package func lowRankBackward(
-        _ x: Tensor, _ dy: Tensor, a: Tensor, b: Tensor, scale: Float
+        _ x: Tensor, _ dy: Tensor, a: Tensor, b: Tensor, scale: Float, hidden: Tensor? = nil
     ) -> (g: Tensor, dA: Tensor, dBTransposed: Tensor) {
         precondition(x.rows == dy.rows && a.columns == x.columns && b.rows == dy.columns && a.rows == b.columns)
+        if let tiles { return tileLowRankBackward(x, dy, a: a, b: b, scale: scale, hidden: hidden, on: tiles) }
         let (x, dy, bTransposed, rank) = (rounded(x), rounded(dy), transposed(b), a.rows)
         let (inputs, outputs, sumRows, blockRows) = (x.columns, dy.columns, 256, 32)
         let g = empty([x.rows, rank])
@@ -63,6 +66,35 @@ extension Compute {
             (right.output + row * (wide - split)).update(from: total + split, count: wide - split)
         }
         return (left, right)
+    }
+
+    /// `h[rows, rank] = scale · x[rows, columns] · aᵀ` on the calling thread, everything dense float32.
+    package func thinProject(
+        rows: Int, columns: Int, rank: Int, scale: Float, _ x: UnsafePointer<Float>, _ a: UnsafePointer<Float>,
+        into h: UnsafeMutablePointer<Float>
+    ) {
+        if tiles != nil {
+            multiply(
+                rows, rank, columns, MatrixPointer(x, stride: columns), MatrixPointer(a, stride: columns).transposed, into: h,
+                stride: rank)
+        } else {
+            martlet_low_rank_project(Int64(rows), Int64(columns), Int64(rank), x, a, h)
+        }
+        martlet_scale(Int64(rows * rank), scale, h, h)
+    }
+
+    /// `out[rank, columns] += g[rows, rank]ᵀ · x[rows, columns]` on the calling thread; rows of `x` and `out` have strides.
+    package func thinGradient(
+        rows: Int, columns: Int, rank: Int, _ g: UnsafePointer<Float>, _ x: MatrixPointer,
+        into out: UnsafeMutablePointer<Float>, stride: Int
+    ) {
+        if tiles != nil {
+            multiply(
+                rank, columns, rows, MatrixPointer(g, stride: rank).transposed, x, beta: 1, into: out, stride: stride)
+        } else {
+            martlet_low_rank_gradient(
+                Int64(rows), Int64(columns), Int64(rank), g, x.start, Int64(x.stride), out, Int64(stride))
+        }
     }
 
     /// The transpose of a small float32 matrix.

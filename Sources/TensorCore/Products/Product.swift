@@ -14,16 +14,21 @@ extension Compute {
     /// `y[rows, outputs] = x[rows, inputs] · weightᵀ`.
     /// - Parameters:
     ///   - update: is added to the weight panel by panel.
+    ///   - term: is added to the result.
     ///   - type: element type of the result.
-    ///   - epilogue: adds what belongs to the same result (bias, adapter) while a tile is in cache.
+    ///   - epilogue: adds what else belongs to the result (bias) while a tile is in cache.
     package func product(
-        _ x: Tensor, transposed weight: Weight, adding update: WeightUpdate? = nil, type: ElementType = .float32,
-        epilogue: Epilogue? = nil
+        _ x: Tensor, transposed weight: Weight, adding update: WeightUpdate? = nil, plus term: ThinTerm? = nil,
+        type: ElementType = .float32, epilogue: Epilogue? = nil
     ) -> Tensor {
         precondition(x.columns == weight.columns, "product of \(x.shape) with transposed [\(weight.rows), \(weight.columns)]")
         let y = empty(x.shape.dropLast() + [weight.rows], type)
         if x.rows < Self.fewRows && update == nil {
-            fewRowsProduct(x, weight, into: y, epilogue)
+            fewRowsProduct(x, weight, plus: term, into: y, epilogue)
+            return y
+        }
+        if let tiles, update == nil {
+            tileProduct(x, transposed: weight, plus: term, into: y, on: tiles, epilogue)
             return y
         }
         forEachPanel(of: weight, adding: update) { panel, values in
@@ -34,6 +39,7 @@ extension Compute {
                     withResult(y, rows, columns) { target, stride in
                         sgemm(rows.count, columns.count, x.columns, operand, part.transposed, into: target, stride: stride)
                         epilogue?(rows, columns, target, stride)
+                        term?.add(rows, columns, to: target, stride: stride)
                     }
                 }
             }
@@ -43,10 +49,13 @@ extension Compute {
 
     /// `dx[rows, inputs] = dy[rows, outputs] · weight`: the gradient of the line above with respect to `x`.
     package func product(
-        _ dy: Tensor, _ weight: Weight, adding update: WeightUpdate? = nil, type: ElementType = .float32,
-        epilogue: Epilogue? = nil
+        _ dy: Tensor, _ weight: Weight, adding update: WeightUpdate? = nil, plus term: ThinTerm? = nil,
+        type: ElementType = .float32, epilogue: Epilogue? = nil
     ) -> Tensor {
         precondition(dy.columns == weight.rows, "product of \(dy.shape) with [\(weight.rows), \(weight.columns)]")
+        if let tiles, update == nil, dy.rows >= Self.fewRows {
+            return tileProduct(dy, weight, plus: term, type: type, on: tiles, epilogue)
+        }
         let result = empty(dy.shape.dropLast() + [weight.columns])
         let grid = TileGrid.tiles(rows: dy.rows, columns: weight.columns)
         forEachPanel(of: weight, adding: update) { panel, values in
@@ -58,7 +67,10 @@ extension Compute {
                         MatrixPointer(operand.start + panel.lowerBound, stride: operand.stride),
                         MatrixPointer(values + columns.lowerBound, stride: weight.columns),
                         beta: panel.lowerBound > 0 ? 1 : 0, into: target, stride: weight.columns)
-                    if panel.upperBound == weight.rows { epilogue?(rows, columns, target, weight.columns) }
+                    if panel.upperBound == weight.rows {
+                        epilogue?(rows, columns, target, weight.columns)
+                        term?.add(rows, columns, to: target, stride: weight.columns)
+                    }
                 }
             }
         }
@@ -73,7 +85,7 @@ extension Compute {
 }
 
 extension Compute {
-    private func forEachTile(
+    func forEachTile(
         _ grid: (rows: [Range<Int>], columns: [Range<Int>]), _ body: (Range<Int>, Range<Int>) -> Void
     ) {
         let (rows, columns) = grid
@@ -119,7 +131,7 @@ extension Compute {
     }
 
     /// Memory for a tile of the result: in place for float32, else scratch that is rounded into place afterwards.
-    private func withResult(
+    func withResult(
         _ y: Tensor, _ rows: Range<Int>, _ columns: Range<Int>, _ body: (UnsafeMutablePointer<Float>, Int) -> Void
     ) {
         let start = rows.lowerBound * y.columns + columns.lowerBound
@@ -135,7 +147,9 @@ extension Compute {
 
     /// A few rows against every row of the weight, which is expanded row by row into a small scratch: decoding reads
     /// the weight once and writes nothing of it back to memory.
-    private func fewRowsProduct(_ x: Tensor, _ weight: Weight, into y: Tensor, _ epilogue: Epilogue?) {
+    private func fewRowsProduct(
+        _ x: Tensor, _ weight: Weight, plus term: ThinTerm?, into y: Tensor, _ epilogue: Epilogue?
+    ) {
         let (x, n, k) = (rounded(x), weight.rows, weight.columns)
         let direct = precision == .float32 ? weight.float32Pointer : nil
         let (parts, block) = (TileGrid.pieces(n, target: 64), weight.rowBlock)
@@ -155,6 +169,7 @@ extension Compute {
                         for r in 0..<x.rows { target[r * stride + column - columns.lowerBound] = scratch[dots + r] }
                     }
                     epilogue?(0..<x.rows, columns, target, stride)
+                    term?.add(0..<x.rows, columns, to: target, stride: stride)
                 }
             }
         }

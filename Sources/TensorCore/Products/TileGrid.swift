@@ -3,10 +3,10 @@ package enum TileGrid {
     /// Elements of a weight that are expanded at a time: 8 MB as float32.
     static let panelElements = 1 << 21
 
-    /// Cuts a result of `rows` × `columns` into tiles of at most about 256 × 512, and into about eight where that leaves
-    /// tiles large enough to be worth it, so that threads stay busy to the end.
-    static func tiles(rows: Int, columns: Int) -> (rows: [Range<Int>], columns: [Range<Int>]) {
-        var (height, width) = (256, 512)
+    /// Cuts a result of `rows` × `columns` into tiles of at most about 256 × `widest`, and into about eight where that
+    /// leaves tiles large enough to be worth it, so that threads stay busy to the end.
+    static func tiles(rows: Int, columns: Int, widest: Int = 512) -> (rows: [Range<Int>], columns: [Range<Int>]) {
+        var (height, width) = (256, widest)
         func count(_ size: Int, _ target: Int) -> Int { max(1, (size + target / 2) / target) }
         while count(rows, height) * count(columns, width) < 8, max(height, width) > 128 {
             if width > height { width /= 2 } else { height /= 2 }
@@ -27,6 +27,15 @@ package enum TileGrid {
         let most = max(64, panelElements / max(1, columns) / 64 * 64)
         return rows <= most ? [0..<rows] : pieces(rows, target: most)
     }
+
+    /// Cuts the rows of a weight into panels that are packed for tile registers at a time: 4 MB, multiples of 64 rows.
+    static func tilePanels(rows: Int, columns: Int) -> [Range<Int>] {
+        let most = max(64, panelElements / max(1, columns) / 64 * 64)
+        return stride(from: 0, to: rows, by: most).map { $0..<min(rows, $0 + most) }
+    }
+
+    /// Elements of a left operand that are packed at a time, at most: 32 MB.
+    static let mostPackedElements = 1 << 24
 
     /// Elements of a group's weight that are expanded at a time: 1 MB as float32, for the cache of one core.
     static let groupedPanelElements = 1 << 18

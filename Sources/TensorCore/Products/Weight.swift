@@ -48,6 +48,14 @@ public enum Weight: Sendable {
         }
     }
 
+    /// The elements where they lie, if they lie as bfloat16 `[rows, columns]`.
+    var bfloat16Pointer: UnsafePointer<UInt16>? {
+        switch self {
+        case .stored(let tensor): tensor.bfloat16Pointer
+        case .dense: nil
+        }
+    }
+
     /// Writes rows as float32 `[rows.count, columns]`, rounded to bfloat16 if the precision says so.
     package func expand(rows: Range<Int>, precision: Precision, into target: UnsafeMutablePointer<Float>) {
         switch self {

@@ -109,11 +109,16 @@ extension StoredTensor {
     /// The float32 numbers where they lie, `[rows, columns]`, valid as long as the tensor's bytes live.
     ///
     /// Nil unless the format is float32, the row order plain and the address a multiple of 4.
-    public var float32Pointer: UnsafePointer<Float>? {
-        guard case .rows(.float32, let bytes, .plain) = contents, let start = bytes.unsafeBytes.baseAddress,
-            Int(bitPattern: start) % MemoryLayout<Float>.alignment == 0
+    public var float32Pointer: UnsafePointer<Float>? { pointer(to: .float32) }
+
+    /// The bits of bfloat16 numbers where they lie, under the same conditions.
+    package var bfloat16Pointer: UnsafePointer<UInt16>? { pointer(to: .bfloat16) }
+
+    private func pointer<Element>(to wanted: StoredFormat) -> UnsafePointer<Element>? {
+        guard case .rows(wanted, let bytes, .plain) = contents, let start = bytes.unsafeBytes.baseAddress,
+            Int(bitPattern: start) % MemoryLayout<Element>.alignment == 0
         else { return nil }
-        return start.assumingMemoryBound(to: Float.self)
+        return start.assumingMemoryBound(to: Element.self)
     }
 
     /// Tells the system that the stored bytes are not needed for now: their pages may leave memory.

@@ -6,7 +6,11 @@ import Tokenization
 struct Doctor: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Says what this machine can do: CPU, OpenBLAS and its core, measured speed, memory.",
-        discussion: "Speed is that of a 2048³ product in float32 on all threads, the best of five.")
+        discussion: """
+            Speed in float32 is that of a 2048³ product on all threads, the best of five. That in bfloat16 is the rate of
+            AMX tile registers fed from the first-level cache, added up over all threads; the path is on only if a first
+            product came out right.
+            """)
 
     @OptionGroup var compute: ComputeOptions
 
@@ -20,6 +24,8 @@ struct Doctor: ParsableCommand {
         let compute = try compute.makeCompute()
         let rate = MatrixRate.measure(on: compute)
         if rateOnly { return Terminal.output("\(rate)") }
+        let unit = InstructionSet.current.tiles
+        let tileRate = unit.map { MatrixRate.measure($0, on: compute) }
         let fallback = InstructionSet.best == .portable ? nil : MatrixRate.ofFallback(threads: compute.threads.threadCount)
         var warnings: [String] = []
         if let fallback, InstructionSet.best == .avx512, rate < 4 * fallback {
@@ -35,7 +41,11 @@ struct Doctor: ParsableCommand {
                 "gflops": .finite(rate), "fallback_gflops": .finite(fallback),
             ])),
             ("paths", .array([
-                .object(["name": .string("openblas-float32"), "available": .bool(true), "gflops": .finite(rate)])
+                .object(["name": .string("openblas-float32"), "available": .bool(true), "gflops": .finite(rate)]),
+                .object([
+                    "name": .string("amx-bfloat16"), "available": .bool(unit == .amx), "gflops": .finite(tileRate),
+                    "reason": reason(against: unit).map { .string($0) } ?? .null,
+                ]),
             ])),
             ("kernels", .string(InstructionSet.current.rawValue)),
             ("memory", .object([
@@ -44,15 +54,28 @@ struct Doctor: ParsableCommand {
             ])),
             ("warnings", .array(warnings.map { .string($0) })),
         ])
-        json ? Terminal.output(report) : printText(rate, fallback, warnings, compute)
+        json ? Terminal.output(report) : printText(rate, tileRate, reason(against: unit), fallback, warnings, compute)
     }
 
-    private func printText(_ rate: Double, _ fallback: Double?, _ warnings: [String], _ compute: Compute) {
+    /// Why products do not run on the tile registers of this CPU.
+    private func reason(against unit: TileUnit?) -> String? {
+        switch unit {
+        case .amx: nil
+        case .emulated: "the tile registers are emulated"
+        case nil: InstructionSet.reasonAgainstAMX ?? "another instruction set was asked for"
+        }
+    }
+
+    private func printText(
+        _ rate: Double, _ tileRate: Double?, _ reason: String?, _ fallback: Double?, _ warnings: [String], _ compute: Compute
+    ) {
         Terminal.output("CPU        \(CPUInformation.model), \(Compute.availableProcessors()) usable processors")
         Terminal.output("kernels    \(InstructionSet.current.rawValue)")
         Terminal.output("OpenBLAS   \(BLAS.version), core \(BLAS.core)")
         Terminal.output(String(format: "speed      %.0f GFLOP/s in float32 on %d threads", rate, compute.threads.threadCount))
         if let fallback { Terminal.output(String(format: "           %.0f GFLOP/s with OpenBLAS's oldest kernel, %.1f times less", fallback, rate / fallback)) }
+        if let tileRate { Terminal.output(String(format: "           %.0f GFLOP/s in bfloat16 on tile registers", tileRate)) }
+        if let reason { Terminal.output("           no products in bfloat16 on AMX: \(reason)") }
         let memory = ProcessMemory.total.map { String(format: "%.1f GB", Double($0) / 1e9) } ?? "unknown"
         let limit = ControlGroup.memoryLimit().map { String(format: ", limited to %.1f GB", Double($0) / 1e9) } ?? ""
         Terminal.output("memory     \(memory)\(limit)")

@@ -31,7 +31,8 @@ enum UsefulOperations {
 struct BenchResult {
     let stepSeconds: [Double]
     let tokensPerStep: Int
-    /// GFLOP/s of a large product.
+    /// What the share of peak is measured against, and its GFLOP/s.
+    let yardstick: String
     let matrixRate: Double
     let usefulOperations: Double
     let operations: [String: Double]
@@ -54,7 +55,8 @@ struct BenchResult {
         [
             "tokens_per_second": .finite(tokensPerSecond), "step_seconds": .finite(median),
             "peak_memory_bytes": ProcessMemory.peak.map { .integer($0) } ?? .null, "matmul_share_of_peak": .finite(share),
-            "matmul_gflops": .finite(matrixRate), "useful_gflops": .finite(usefulRate),
+            "matmul_gflops": .finite(matrixRate), "matmul_yardstick": .string(yardstick),
+            "useful_gflops": .finite(usefulRate),
             "all_step_seconds": .array(stepSeconds.map { .finite($0) }),
             "operations": .array(sortedOperations.map { name, seconds in
                 .object([

@@ -16,7 +16,7 @@ struct ComputeOptions: ParsableArguments {
     @Option(help: "Threads to use; left out, as many as this process may use processors.")
     var threads: Int?
 
-    @Option(help: ArgumentHelp("Instruction set of our own kernels, for testing: portable, avx2 or avx512.", visibility: .hidden))
+    @Option(help: ArgumentHelp("Instruction set of our own kernels, for testing: portable, avx2, avx512, amx or amx-emulated.", visibility: .hidden))
     var isa: String?
 
     func validate() throws {
@@ -31,14 +31,22 @@ struct ComputeOptions: ParsableArguments {
     /// Opens OpenBLAS and starts the threads.
     func makeCompute() throws -> Compute {
         try Self.select(isa)
-        return try Compute(precision: precision == .bfloat16 ? .bfloat16 : .float32, threadCount: threads)
+        return try Compute(precision: chosen(or: InstructionSet.current.precision), threadCount: threads)
     }
 
     /// The same for a recipe: what the command line says goes over it.
     func makeCompute(for recipe: Recipe) throws -> Compute {
         try Self.select(isa)
-        let chosen: Precision = precision == .auto ? recipe.precision : precision == .bfloat16 ? .bfloat16 : .float32
-        return try Compute(precision: chosen, threadCount: threads ?? recipe.threadCount)
+        return try Compute(precision: chosen(or: recipe.precision), threadCount: threads ?? recipe.threadCount)
+    }
+
+    /// The precision of the command line; `auto` is the given one.
+    private func chosen(or automatic: Precision) -> Precision {
+        switch precision {
+        case .auto: automatic
+        case .float32: .float32
+        case .bfloat16: .bfloat16
+        }
     }
 
     /// Uses another instruction set than the best; one that the CPU lacks is refused.
@@ -46,7 +54,8 @@ struct ComputeOptions: ParsableArguments {
         guard let name, let wanted = InstructionSet(rawValue: name) else { return }
         InstructionSet.current = wanted
         if InstructionSet.current != wanted {
-            throw CommandError(.unavailable, "this CPU has no \(name); its best is \(InstructionSet.best.rawValue)")
+            let reason = (wanted == .amx ? InstructionSet.reasonAgainstAMX : nil) ?? "this CPU has no \(name)"
+            throw CommandError(.unavailable, "--isa is \(name), but \(reason); its best is \(InstructionSet.best.rawValue)")
         }
     }
 }

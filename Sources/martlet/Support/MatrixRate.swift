@@ -1,7 +1,8 @@
 import Foundation
+import Synchronization
 import TensorCore
 
-/// The rate of float32 matrix products: the yardstick of everything else.
+/// Rates of matrix products: the yardsticks of everything else.
 enum MatrixRate {
     /// Billions of floating-point operations a second of a 2048³ product on all threads, the best of five.
     static func measure(on compute: Compute) -> Double {
@@ -14,6 +15,16 @@ enum MatrixRate {
             return (ContinuousClock.now - start) / .seconds(1)
         }
         return 2 * Double(size * size * size) / (seconds.min() ?? .infinity) / 1e9
+    }
+
+    /// The same of tile registers whose operands lie in the first-level cache, added up over all threads.
+    static func measure(_ unit: TileUnit, on compute: Compute) -> Double {
+        let rates = Mutex([Double](repeating: 0, count: compute.threads.threadCount))
+        compute.threads.run(tiles: compute.threads.threadCount) { thread in
+            let rate = TileUnit.rate(of: unit, seconds: 0.3)
+            rates.withLock { $0[thread] = rate }
+        }
+        return rates.withLock { $0.reduce(0, +) }
     }
 
     /// The rate with the kernels that an old OpenBLAS falls back to on CPUs it does not know, measured in a process of its

@@ -1,0 +1,136 @@
+#include "bfloat16.h"
+#include "tiles.h"
+
+// Sixteen pairs of bfloat16: a row of a tile.
+typedef uint32_t row __attribute__((vector_size(64)));
+
+enum { SIDE = MARTLET_TILE_SIDE, DEPTH = MARTLET_TILE_DEPTH, ELEMENTS = MARTLET_TILE_ELEMENTS };
+
+// Transposes 16 × 16 pairs: four rounds, which swap blocks of 8, 4, 2 and 1.
+MARTLET_INLINE void transpose_tile(row *r) {
+    for (int i = 0; i < 8; i++) {
+        row a = r[i], b = r[i + 8];
+        r[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+        r[i + 8] = __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+    }
+    for (int i = 0; i < 16; i++) {
+        if (i & 4) continue;
+        row a = r[i], b = r[i + 4];
+        r[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
+        r[i + 4] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
+    }
+    for (int i = 0; i < 16; i++) {
+        if (i & 2) continue;
+        row a = r[i], b = r[i + 2];
+        r[i] = __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
+        r[i + 2] = __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+    }
+    for (int i = 0; i < 16; i += 2) {
+        row a = r[i], b = r[i + 1];
+        r[i] = __builtin_shufflevector(a, b, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30);
+        r[i + 1] = __builtin_shufflevector(a, b, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
+    }
+}
+
+MARTLET_INLINE void store_tile(row *rows, int transpose, uint16_t *tile) {
+    if (transpose) transpose_tile(rows);
+    memcpy(tile, rows, ELEMENTS * sizeof *tile);
+}
+
+// --- Rows along the depth ----------------------------------------------------------------------------------------
+
+// 32 neighbours are a row of a tile as they are.
+MARTLET_INLINE void pack_run_f32(const float *source, row *target) {
+    uint16_t values[DEPTH];
+    for (int i = 0; i < DEPTH; i++) values[i] = (uint16_t)bfloat16_bits(source[i]);
+    memcpy(target, values, sizeof values);
+}
+
+MARTLET_INLINE void pack_run_bf16(const uint16_t *source, row *target) { memcpy(target, source, sizeof *target); }
+
+// Tiles of 16 rows; `PACK_RUN` packs 32 elements, tails come from a copy with zeros behind them.
+#define PACK_ROWS(TYPE, PACK_RUN)                                                                                     \
+    for (int64_t side = 0; side < sides; side += SIDE, tiles += block_step) {                                         \
+        const TYPE *start = source + side * stride;                                                                   \
+        int64_t here = sides - side < SIDE ? sides - side : SIDE;                                                     \
+        uint16_t *tile = tiles;                                                                                       \
+        for (int64_t d = 0; d < depth; d += DEPTH, tile += ELEMENTS) {                                                \
+            row rows[SIDE] = {{0}};                                                                                   \
+            for (int64_t i = 0; i < here; i++) {                                                                      \
+                if (d + DEPTH <= depth) {                                                                             \
+                    PACK_RUN(start + i * stride + d, &rows[i]);                                                       \
+                } else {                                                                                              \
+                    TYPE tail[DEPTH] = {0};                                                                           \
+                    memcpy(tail, start + i * stride + d, (size_t)(depth - d) * sizeof(TYPE));                         \
+                    PACK_RUN(tail, &rows[i]);                                                                         \
+                }                                                                                                     \
+            }                                                                                                         \
+            store_tile(rows, transpose, tile);                                                                        \
+        }                                                                                                             \
+    }
+
+KERNEL(pack_rows_f32,
+       (int64_t sides, int64_t depth, const float *source, int64_t stride, int transpose, uint16_t *tiles,
+        int64_t block_step),
+       (sides, depth, source, stride, transpose, tiles, block_step)) {
+    PACK_ROWS(float, pack_run_f32)
+}
+
+KERNEL(pack_rows_bf16,
+       (int64_t sides, int64_t depth, const uint16_t *source, int64_t stride, int transpose, uint16_t *tiles,
+        int64_t block_step),
+       (sides, depth, source, stride, transpose, tiles, block_step)) {
+    PACK_ROWS(uint16_t, pack_run_bf16)
+}
+
+// --- Columns along the depth -------------------------------------------------------------------------------------
+
+// 16 elements of two rows, alternating, are a row of a tile.
+MARTLET_INLINE void pack_pair_f32(const float *low, const float *high, row *target) {
+    uint32_t values[SIDE];
+    for (int i = 0; i < SIDE; i++) values[i] = bfloat16_bits(low[i]) | bfloat16_bits(high[i]) << 16;
+    memcpy(target, values, sizeof values);
+}
+
+MARTLET_INLINE void pack_pair_bf16(const uint16_t *low, const uint16_t *high, row *target) {
+    uint32_t values[SIDE];
+    for (int i = 0; i < SIDE; i++) values[i] = low[i] | (uint32_t)high[i] << 16;
+    memcpy(target, values, sizeof values);
+}
+
+// Tiles of 16 columns. Rows beyond the depth are zero; so are columns beyond the sides, by way of copies.
+#define PACK_COLUMNS(TYPE, PACK_PAIR)                                                                                 \
+    for (int64_t d = 0; d < depth; d += DEPTH) {                                                                      \
+        int64_t pairs = depth - d < DEPTH ? (depth - d + 1) / 2 : SIDE;                                               \
+        for (int64_t side = 0; side < sides; side += SIDE) {                                                          \
+            int64_t here = sides - side < SIDE ? sides - side : SIDE;                                                 \
+            row rows[SIDE] = {{0}};                                                                                   \
+            for (int64_t p = 0; p < pairs; p++) {                                                                     \
+                const TYPE *low = source + (d + 2 * p) * stride + side, *high = low + stride;                         \
+                int is_single = d + 2 * p + 1 >= depth;                                                               \
+                if (here == SIDE && !is_single) {                                                                     \
+                    PACK_PAIR(low, high, &rows[p]);                                                                   \
+                } else {                                                                                              \
+                    TYPE copies[2][SIDE] = {{0}};                                                                     \
+                    memcpy(copies[0], low, (size_t)here * sizeof(TYPE));                                              \
+                    if (!is_single) memcpy(copies[1], high, (size_t)here * sizeof(TYPE));                             \
+                    PACK_PAIR(copies[0], copies[1], &rows[p]);                                                        \
+                }                                                                                                     \
+            }                                                                                                         \
+            store_tile(rows, transpose, tiles + side / SIDE * block_step + d / DEPTH * ELEMENTS);                     \
+        }                                                                                                             \
+    }
+
+KERNEL(pack_columns_f32,
+       (int64_t sides, int64_t depth, const float *source, int64_t stride, int transpose, uint16_t *tiles,
+        int64_t block_step),
+       (sides, depth, source, stride, transpose, tiles, block_step)) {
+    PACK_COLUMNS(float, pack_pair_f32)
+}
+
+KERNEL(pack_columns_bf16,
+       (int64_t sides, int64_t depth, const uint16_t *source, int64_t stride, int transpose, uint16_t *tiles,
+        int64_t block_step),
+       (sides, depth, source, stride, transpose, tiles, block_step)) {
+    PACK_COLUMNS(uint16_t, pack_pair_bf16)
+}

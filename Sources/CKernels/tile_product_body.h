@@ -1,0 +1,126 @@
+// The blocked product over tile registers; included once for each kind of them (amx_tiles.h).
+//
+// Registers 0…3 hold 2 × 2 tiles of the result, 4 and 5 two of the left operand (one below the other), 6 and 7 two of
+// the right one. The depth is cut into pieces, so that the left tiles of 32 rows stay in the first-level cache while
+// they meet one pair of columns after another; the result is kept in float32 between pieces, which changes no bit.
+
+// Blocks of 32 along the depth in a piece, at most: 36 KB of left tiles.
+enum { PIECE = 18 };
+
+// The part of two operands that a block of the result needs for one piece.
+struct FUNCTION(span) {
+    const uint16_t *left, *right;
+    int64_t left_step, right_step, depth;
+};
+
+// Adds the products of a span to the result in registers.
+TILE_TARGET MARTLET_INLINE void FUNCTION(accumulate)(TILE_REGISTERS, const struct FUNCTION(span) * span, int tall,
+                                                     int wide) {
+    const uint16_t *left = span->left, *right = span->right;
+    for (int64_t k = 0; k < span->depth; k++, left += MARTLET_TILE_ELEMENTS, right += MARTLET_TILE_ELEMENTS) {
+        tile_loadd(6, right, 64);
+        tile_loadd(4, left, 64);
+        tile_dpbf16ps(0, 4, 6);
+        if (tall) {
+            tile_loadd(5, left + span->left_step, 64);
+            tile_dpbf16ps(2, 5, 6);
+        }
+        if (wide) {
+            tile_loadd(7, right + span->right_step, 64);
+            tile_dpbf16ps(1, 4, 7);
+            if (tall) tile_dpbf16ps(3, 5, 7);
+        }
+    }
+    (void)TILE_REGISTERS_PASSED;
+}
+
+// One block of the result, 16 or 32 rows and columns, over the spans of a piece.
+TILE_TARGET MARTLET_INLINE void FUNCTION(block)(TILE_REGISTERS, const struct FUNCTION(span) * spans, int tall, int wide,
+                                                float *result, int64_t stride, int accumulate) {
+    int64_t bytes = stride * (int64_t)sizeof(float);
+    float *below = result + 16 * stride;
+    if (accumulate) {
+        tile_loadd(0, result, bytes);
+        if (wide) tile_loadd(1, result + 16, bytes);
+        if (tall) tile_loadd(2, below, bytes);
+        if (tall && wide) tile_loadd(3, below + 16, bytes);
+    } else {
+        tile_zero(0);
+        if (wide) tile_zero(1);
+        if (tall) tile_zero(2);
+        if (tall && wide) tile_zero(3);
+    }
+    FUNCTION(accumulate)(TILE_REGISTERS_PASSED, &spans[0], tall, wide);
+    FUNCTION(accumulate)(TILE_REGISTERS_PASSED, &spans[1], tall, wide);
+    tile_stored(0, result, bytes);
+    if (wide) tile_stored(1, result + 16, bytes);
+    if (tall) tile_stored(2, below, bytes);
+    if (tall && wide) tile_stored(3, below + 16, bytes);
+}
+
+// A block at the edge of the result by way of a buffer: `rows` × `columns` of it exist.
+TILE_TARGET MARTLET_INLINE void FUNCTION(edge)(TILE_REGISTERS, const struct FUNCTION(span) * spans, int tall, int wide,
+                                               float *result, int64_t stride, int accumulate, int64_t rows,
+                                               int64_t columns) {
+    float buffer[32][32];
+    size_t bytes = (size_t)columns * sizeof(float);
+    if (accumulate)
+        for (int64_t r = 0; r < rows; r++) memcpy(buffer[r], result + r * stride, bytes);
+    FUNCTION(block)(TILE_REGISTERS_PASSED, spans, tall, wide, buffer[0], 32, accumulate);
+    for (int64_t r = 0; r < rows; r++) memcpy(result + r * stride, buffer[r], bytes);
+}
+
+// Chooses the form of a block by its rows and columns, at most 32 each.
+TILE_TARGET static void FUNCTION(any_block)(TILE_REGISTERS, const struct FUNCTION(span) * spans, float *result,
+                                            int64_t stride, int accumulate, int64_t rows, int64_t columns) {
+    if (rows == 32 && columns == 32)
+        FUNCTION(block)(TILE_REGISTERS_PASSED, spans, 1, 1, result, stride, accumulate);
+    else if (rows > 16 && columns > 16)
+        FUNCTION(edge)(TILE_REGISTERS_PASSED, spans, 1, 1, result, stride, accumulate, rows, columns);
+    else if (rows > 16)
+        FUNCTION(edge)(TILE_REGISTERS_PASSED, spans, 1, 0, result, stride, accumulate, rows, columns);
+    else if (columns > 16)
+        FUNCTION(edge)(TILE_REGISTERS_PASSED, spans, 0, 1, result, stride, accumulate, rows, columns);
+    else
+        FUNCTION(edge)(TILE_REGISTERS_PASSED, spans, 0, 0, result, stride, accumulate, rows, columns);
+}
+
+// Blocks [first, first + depth) of the depth of operands, from the given blocks of rows and columns on.
+static struct FUNCTION(span) FUNCTION(part)(const struct martlet_tile_operands *operands, int64_t first, int64_t depth,
+                                            int64_t row_block, int64_t column_block) {
+    return (struct FUNCTION(span)){
+        .left = operands->left + row_block * operands->left_step + first * MARTLET_TILE_ELEMENTS,
+        .right = operands->right + column_block * operands->right_step + first * MARTLET_TILE_ELEMENTS,
+        .left_step = operands->left_step, .right_step = operands->right_step, .depth = depth,
+    };
+}
+
+TILE_TARGET void FUNCTION(martlet_tile_product)(const struct martlet_tile_product *product) {
+    WITH_TILE_REGISTERS
+    struct tile_configuration configuration = {.palette = 1};
+    for (int i = 0; i < 8; i++) {
+        configuration.row_bytes[i] = 64;
+        configuration.rows[i] = 16;
+    }
+    tile_loadconfig(&configuration);
+    int64_t depth = product->operands[0].depth;
+    int64_t pieces = depth > PIECE ? (depth + PIECE - 1) / PIECE : 1, size = (depth + pieces - 1) / pieces;
+    for (int64_t piece = 0; piece < pieces; piece++) {
+        int64_t first = piece * size, here = depth - first < size ? depth - first : size;
+        // The second operands are short; they go with the last piece.
+        int64_t rest = piece == pieces - 1 ? product->operands[1].depth : 0;
+        for (int64_t row = 0; row < product->rows; row += 32) {
+            for (int64_t column = 0; column < product->columns; column += 32) {
+                struct FUNCTION(span) spans[2] = {
+                    FUNCTION(part)(&product->operands[0], first, here, row / 16, column / 16),
+                    FUNCTION(part)(&product->operands[1], 0, rest, row / 16, column / 16),
+                };
+                int64_t rows = product->rows - row < 32 ? product->rows - row : 32;
+                int64_t columns = product->columns - column < 32 ? product->columns - column : 32;
+                FUNCTION(any_block)(TILE_REGISTERS_PASSED, spans, product->result + row * product->stride + column,
+                                    product->stride, product->accumulate || piece > 0, rows, columns);
+            }
+        }
+    }
+    tile_release();
+}

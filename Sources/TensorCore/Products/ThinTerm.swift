@@ -1,0 +1,36 @@
+/// A thin product that is added to a product: `scale · left · right`, the way of a low-rank adapter through a layer.
+package struct ThinTerm {
+    /// `[rows, rank]`, float32.
+    let left: Tensor
+    /// `[rank, columns]`, float32.
+    let right: MatrixPointer
+    let scale: Float
+    /// Keeps alive what `right` points at.
+    private let owner: Tensor
+
+    /// - Parameters:
+    ///   - left: `[rows, rank]`.
+    ///   - right: `[rank, columns]`, or with `isTransposed` `[columns, rank]`.
+    package init(_ left: Tensor, _ right: Tensor, isTransposed: Bool, scale: Float = 1) {
+        let matrix = MatrixPointer(right.floats, stride: right.columns)
+        (self.left, self.right, self.scale) = (left, isTransposed ? matrix.transposed : matrix, scale)
+        owner = right
+    }
+
+    var rank: Int { left.columns }
+
+    /// The right factor from a column on.
+    func right(from column: Int) -> MatrixPointer {
+        var matrix = MatrixPointer(right.start + column * (right.isTransposed ? right.stride : 1), stride: right.stride)
+        matrix.isTransposed = right.isTransposed
+        return matrix
+    }
+
+    /// Adds some rows and columns of the product to a tile of a result.
+    func add(_ rows: Range<Int>, _ columns: Range<Int>, to tile: UnsafeMutablePointer<Float>, stride: Int) {
+        sgemm(
+            rows.count, columns.count, rank, alpha: scale,
+            MatrixPointer(left.floats + rows.lowerBound * rank, stride: rank), right(from: columns.lowerBound), beta: 1,
+            into: tile, stride: stride)
+    }
+}

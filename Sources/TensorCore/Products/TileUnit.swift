@@ -1,0 +1,45 @@
+import CKernels
+
+/// Tile registers that multiply bfloat16 and sum in float32.
+package enum TileUnit: Sendable {
+    /// Those of the CPU.
+    case amx
+    /// The same in plain C, for tests.
+    case emulated
+
+    /// Runs a product over packed operands on the calling thread.
+    func multiply(_ product: inout martlet_tile_product) {
+        switch self {
+        case .amx: martlet_tile_product_amx(&product)
+        case .emulated: martlet_tile_product_emulated(&product)
+        }
+    }
+
+    /// Billions of floating-point operations a second of one thread whose operands lie in the first-level cache.
+    package static func rate(of unit: TileUnit, seconds: Double) -> Double {
+        let (side, blocks) = (32, 8)
+        let tiles = [UInt16](repeating: 0x3F80, count: 2 * blocks * TilePack.elements)
+        var result = [Float](repeating: 0, count: side * side)
+        let (clock, step) = (ContinuousClock(), Int64(blocks * TilePack.elements))
+        return tiles.withUnsafeBufferPointer { tiles in
+            result.withUnsafeMutableBufferPointer { result in
+                var product = martlet_tile_product()
+                product.operands.0 = martlet_tile_operands(
+                    left: tiles.baseAddress, right: tiles.baseAddress, left_step: step, right_step: step,
+                    depth: Int64(blocks))
+                (product.rows, product.columns, product.stride) = (Int64(side), Int64(side), Int64(side))
+                product.result = result.baseAddress
+                var (runs, best, start) = (1, 0.0, clock.now)
+                let end = start + .seconds(seconds)
+                while start < end {
+                    for _ in 0..<runs { unit.multiply(&product) }
+                    let elapsed = (clock.now - start) / .seconds(1)
+                    best = max(best, Double(runs * 2 * side * side * blocks * 32) / elapsed / 1e9)
+                    if elapsed < seconds / 20 { runs *= 2 }
+                    start = clock.now
+                }
+                return best
+            }
+        }
+    }
+}
