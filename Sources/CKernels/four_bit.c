@@ -1,7 +1,7 @@
+#include "bfloat16.h"
 #include "four_bit.h"
 
 #include <math.h>
-#include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -9,13 +9,31 @@
 // bitsandbytes rounds the product of a nested scale before it adds the offset.
 #pragma STDC FP_CONTRACT OFF
 
-static float block_scale(const struct martlet_four_bit *matrix, int64_t block) {
+// The block that an element lies in. Blocks are counted on: a division costs as much as the elements of one.
+struct position {
+    int64_t block, end, group, blocks_left;
+};
+
+MARTLET_INLINE struct position position_of(const struct martlet_four_bit *matrix, int64_t element) {
+    int64_t block = element / matrix->block_size, group = matrix->scales ? 0 : block / matrix->group_size;
+    return (struct position){block, (block + 1) * matrix->block_size, group, (group + 1) * matrix->group_size - block};
+}
+
+MARTLET_INLINE void move_on(const struct martlet_four_bit *matrix, struct position *at) {
+    at->block++;
+    at->end += matrix->block_size;
+    if (matrix->scales || --at->blocks_left > 0) return;
+    at->group++;
+    at->blocks_left = matrix->group_size;
+}
+
+MARTLET_INLINE float block_scale(const struct martlet_four_bit *matrix, const struct position *at) {
     if (matrix->scales) {
         float scale;
-        memcpy(&scale, matrix->scales + 4 * block, sizeof scale);
+        memcpy(&scale, matrix->scales + 4 * at->block, sizeof scale);
         return scale;
     }
-    float product = matrix->scale_table[matrix->scale_codes[block]] * matrix->group_scales[block / matrix->group_size];
+    float product = matrix->scale_table[matrix->scale_codes[at->block]] * matrix->group_scales[at->group];
     return product + matrix->offset;
 }
 
@@ -28,10 +46,10 @@ typedef void expand_bytes(const uint8_t *codes, int64_t bytes, const float *tabl
 MARTLET_INLINE void expand_blocks(const struct martlet_four_bit *matrix, int64_t first, int64_t count, float *out,
                                   expand_bytes *expand) {
     int64_t end = first + count;
-    for (int64_t i = first; i < end;) {
-        int64_t block = i / matrix->block_size;
-        int64_t stop = (block + 1) * matrix->block_size < end ? (block + 1) * matrix->block_size : end;
-        float scale = block_scale(matrix, block);
+    struct position at = position_of(matrix, first);
+    for (int64_t i = first; i < end; move_on(matrix, &at)) {
+        int64_t stop = at.end < end ? at.end : end;
+        float scale = block_scale(matrix, &at);
         if (i % 2 == 1) {
             *out++ = matrix->table[matrix->codes[i / 2] & 15] * scale;
             i++;
@@ -121,6 +139,98 @@ void martlet_expand_four_bit_avx512(const struct martlet_four_bit *matrix, int64
 
 DISPATCH(expand_four_bit, (const struct martlet_four_bit *matrix, int64_t first, int64_t count, float *out),
          (matrix, first, count, out))
+
+// --- Expansion to bfloat16 ---------------------------------------------------------------------------------------
+
+// The sixteen values of a block are rounded once; then elements are looked up.
+typedef void look_up_bytes(const uint8_t *codes, int64_t bytes, const uint16_t *values, uint16_t *out);
+
+MARTLET_INLINE void look_up_blocks(const struct martlet_four_bit *matrix, int64_t first, int64_t count, uint16_t *out,
+                                   look_up_bytes *look_up) {
+    int64_t end = first + count;
+    struct position at = position_of(matrix, first);
+    for (int64_t i = first; i < end; move_on(matrix, &at)) {
+        int64_t stop = at.end < end ? at.end : end;
+        float scale = block_scale(matrix, &at);
+        uint16_t values[16];
+        for (int k = 0; k < 16; k++) values[k] = (uint16_t)bfloat16_bits(matrix->table[k] * scale);
+        if (i % 2 == 1) *out++ = values[matrix->codes[i++ / 2] & 15];
+        int64_t bytes = (stop - i) / 2;
+        look_up(matrix->codes + i / 2, bytes, values, out);
+        out += 2 * bytes;
+        i += 2 * bytes;
+        if (i < stop) *out++ = values[matrix->codes[i++ / 2] >> 4];
+    }
+}
+
+#define EXPAND_BF16_PARAMETERS (const struct martlet_four_bit *matrix, int64_t first, int64_t count, uint16_t *out)
+
+MARTLET_INLINE void look_up_bytes_portable(const uint8_t *codes, int64_t bytes, const uint16_t *values, uint16_t *out) {
+    for (int64_t b = 0; b < bytes; b++) {
+        out[2 * b] = values[codes[b] >> 4];
+        out[2 * b + 1] = values[codes[b] & 15];
+    }
+}
+
+void martlet_expand_four_bit_bf16_portable EXPAND_BF16_PARAMETERS {
+    look_up_blocks(matrix, first, count, out, look_up_bytes_portable);
+}
+
+#if defined(__x86_64__)
+
+// A permutation of bytes looks values up by halves: low bytes and high bytes.
+MARTLET_TARGET_AVX2 static void look_up_bytes_avx2(const uint8_t *codes, int64_t bytes, const uint16_t *values,
+                                                   uint16_t *out) {
+    __m256i both = _mm256_loadu_si256((const __m256i *)values), mask = _mm256_set1_epi16(255);
+    __m256i halves = _mm256_packus_epi16(_mm256_and_si256(both, mask), _mm256_srli_epi16(both, 8));
+    // packus works within 128 bits: low and high bytes of the first eight values, then those of the others.
+    halves = _mm256_permute4x64_epi64(halves, 0xD8);
+    __m128i low = _mm256_castsi256_si128(halves), high = _mm256_extracti128_si256(halves, 1);
+    int64_t b = 0;
+    for (; b + 8 <= bytes; b += 8) {
+        NIBBLES(codes + b);
+        __m128i l = _mm_shuffle_epi8(low, nibbles), h = _mm_shuffle_epi8(high, nibbles);
+        _mm_storeu_si128((__m128i *)(out + 2 * b), _mm_unpacklo_epi8(l, h));
+        _mm_storeu_si128((__m128i *)(out + 2 * b + 8), _mm_unpackhi_epi8(l, h));
+    }
+    look_up_bytes_portable(codes + b, bytes - b, values, out + 2 * b);
+}
+
+MARTLET_TARGET_AVX2 void martlet_expand_four_bit_bf16_avx2 EXPAND_BF16_PARAMETERS {
+    look_up_blocks(matrix, first, count, out, look_up_bytes_avx2);
+}
+
+MARTLET_TARGET_AVX512 static void look_up_bytes_avx512(const uint8_t *codes, int64_t bytes, const uint16_t *values,
+                                                       uint16_t *out) {
+    __m512i table = _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)values));
+    __m128i mask = _mm_set1_epi8(15);
+    int64_t b = 0;
+    for (; b + 16 <= bytes; b += 16) {
+        __m128i packed = _mm_loadu_si128((const __m128i *)(codes + b));
+        __m128i high = _mm_and_si128(_mm_srli_epi16(packed, 4), mask), low = _mm_and_si128(packed, mask);
+        __m256i nibbles = _mm256_set_m128i(_mm_unpackhi_epi8(high, low), _mm_unpacklo_epi8(high, low));
+        _mm512_storeu_si512(out + 2 * b, _mm512_permutexvar_epi16(_mm512_cvtepu8_epi16(nibbles), table));
+    }
+    look_up_bytes_portable(codes + b, bytes - b, values, out + 2 * b);
+}
+
+MARTLET_TARGET_AVX512 void martlet_expand_four_bit_bf16_avx512 EXPAND_BF16_PARAMETERS {
+    look_up_blocks(matrix, first, count, out, look_up_bytes_avx512);
+}
+
+#else
+
+void martlet_expand_four_bit_bf16_avx2 EXPAND_BF16_PARAMETERS {
+    look_up_blocks(matrix, first, count, out, look_up_bytes_portable);
+}
+
+void martlet_expand_four_bit_bf16_avx512 EXPAND_BF16_PARAMETERS {
+    look_up_blocks(matrix, first, count, out, look_up_bytes_portable);
+}
+
+#endif
+
+DISPATCH(expand_four_bit_bf16, EXPAND_BF16_PARAMETERS, (matrix, first, count, out))
 
 // --- Quantisation ------------------------------------------------------------------------------------------------
 

@@ -48,24 +48,34 @@ MARTLET_INLINE void pack_run_f32(const float *source, row *target) {
 
 MARTLET_INLINE void pack_run_bf16(const uint16_t *source, row *target) { memcpy(target, source, sizeof *target); }
 
-// Tiles of 16 rows; `PACK_RUN` packs 32 elements, tails come from a copy with zeros behind them.
+// A whole tile; the rows of it stay in registers.
+#define PACK_WHOLE_ROWS(PACK_RUN)                                                                                     \
+    _Pragma("clang loop unroll(full)") for (int i = 0; i < SIDE; i++) PACK_RUN(start + i * stride + d, &rows[i]);
+
+// What there is of a tile, with zeros behind it.
+#define PACK_SOME_ROWS(TYPE, PACK_RUN)                                                                                \
+    memset(rows, 0, sizeof rows);                                                                                     \
+    for (int64_t i = 0; i < here; i++) {                                                                              \
+        TYPE run[DEPTH] = {0};                                                                                        \
+        memcpy(run, start + i * stride + d, (size_t)(depth - d < DEPTH ? depth - d : DEPTH) * sizeof(TYPE));          \
+        PACK_RUN(run, &rows[i]);                                                                                      \
+    }
+
+// Tiles of 16 rows; `PACK_RUN` packs 32 elements.
 #define PACK_ROWS(TYPE, PACK_RUN)                                                                                     \
     for (int64_t side = 0; side < sides; side += SIDE, tiles += block_step) {                                         \
         const TYPE *start = source + side * stride;                                                                   \
         int64_t here = sides - side < SIDE ? sides - side : SIDE;                                                     \
         uint16_t *tile = tiles;                                                                                       \
         for (int64_t d = 0; d < depth; d += DEPTH, tile += ELEMENTS) {                                                \
-            row rows[SIDE] = {{0}};                                                                                   \
-            for (int64_t i = 0; i < here; i++) {                                                                      \
-                if (d + DEPTH <= depth) {                                                                             \
-                    PACK_RUN(start + i * stride + d, &rows[i]);                                                       \
-                } else {                                                                                              \
-                    TYPE tail[DEPTH] = {0};                                                                           \
-                    memcpy(tail, start + i * stride + d, (size_t)(depth - d) * sizeof(TYPE));                         \
-                    PACK_RUN(tail, &rows[i]);                                                                         \
-                }                                                                                                     \
+            row rows[SIDE];                                                                                           \
+            if (here == SIDE && d + DEPTH <= depth) {                                                                 \
+                PACK_WHOLE_ROWS(PACK_RUN)                                                                             \
+                store_tile(rows, transpose, tile);                                                                    \
+            } else {                                                                                                  \
+                PACK_SOME_ROWS(TYPE, PACK_RUN)                                                                        \
+                store_tile(rows, transpose, tile);                                                                    \
             }                                                                                                         \
-            store_tile(rows, transpose, tile);                                                                        \
         }                                                                                                             \
     }
 
@@ -98,26 +108,35 @@ MARTLET_INLINE void pack_pair_bf16(const uint16_t *low, const uint16_t *high, ro
     memcpy(target, values, sizeof values);
 }
 
-// Tiles of 16 columns. Rows beyond the depth are zero; so are columns beyond the sides, by way of copies.
+#define PACK_WHOLE_PAIRS(PACK_PAIR)                                                                                   \
+    _Pragma("clang loop unroll(full)") for (int p = 0; p < SIDE; p++)                                                 \
+        PACK_PAIR(start + 2 * p * stride, start + (2 * p + 1) * stride, &rows[p]);
+
+#define PACK_SOME_PAIRS(TYPE, PACK_PAIR)                                                                              \
+    memset(rows, 0, sizeof rows);                                                                                     \
+    for (int64_t p = 0; 2 * p < deep; p++) {                                                                          \
+        TYPE pair[2][SIDE] = {{0}};                                                                                   \
+        memcpy(pair[0], start + 2 * p * stride, (size_t)here * sizeof(TYPE));                                         \
+        if (2 * p + 1 < deep) memcpy(pair[1], start + (2 * p + 1) * stride, (size_t)here * sizeof(TYPE));             \
+        PACK_PAIR(pair[0], pair[1], &rows[p]);                                                                        \
+    }
+
+// Tiles of 16 columns; `PACK_PAIR` packs 16 elements of two rows.
 #define PACK_COLUMNS(TYPE, PACK_PAIR)                                                                                 \
     for (int64_t d = 0; d < depth; d += DEPTH) {                                                                      \
-        int64_t pairs = depth - d < DEPTH ? (depth - d + 1) / 2 : SIDE;                                               \
-        for (int64_t side = 0; side < sides; side += SIDE) {                                                          \
+        int64_t deep = depth - d < DEPTH ? depth - d : DEPTH;                                                         \
+        uint16_t *tile = tiles + d / DEPTH * ELEMENTS;                                                                \
+        for (int64_t side = 0; side < sides; side += SIDE, tile += block_step) {                                      \
+            const TYPE *start = source + d * stride + side;                                                           \
             int64_t here = sides - side < SIDE ? sides - side : SIDE;                                                 \
-            row rows[SIDE] = {{0}};                                                                                   \
-            for (int64_t p = 0; p < pairs; p++) {                                                                     \
-                const TYPE *low = source + (d + 2 * p) * stride + side, *high = low + stride;                         \
-                int is_single = d + 2 * p + 1 >= depth;                                                               \
-                if (here == SIDE && !is_single) {                                                                     \
-                    PACK_PAIR(low, high, &rows[p]);                                                                   \
-                } else {                                                                                              \
-                    TYPE copies[2][SIDE] = {{0}};                                                                     \
-                    memcpy(copies[0], low, (size_t)here * sizeof(TYPE));                                              \
-                    if (!is_single) memcpy(copies[1], high, (size_t)here * sizeof(TYPE));                             \
-                    PACK_PAIR(copies[0], copies[1], &rows[p]);                                                        \
-                }                                                                                                     \
+            row rows[SIDE];                                                                                           \
+            if (here == SIDE && deep == DEPTH) {                                                                      \
+                PACK_WHOLE_PAIRS(PACK_PAIR)                                                                           \
+                store_tile(rows, transpose, tile);                                                                    \
+            } else {                                                                                                  \
+                PACK_SOME_PAIRS(TYPE, PACK_PAIR)                                                                      \
+                store_tile(rows, transpose, tile);                                                                    \
             }                                                                                                         \
-            store_tile(rows, transpose, tiles + side / SIDE * block_step + d / DEPTH * ELEMENTS);                     \
         }                                                                                                             \
     }
 

@@ -1,4 +1,5 @@
 import Autograd
+import Foundation
 import Layers
 import Models
 import TensorCore

@@ -126,7 +126,7 @@ def gradients(run):
     """Adam's first moments after one step are a tenth of the gradients."""
     checkpoint = sorted((run / "checkpoints").glob("step-*"))[0]
     moments = read(checkpoint / "optimizer.safetensors")
-    return {name.removeprefix("exp_avg."): values / 0.1 for name, values in moments.items() if name.startswith("exp_avg.")}
+    return {f"base_model.model.{name.removeprefix('exp_avg.')}.weight": values / 0.1 for name, values in moments.items() if name.startswith("exp_avg.")}
 
 
 def losses(run):

@@ -44,6 +44,14 @@ private func copied<T>(_ values: [T]) -> MappedBytes { values.withUnsafeBytes { 
                 let range = min(first, count)..<min(first + length, count)
                 let reference = expand(matrix, kernels[0], range)
                 #expect(reference == elements(matrix, range))
+                for kernel in available(
+                    martlet_expand_four_bit_bf16_portable, martlet_expand_four_bit_bf16_avx2,
+                    martlet_expand_four_bit_bf16_avx512)
+                {
+                    var rough = [UInt16](repeating: 0xABCD, count: range.count + 1)
+                    matrix.withKernelView { kernel($0, Int64(range.lowerBound), Int64(range.count), &rough) }
+                    #expect(rough == reference.map { UInt16(($0 + 0x7FFF + ($0 >> 16 & 1)) >> 16) } + [0xABCD], "\(range)")
+                }
                 for kernel in kernels[1...Int(martlet_best_isa())] where martlet_best_isa() > 0 {
                     #expect(expand(matrix, kernel, range) == reference, "\(range)")
                 }

@@ -74,6 +74,12 @@ public struct FourBitMatrix: Sendable {
         withKernelView { martlet_expand_four_bit($0, Int64(range.lowerBound), Int64(range.count), target) }
     }
 
+    /// The same rounded to bfloat16 (nearest even).
+    package func expand(_ range: Range<Int>, into target: UnsafeMutablePointer<UInt16>) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "numbers \(range) asked for of \(count)")
+        withKernelView { martlet_expand_four_bit_bf16($0, Int64(range.lowerBound), Int64(range.count), target) }
+    }
+
     /// The struct that the kernels take, valid during `body`.
     package func withKernelView(_ body: (UnsafePointer<martlet_four_bit>) -> Void) {
         codes.withUnsafeBytes { codes in

@@ -34,8 +34,8 @@ package enum TileGrid {
         return stride(from: 0, to: rows, by: most).map { $0..<min(rows, $0 + most) }
     }
 
-    /// Elements of a left operand that are packed at a time, at most: 32 MB.
-    static let mostPackedElements = 1 << 24
+    /// Elements of a left operand that are packed at once; more are packed as far as a panel of the weight needs them.
+    static let mostPackedElements = 1 << 22
 
     /// Elements of a group's weight that are expanded at a time: 1 MB as float32, for the cache of one core.
     static let groupedPanelElements = 1 << 18

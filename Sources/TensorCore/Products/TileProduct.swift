@@ -40,8 +40,7 @@ extension Compute {
         // Sums over several panels stay in float32 between them.
         let result = empty(dy.shape.dropLast() + [width], panels.count > 1 ? .float32 : type)
         let (thin, thinRight) = (term.map(packedLeft), term.map { packedRight($0, columns: 0..<width) })
-        let isWide = dy.count > TileGrid.mostPackedElements
-        let whole = isWide ? nil : packedRows(dy)
+        let whole = dy.count > TileGrid.mostPackedElements ? packedRowsCache.find(dy, offsets: [0, dy.rows]) : packedRows(dy)
         for panel in panels {
             let left = whole ?? packRows(offsets: [0, dy.rows], depth: panel.count) { TileSource(dy, row: $0, column: panel.lowerBound) }
             let operand = packedColumns(weight, rows: panel)
@@ -51,7 +50,7 @@ extension Compute {
                     var product = martlet_tile_product(rows: rows, columns: columns, into: target, stride: stride)
                     product.accumulate = panel.lowerBound > 0 ? 1 : 0
                     product.operands.0 = martlet_tile_operands(
-                        left: left.start(row: rows.lowerBound, column: isWide ? 0 : panel.lowerBound),
+                        left: left.start(row: rows.lowerBound, column: whole == nil ? 0 : panel.lowerBound),
                         right: operand.bfloats + columns.lowerBound / TilePack.side * step, left_step: Int64(left.step),
                         right_step: Int64(step), depth: Int64(TilePack.depthBlocks(panel.count)))
                     let isLast = panel.upperBound == weight.rows
@@ -135,8 +134,18 @@ extension Compute {
         withScratch(rows.count * min(most, columns.count)) { scratch in
             for first in stride(from: columns.lowerBound, to: columns.upperBound, by: most) {
                 let part = first..<min(columns.upperBound, first + most)
-                weight.expand(rows: rows, columns: part, precision: .float32, into: scratch)
-                body(TileSource(MatrixPointer(scratch, stride: part.count)), part)
+                if let matrix = weight.fourBitMatrix {
+                    scratch.withMemoryRebound(to: UInt16.self, capacity: rows.count * part.count) { target in
+                        for (index, row) in rows.enumerated() {
+                            let start = row * weight.columns
+                            matrix.expand(start + part.lowerBound..<start + part.upperBound, into: target + index * part.count)
+                        }
+                        body(TileSource(bfloat16: target, stride: part.count), part)
+                    }
+                } else {
+                    weight.expand(rows: rows, columns: part, precision: .float32, into: scratch)
+                    body(TileSource(MatrixPointer(scratch, stride: part.count)), part)
+                }
             }
         }
     }

@@ -56,6 +56,12 @@ public enum Weight: Sendable {
         }
     }
 
+    /// Its numbers, if they are held in 4 bits: those expand to bfloat16 at once.
+    var fourBitMatrix: FourBitMatrix? {
+        guard case .stored(let tensor) = self, case .fourBit(let matrix) = tensor.contents else { return nil }
+        return matrix
+    }
+
     /// Writes rows as float32 `[rows.count, columns]`, rounded to bfloat16 if the precision says so.
     package func expand(rows: Range<Int>, precision: Precision, into target: UnsafeMutablePointer<Float>) {
         switch self {
