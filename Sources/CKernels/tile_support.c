@@ -93,6 +93,11 @@ int martlet_tiles_trial(void (*product)(const struct martlet_tile_product *)) {
     struct sigaction action = {.sa_handler = on_illegal_instruction}, before;
     sigemptyset(&action.sa_mask);
     if (sigaction(SIGILL, &action, &before) != 0) return MARTLET_TILES_TRAPPED;
+    // A process may start with blocked signals, and a blocked one that the CPU raises is deadly.
+    sigset_t illegal, mask;
+    sigemptyset(&illegal);
+    sigaddset(&illegal, SIGILL);
+    pthread_sigmask(SIG_UNBLOCK, &illegal, &mask);
     volatile int state = MARTLET_TILES_TRAPPED;
     if (sigsetjmp(escape, 1) == 0) {
         product(&twice);
@@ -101,6 +106,7 @@ int martlet_tiles_trial(void (*product)(const struct martlet_tile_product *)) {
         product(&twice);
         if (!is_right(&trial, 2)) state = MARTLET_TILES_WRONG;
     }
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
     sigaction(SIGILL, &before, NULL);
     return state;
 }

@@ -31,7 +31,7 @@ public enum InstructionSet: String, Sendable, CaseIterable {
     }
 
     /// The precision that suits it: bfloat16 where products in it are faster than those in float32.
-    public var precision: Precision { self == .amx ? .bfloat16 : .float32 }
+    public var precision: Precision { tiles == nil ? .float32 : .bfloat16 }
 
     /// The tile registers that belong to it.
     package var tiles: TileUnit? {

@@ -44,9 +44,39 @@ import Testing
             let object = try #require(result.json[key] as? [String: Any])
             for member in members { #expect(object[member] != nil, "\(key).\(member)") }
         }
-        let path = try #require((result.json["paths"] as? [[String: Any]])?.first)
-        #expect(Set(path.keys).isSuperset(of: ["name", "available", "gflops"]))
+        let paths = try #require(result.json["paths"] as? [[String: Any]])
+        #expect(paths.allSatisfy { Set($0.keys).isSuperset(of: ["name", "available", "gflops"]) })
+        #expect(paths.map { $0["name"] as? String } == ["openblas-float32", "amx-bfloat16"])
+        // Either AMX is measured, or there is a reason why not, and forcing it is refused with that reason.
+        let forced = try Program.run(["doctor", "--json", "--isa", "amx"])
+        if paths[1]["available"] as? Bool == true {
+            #expect(paths[1]["gflops"] as? Double ?? 0 > 0 && forced.status == 0)
+        } else {
+            let reason = try #require(paths[1]["reason"] as? String)
+            #expect(forced.status == 69 && forced.message.contains(reason), "\(forced.errors)")
+        }
         #expect(result.json["warnings"] is [Any])
+    }
+
+    @Test func benchReadsTokens() throws {
+        let scratch = try Scratch()
+        func bench(_ ids: [Int32], _ rest: String...) throws -> Program.Result {
+            try scratch.write(ids.withUnsafeBytes { Data($0) }, to: "ids")
+            return try Program.run(
+                ["bench", "--model", Program.llama, "--tokens-file", scratch.path("ids"), "--seq", "8", "--batch", "2", "--steps",
+                 "1", "--warmup", "0", "--threads", "1", "--json"] + rest)
+        }
+        for rest in [["--precision", "float32"], ["--isa", "amx-emulated"]] {
+            let result = try Program.run(
+                ["bench", "--model", Program.llama, "--seq", "8", "--batch", "2", "--steps", "1", "--warmup", "0", "--json"] + rest)
+            let settings = try #require(result.json["settings"] as? [String: Any])
+            #expect(settings["precision"] as? String == (rest[0] == "--isa" ? "bfloat16" : "float32"))
+            #expect(result.json["matmul_gflops"] as? Double ?? 0 > 0)
+        }
+        #expect(try bench([1, 2, 3, 4, 5], "--precision", "float32").status == 0)
+        let outside = try bench([1, 2, 1 << 20])
+        #expect(outside.status == 65 && outside.message.contains("token 2 of"))
+        #expect(try bench([]).status == 65)
     }
 
     @Test(arguments: [">/dev/full", ">&-"])

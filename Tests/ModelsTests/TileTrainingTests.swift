@@ -9,10 +9,10 @@ import Testing
 @Suite struct TileTrainingTests {
     /// Loss and gradients by tensor of a tiny model with an adapter, on 700 tokens in four sequences.
     private func results(
-        _ name: String, _ adapter: String, precision: Precision = .bfloat16, threads: Int = 2, recompute: Bool = false,
-        dropout: Double = 0
+        _ name: String, _ adapter: String, precision: Precision = .bfloat16, tiles: TileUnit? = .emulated, threads: Int = 2,
+        recompute: Bool = false, dropout: Double = 0
     ) throws -> (loss: Double, gradients: [(name: String, values: [Float])]) {
-        let compute = try Compute(precision: precision, threadCount: threads, tiles: .emulated)
+        let compute = try Compute(precision: precision, threadCount: threads, tiles: tiles)
         let reference = try Reference(name)
         let model = try reference.model(on: compute)
         let file = try AdapterFolder(reference.folder.appendingPathComponent(adapter), on: compute)
@@ -40,18 +40,23 @@ import Testing
         return (difference / max(1e-30, expected.reduce(0.0) { $0 + Double($1) * Double($1) })).squareRoot()
     }
 
-    /// Tiny random models cancel more than trained ones: twice what SmolLM2 is held to. Where a router decides, a few
-    /// tokens go to other experts, which no rounding of products can bound; there only the loss and the median count.
+    /// Tiny random models cancel more than trained ones: twice what SmolLM2 is held to. Where a router decides, rounding
+    /// sends a few tokens to other experts, which nothing bounds; there the error is held against that of rounded operands
+    /// in float32 products.
     @Test(arguments: [("llama", "adapter", true), ("qwen2", "adapter", true), ("phi3", "adapter", true), ("mixtral", "adapter_experts", false)])
     func gradientsAreCloseToFloat32(name: String, adapter: String, isDense: Bool) throws {
         let exact = try results(name, adapter, precision: .float32)
-        let rough = try results(name, adapter)
-        #expect(abs(rough.loss / exact.loss - 1) < 0.01)
-        #expect(exact.gradients.count == rough.gradients.count && !exact.gradients.isEmpty)
-        let errors = zip(rough.gradients, exact.gradients).map { relativeError($0.values, $1.values) }.sorted()
-        #expect(errors[errors.count / 2] < 0.02, "\(name): median of \(errors)")
-        #expect(errors[0] > 1e-5, "\(name) was not computed in bfloat16")
-        if isDense { #expect(errors[errors.count - 1] < 0.1, "\(name): worst of \(errors)") }
+        func errors(_ tiles: TileUnit?) throws -> [Double] {
+            let rough = try results(name, adapter, tiles: tiles)
+            #expect(abs(rough.loss / exact.loss - 1) < 0.01)
+            #expect(rough.gradients.map(\.name) == exact.gradients.map(\.name) && !exact.gradients.isEmpty)
+            return zip(rough.gradients, exact.gradients).map { relativeError($0.values, $1.values) }.sorted()
+        }
+        let (found, through) = (try errors(.emulated), try errors(nil))
+        let middle = found.count / 2
+        #expect(found[0] > 1e-5, "\(name) was not computed in bfloat16")
+        #expect(found[middle] < 1.5 * through[middle] && found[found.count - 1] < 2 * through[found.count - 1])
+        if isDense { #expect(found[middle] < 0.02 && found[found.count - 1] < 0.1, "\(name): \(found)") }
     }
 
     @Test(arguments: [("llama", "adapter"), ("mixtral", "adapter_experts")], [0, 0.1])
