@@ -56,5 +56,7 @@ public enum InstructionSet: String, Sendable, CaseIterable {
 
     private static let chosen = Mutex<InstructionSet?>(nil)
 
-    private static func vectors(_ level: Int32) -> InstructionSet { [.portable, .avx2, .avx512][Int(min(max(level, 0), 2))] }
+    private static func vectors(_ level: Int32) -> InstructionSet {
+        [.portable, .avx2, .avx512][Int(min(max(level, 0), 2))]
+    }
 }

@@ -21,7 +21,8 @@ import Testing
 
     @Test(arguments: [
         ["bogus"], ["doctor", "--bogus"], ["eval", "--model", "m"], ["train"], ["train", "r.yaml", "--resume", "run"],
-        ["eval", "--model", "m", "--data", "d", "--threads", "0"], ["eval", "--model", "m", "--data", "d", "--precision", "int3"],
+        ["eval", "--model", "m", "--data", "d", "--threads", "0"],
+        ["eval", "--model", "m", "--data", "d", "--precision", "int3"],
         ["generate", "--model", "m"], ["generate", "--model", "m", "--prompt", "a", "--prompt-ids", "1"],
         ["merge", "--model", "m", "--output", "o", "--dtype", "int8"], ["tokenize", "--model", "m"],
         ["tokenize", "--model", Program.llama, "--decode-ids", "1,x"],
@@ -63,12 +64,18 @@ import Testing
         func bench(_ ids: [Int32], _ rest: String...) throws -> Program.Result {
             try scratch.write(ids.withUnsafeBytes { Data($0) }, to: "ids")
             return try Program.run(
-                ["bench", "--model", Program.llama, "--tokens-file", scratch.path("ids"), "--seq", "8", "--batch", "2", "--steps",
-                 "1", "--warmup", "0", "--threads", "1", "--json"] + rest)
+                [
+                    "bench", "--model", Program.llama, "--tokens-file", scratch.path("ids"), "--seq", "8", "--batch",
+                    "2", "--steps",
+                    "1", "--warmup", "0", "--threads", "1", "--json",
+                ] + rest)
         }
         for rest in [["--precision", "float32"], ["--isa", "amx-emulated"]] {
             let result = try Program.run(
-                ["bench", "--model", Program.llama, "--seq", "8", "--batch", "2", "--steps", "1", "--warmup", "0", "--json"] + rest)
+                [
+                    "bench", "--model", Program.llama, "--seq", "8", "--batch", "2", "--steps", "1", "--warmup", "0",
+                    "--json",
+                ] + rest)
             let settings = try #require(result.json["settings"] as? [String: Any])
             #expect(settings["precision"] as? String == (rest[0] == "--isa" ? "bfloat16" : "float32"))
             #expect(result.json["matmul_gflops"] as? Double ?? 0 > 0)

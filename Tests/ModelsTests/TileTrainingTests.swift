@@ -9,7 +9,8 @@ import Testing
 @Suite struct TileTrainingTests {
     /// Loss and gradients by tensor of a tiny model with an adapter, on 700 tokens in four sequences.
     private func results(
-        _ name: String, _ adapter: String, precision: Precision = .bfloat16, tiles: TileUnit? = .emulated, threads: Int = 2,
+        _ name: String, _ adapter: String, precision: Precision = .bfloat16, tiles: TileUnit? = .emulated,
+        threads: Int = 2,
         recompute: Bool = false, dropout: Double = 0
     ) throws -> (loss: Double, gradients: [(name: String, values: [Float])]) {
         let compute = try Compute(precision: precision, threadCount: threads, tiles: tiles)
@@ -32,7 +33,10 @@ import Testing
         let loss = meanLoss(
             model, ids, targets, layout, gradients: gradients, recompute: recompute,
             dropout: dropout > 0 ? DropoutContext(seed: 1, step: 3, firstToken: 7) : nil, on: compute)
-        return (loss, attached.parameters.compactMap { parameter in gradients[parameter].map { (parameter.name, $0.toArray()) } })
+        return (
+            loss,
+            attached.parameters.compactMap { parameter in gradients[parameter].map { (parameter.name, $0.toArray()) } }
+        )
     }
 
     private func relativeError(_ found: [Float], _ expected: [Float]) -> Double {
@@ -43,7 +47,10 @@ import Testing
     /// Tiny random models cancel more than trained ones: twice what SmolLM2 is held to. Where a router decides, rounding
     /// sends a few tokens to other experts, which nothing bounds; there the error is held against that of rounded operands
     /// in float32 products.
-    @Test(arguments: [("llama", "adapter", true), ("qwen2", "adapter", true), ("phi3", "adapter", true), ("mixtral", "adapter_experts", false)])
+    @Test(arguments: [
+        ("llama", "adapter", true), ("qwen2", "adapter", true), ("phi3", "adapter", true),
+        ("mixtral", "adapter_experts", false),
+    ])
     func gradientsAreCloseToFloat32(name: String, adapter: String, isDense: Bool) throws {
         let exact = try results(name, adapter, precision: .float32)
         func errors(_ tiles: TileUnit?) throws -> [Double] {
@@ -64,7 +71,9 @@ import Testing
         let one = try results(model.name, model.adapter, threads: 1, dropout: dropout)
         for (threads, recompute) in [(2, false), (3, true)] {
             let other = try results(model.name, model.adapter, threads: threads, recompute: recompute, dropout: dropout)
-            #expect(other.loss == one.loss && other.gradients.map(\.values) == one.gradients.map(\.values), "\(threads) threads")
+            #expect(
+                other.loss == one.loss && other.gradients.map(\.values) == one.gradients.map(\.values),
+                "\(threads) threads")
         }
     }
 }

@@ -59,7 +59,8 @@ import Testing
             available(martlet_pack_rows_f32_portable, martlet_pack_rows_f32_avx2, martlet_pack_rows_f32_avx512), rows,
             rounded, rowsAlongDepth: true, sides: sides, depth: depth)
         expectPacked(
-            available(martlet_pack_columns_f32_portable, martlet_pack_columns_f32_avx2, martlet_pack_columns_f32_avx512),
+            available(
+                martlet_pack_columns_f32_portable, martlet_pack_columns_f32_avx2, martlet_pack_columns_f32_avx512),
             columns, rounded, rowsAlongDepth: false, sides: sides, depth: depth)
         expectPacked(
             available(martlet_pack_rows_bf16_portable, martlet_pack_rows_bf16_avx2, martlet_pack_rows_bf16_avx512),
@@ -91,14 +92,18 @@ import Testing
         let (rows, columns, pairs) = size
         var configuration = tile_configuration()
         configuration.palette = 1
-        withUnsafeMutableBytes(of: &configuration.rows) { $0[0] = UInt8(rows); $0[1] = UInt8(rows); $0[2] = UInt8(pairs) }
+        withUnsafeMutableBytes(of: &configuration.rows) {
+            $0[0] = UInt8(rows); $0[1] = UInt8(rows); $0[2] = UInt8(pairs)
+        }
         withUnsafeMutableBytes(of: &configuration.row_bytes) {
             let bytes = $0.bindMemory(to: UInt16.self)
             (bytes[0], bytes[1], bytes[2]) = (UInt16(4 * columns), UInt16(4 * pairs), UInt16(4 * columns))
         }
         // Numbers of very different size, so that order and rounding show; with 1e-19 and 3e-39 denormals too.
         func values(_ count: Int, _ stream: UInt64) -> [Float] {
-            noise(count, stream, scale: Float(scale)).enumerated().map { $0.offset % 3 == 0 ? $0.element * 300 : $0.element }
+            noise(count, stream, scale: Float(scale)).enumerated().map {
+                $0.offset % 3 == 0 ? $0.element * 300 : $0.element
+            }
         }
         let left = values(rows * 2 * pairs, 1).map(rounded), right = values(pairs * 2 * columns, 2).map(rounded)
         let old = values(rows * columns, 3)
@@ -138,7 +143,8 @@ import Testing
         let right = noise(columns * depth, stream + 1).map { widened(rounded($0)) }
         let step = (depth + 31) / 32 * 512
         var tiles = (
-            [UInt16](repeating: 0, count: (rows + 15) / 16 * step), [UInt16](repeating: 0, count: (columns + 15) / 16 * step)
+            [UInt16](repeating: 0, count: (rows + 15) / 16 * step),
+            [UInt16](repeating: 0, count: (columns + 15) / 16 * step)
         )
         martlet_pack_rows_f32(Int64(rows), Int64(depth), left, Int64(depth), 0, &tiles.0, Int64(step))
         martlet_pack_rows_f32(Int64(columns), Int64(depth), right, Int64(depth), 1, &tiles.1, Int64(step))
@@ -153,7 +159,8 @@ import Testing
         let stride = columns + 5
         func fill(_ target: UnsafeMutablePointer<Float>) {
             for index in 0..<rows * stride {
-                target[index] = index % stride < columns ? (initial?[index / stride * columns + index % stride] ?? .nan) : -7
+                target[index] =
+                    index % stride < columns ? (initial?[index / stride * columns + index % stride] ?? .nan) : -7
             }
         }
         let second = second ?? first
@@ -169,7 +176,8 @@ import Testing
                                 right_step: Int64(first.step), depth: Int64(first.blocks))
                             product.operands.1 = martlet_tile_operands(
                                 left: c.baseAddress, right: d.baseAddress, left_step: Int64(second.step),
-                                right_step: Int64(second.step), depth: second.depth == first.depth ? 0 : Int64(second.blocks))
+                                right_step: Int64(second.step),
+                                depth: second.depth == first.depth ? 0 : Int64(second.blocks))
                             (product.rows, product.columns, product.result) = (Int64(rows), Int64(columns), result)
                             (product.stride, product.accumulate) = (Int64(stride), initial == nil ? 0 : 1)
                             kernel(&product)
@@ -179,7 +187,8 @@ import Testing
             }
         }
         for row in 0..<rows {
-            #expect(all[(row * stride + columns)..<(row + 1) * stride].allSatisfy { $0 == -7 }, "written beside row \(row)")
+            #expect(
+                all[(row * stride + columns)..<(row + 1) * stride].allSatisfy { $0 == -7 }, "written beside row \(row)")
         }
         return (0..<rows * columns).map { all[$0 / columns * stride + $0 % columns] }
     }
@@ -204,7 +213,8 @@ import Testing
                 for column in 0..<columns {
                     for d in 0..<operand.depth where !isMore || depth != 19 {
                         exact[row * columns + column] +=
-                            Double(operand.left[row * operand.depth + d]) * Double(operand.right[column * operand.depth + d])
+                            Double(operand.left[row * operand.depth + d])
+                            * Double(operand.right[column * operand.depth + d])
                     }
                 }
             }
@@ -214,8 +224,12 @@ import Testing
             let fresh = run(kernel, first, second, rows: rows, columns: columns, initial: nil)
             let added = run(kernel, first, second, rows: rows, columns: columns, initial: old)
             for index in exact.indices {
-                let wrong = [Double(fresh[index]) - exact[index], Double(added[index]) - exact[index] - Double(old[index])]
-                if wrong.contains(where: { !(abs($0) < slack) }) { Issue.record("\(rows) × \(columns) × \(depth): element \(index) is off by \(wrong)") }
+                let wrong = [
+                    Double(fresh[index]) - exact[index], Double(added[index]) - exact[index] - Double(old[index]),
+                ]
+                if wrong.contains(where: { !(abs($0) < slack) }) {
+                    Issue.record("\(rows) × \(columns) × \(depth): element \(index) is off by \(wrong)")
+                }
             }
         }
     }
@@ -228,7 +242,9 @@ import Testing
             let whole = run(kernel, all, rows: rows, columns: columns, initial: nil)
             for (height, width) in [(1, 1), (17, 39), (33, 16), (41, 20)] {
                 let part = run(kernel, all, rows: height, columns: width, initial: nil)
-                #expect(part == (0..<height * width).map { whole[$0 / width * columns + $0 % width] }, "\(height) × \(width)")
+                #expect(
+                    part == (0..<height * width).map { whole[$0 / width * columns + $0 % width] },
+                    "\(height) × \(width)")
             }
         }
     }

@@ -10,7 +10,8 @@ import Testing
     }
 
     static let shapes = [
-        Shape(rows: 3, outputs: 37, inputs: 29), Shape(rows: 8, outputs: 1, inputs: 1), Shape(rows: 9, outputs: 70, inputs: 33),
+        Shape(rows: 3, outputs: 37, inputs: 29), Shape(rows: 8, outputs: 1, inputs: 1),
+        Shape(rows: 9, outputs: 70, inputs: 33),
         Shape(rows: 33, outputs: 100, inputs: 31), Shape(rows: 64, outputs: 192, inputs: 96),
         Shape(rows: 300, outputs: 130, inputs: 70), Shape(rows: 257, outputs: 513, inputs: 40),
     ]
@@ -55,7 +56,9 @@ import Testing
         switch form {
         case "dense": return (.dense(compute.tensor(values, shape: [rows, columns])), values)
         case "bfloat16":
-            return exact(try stored(.bfloat16, values.flatMap { [UInt8($0.bitPattern >> 16 & 255), UInt8($0.bitPattern >> 24)] }))
+            return exact(
+                try stored(
+                    .bfloat16, values.flatMap { [UInt8($0.bitPattern >> 16 & 255), UInt8($0.bitPattern >> 24)] }))
         case "nf4":
             let plain = try stored(.float32, values.withUnsafeBytes { Array($0) })
             return exact(
@@ -90,18 +93,21 @@ import Testing
         for type in [ElementType.float32, .bfloat16] {
             for source in [ElementType.float32, .bfloat16] {
                 let (xs, dys) = (compute.converted(xt, to: source), compute.converted(dyt, to: source))
-                expectClose(compute.product(xs, transposed: weight, type: type), forward, terms: k, "forward \(source) \(type)")
+                expectClose(
+                    compute.product(xs, transposed: weight, type: type), forward, terms: k, "forward \(source) \(type)")
                 expectClose(compute.product(dys, weight, type: type), backward, terms: n, "backward \(source) \(type)")
             }
             expectClose(
-                compute.product(xt, transposed: weight, plus: forwardTerm, type: type), zip(forward, addedForward).map(+),
+                compute.product(xt, transposed: weight, plus: forwardTerm, type: type),
+                zip(forward, addedForward).map(+),
                 terms: k + rank, "forward and thin \(type)")
             expectClose(
                 compute.product(dyt, weight, plus: backwardTerm, type: type), zip(backward, addedBackward).map(+),
                 terms: n + rank, "backward and thin \(type)")
         }
         // Columns of a wider tensor.
-        let wide = compute.tensor((0..<m * (k + 3)).map { $0 % (k + 3) < k ? x[$0 / (k + 3) * k + $0 % (k + 3)] : 9 }, shape: [m, k + 3])
+        let wide = compute.tensor(
+            (0..<m * (k + 3)).map { $0 % (k + 3) < k ? x[$0 / (k + 3) * k + $0 % (k + 3)] : 9 }, shape: [m, k + 3])
         expectClose(compute.product(wide.columnSlice(0..<k), transposed: weight), forward, terms: k, "view")
     }
 
@@ -113,7 +119,8 @@ import Testing
         let (x, dy) = (rounded(noise(m * k, 1)), rounded(noise(m * n, 3)))
         let size = values.reduce(0) { max($0, $1.magnitude) }
         expectClose(
-            compute.product(compute.tensor(x, shape: [m, k]), transposed: weight), naive(x, { w[$1 * k + $0] }, m, n, k),
+            compute.product(compute.tensor(x, shape: [m, k]), transposed: weight),
+            naive(x, { w[$1 * k + $0] }, m, n, k),
             terms: Int(Float(k) * max(1, size * size)), "forward")
         expectClose(
             compute.product(compute.tensor(dy, shape: [m, n]), weight), naive(dy, { w[$0 * k + $1] }, m, k, n),
@@ -127,7 +134,8 @@ import Testing
         let (weight, values) = try Self.weight("bfloat16", n, k, on: compute)
         let (x, dy) = (rounded(noise(m * k, 1)), rounded(noise(m * n, 3)))
         expectClose(
-            compute.product(compute.tensor(x, shape: [m, k]), transposed: weight), naive(x, { values[$1 * k + $0] }, m, n, k),
+            compute.product(compute.tensor(x, shape: [m, k]), transposed: weight),
+            naive(x, { values[$1 * k + $0] }, m, n, k),
             terms: k, "forward")
         for type in [ElementType.float32, .bfloat16] {
             expectClose(
@@ -155,11 +163,14 @@ import Testing
             let gt = (0..<rank * rows).map { g[$0 % rows * rank + $0 / rows] }
             let rht = (0..<rank * rows).map { rh[$0 % rows * rank + $0 / rows] * scale }
             expectClose(found.dA, naive(gt, { x[$0 * inputs + $1] }, rank, inputs, rows), terms: rows * 30, "dA")
-            expectClose(found.dBTransposed, naive(rht, { dy[$0 * outputs + $1] }, rank, outputs, rows), terms: rows * 30, "dB")
+            expectClose(
+                found.dBTransposed, naive(rht, { dy[$0 * outputs + $1] }, rank, outputs, rows), terms: rows * 30, "dB")
         }
     }
 
-    @Test(arguments: [false, true], [false, true]) func multipliesOnOneThread(aTransposed: Bool, bTransposed: Bool) throws {
+    @Test(arguments: [false, true], [false, true]) func multipliesOnOneThread(aTransposed: Bool, bTransposed: Bool)
+        throws
+    {
         let compute = try Compute(precision: .bfloat16, threadCount: 1, tiles: .emulated)
         for (m, n, k) in [(8, 5, 3), (40, 70, 33), (17, 300, 1300)] {
             let (a, b, old) = (rounded(noise(m * k, 1)), rounded(noise(k * n, 2)), noise(m * n, 3))
@@ -189,12 +200,16 @@ import Testing
             let compute = try Compute(precision: .bfloat16, threadCount: threads, tiles: .emulated)
             let (weight, _) = try Self.weight("bfloat16", n, k, on: compute)
             let (x, dy) = (
-                compute.tensor(noise(rows * k, 2), shape: [rows, k]), compute.tensor(noise(rows * n, 3), shape: [rows, n])
+                compute.tensor(noise(rows * k, 2), shape: [rows, k]),
+                compute.tensor(noise(rows * n, 3), shape: [rows, n])
             )
-            let (a, b) = (compute.tensor(noise(9 * k, 4), shape: [9, k]), compute.tensor(noise(n * 9, 5), shape: [n, 9]))
+            let (a, b) = (
+                compute.tensor(noise(9 * k, 4), shape: [9, k]), compute.tensor(noise(n * 9, 5), shape: [n, 9])
+            )
             let thin = compute.lowRankBackward(x, dy, a: a, b: b, scale: 0.5)
             return [
-                compute.product(x, transposed: weight).toArray(), compute.product(dy, weight).toArray(), thin.g.toArray(),
+                compute.product(x, transposed: weight).toArray(), compute.product(dy, weight).toArray(),
+                thin.g.toArray(),
                 thin.dA.toArray(), thin.dBTransposed.toArray(),
             ]
         }
@@ -210,8 +225,9 @@ import Testing
         for value in 1...20 {
             let x = compute.tensor([Float](repeating: Float(value), count: 32), shape: [16, 2])
             #expect(compute.product(x, transposed: weight).toArray() == x.toArray())
-            #expect(compute.product(x.columnSlice(0..<1), transposed: .dense(compute.tensor([2], shape: [1, 1]))).toArray()
-                == [Float](repeating: Float(2 * value), count: 16))
+            #expect(
+                compute.product(x.columnSlice(0..<1), transposed: .dense(compute.tensor([2], shape: [1, 1]))).toArray()
+                    == [Float](repeating: Float(2 * value), count: 16))
         }
     }
 }

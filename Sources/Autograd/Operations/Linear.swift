@@ -109,7 +109,8 @@ private struct AdapterPath {
 
     /// Sums the gradients of A and B and returns `g = s·dy·B`, `[tokens, rank]`.
     func backward(_ dy: Tensor, into gradients: Gradients?) -> Tensor {
-        let (g, dA, dBTransposed) = compute.lowRankBackward(input.value(), dy, a: a, b: b, scale: update.scale, hidden: hidden)
+        let (g, dA, dBTransposed) = compute.lowRankBackward(
+            input.value(), dy, a: a, b: b, scale: update.scale, hidden: hidden)
         for (parameter, gradient) in [(update.a, dA), (update.b, compute.transposed(dBTransposed))] {
             gradients?.accumulate(parameter, on: compute) { sum, adding in
                 if adding {

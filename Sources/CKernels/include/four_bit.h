@@ -26,7 +26,8 @@ struct martlet_four_bit {
 // Elements [first, first + count) as float32. All variants give the same bits.
 DECLARE_KERNEL(expand_four_bit, (const struct martlet_four_bit *matrix, int64_t first, int64_t count, float *out));
 // The same numbers rounded to bfloat16 (nearest even).
-DECLARE_KERNEL(expand_four_bit_bf16, (const struct martlet_four_bit *matrix, int64_t first, int64_t count, uint16_t *out));
+DECLARE_KERNEL(expand_four_bit_bf16, (const struct martlet_four_bit *matrix, int64_t first, int64_t count,
+                                      uint16_t *out));
 
 // The other way, as bitsandbytes does it on a CPU: absolute maxima of blocks and the nearest table entries.
 // x          [count], beginning with a block; only the last block may be short

@@ -22,8 +22,8 @@ extension Compute {
     ) -> Tensor {
         precondition(x.columns == weight.inputs, "grouped product of \(x.shape) with \(weight.inputs) inputs")
         return run(
-            weight.rowsAreOutputs ? weight.rowPanels(offsets) : weight.columnPanels(offsets), x, offsets, weight.outputs,
-            weight, type, epilogue)
+            weight.rowsAreOutputs ? weight.rowPanels(offsets) : weight.columnPanels(offsets), x, offsets,
+            weight.outputs, weight, type, epilogue)
     }
 
     /// `dx[r] = dy[r] · W_g` for the rows r of each group g, `[rows, inputs]`: the gradient of the line above.
@@ -33,8 +33,8 @@ extension Compute {
     ) -> Tensor {
         precondition(dy.columns == weight.outputs, "grouped product of \(dy.shape) with \(weight.outputs) outputs")
         return run(
-            weight.rowsAreOutputs ? weight.columnPanels(offsets) : weight.rowPanels(offsets), dy, offsets, weight.inputs,
-            weight, type, epilogue)
+            weight.rowsAreOutputs ? weight.columnPanels(offsets) : weight.rowPanels(offsets), dy, offsets,
+            weight.inputs, weight, type, epilogue)
     }
 
     private func run(

@@ -75,15 +75,15 @@ extension Compute {
     ) {
         if tiles != nil {
             multiply(
-                rows, rank, columns, MatrixPointer(x, stride: columns), MatrixPointer(a, stride: columns).transposed, into: h,
-                stride: rank)
+                rows, rank, columns, MatrixPointer(x, stride: columns), MatrixPointer(a, stride: columns).transposed,
+                into: h, stride: rank)
         } else {
             martlet_low_rank_project(Int64(rows), Int64(columns), Int64(rank), x, a, h)
         }
         martlet_scale(Int64(rows * rank), scale, h, h)
     }
 
-    /// `out[rank, columns] += g[rows, rank]ᵀ · x[rows, columns]` on the calling thread; rows of `x` and `out` have strides.
+    /// `out[rank, columns] += g[rows, rank]ᵀ · x[rows, columns]` on the calling thread; `x` and `out` have row strides.
     package func thinGradient(
         rows: Int, columns: Int, rank: Int, _ g: UnsafePointer<Float>, _ x: MatrixPointer,
         into out: UnsafeMutablePointer<Float>, stride: Int

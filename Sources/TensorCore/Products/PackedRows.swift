@@ -15,7 +15,9 @@ struct PackedRows: Sendable {
     fileprivate init(_ rows: Int, depth: Int, offsets: [Int], on compute: Compute) {
         (self.depth, self.offsets) = (depth, offsets)
         var blocks = [0]
-        for (start, end) in zip(offsets, offsets.dropFirst()) { blocks.append(blocks[blocks.count - 1] + TilePack.blocks(end - start)) }
+        for (start, end) in zip(offsets, offsets.dropFirst()) {
+            blocks.append(blocks[blocks.count - 1] + TilePack.blocks(end - start))
+        }
         firstBlocks = blocks
         tiles = compute.empty([blocks[blocks.count - 1] * TilePack.step(depth: depth)], .bfloat16)
     }
@@ -25,8 +27,10 @@ struct PackedRows: Sendable {
 
     /// The tiles of a group from the given row (a multiple of 16) of it and column (a multiple of 32) on.
     func start(group: Int = 0, row: Int = 0, column: Int = 0) -> UnsafePointer<UInt16> {
-        precondition(row % TilePack.side == 0 && column % TilePack.depth == 0, "tiles do not begin at \(row), \(column)")
-        return tiles.bfloats + (firstBlocks[group] + row / TilePack.side) * step + column / TilePack.depth * TilePack.elements
+        precondition(
+            row % TilePack.side == 0 && column % TilePack.depth == 0, "tiles do not begin at \(row), \(column)")
+        return tiles.bfloats + (firstBlocks[group] + row / TilePack.side) * step + column / TilePack.depth
+            * TilePack.elements
     }
 
     /// Where packing writes.
@@ -88,7 +92,8 @@ extension Compute {
         threads.run(tiles: pieces.count) { tile in
             let (group, rows) = pieces[tile]
             source(offsets[group] + rows.lowerBound).packLeft(
-                rows: rows.count, depth: depth, into: packed.output(group: group, row: rows.lowerBound), step: packed.step)
+                rows: rows.count, depth: depth, into: packed.output(group: group, row: rows.lowerBound),
+                step: packed.step)
         }
         return packed
     }

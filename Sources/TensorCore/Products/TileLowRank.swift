@@ -42,10 +42,13 @@ extension Compute {
             let (side, columns) = (sides[pieces[piece].side], pieces[piece].columns)
             let (target, stride) = (side.result.output + columns.lowerBound, side.right.columns)
             multiply(
-                side.left.bfloats, TileSource(side.right, column: columns.lowerBound), rows: rank, columns: columns.count,
+                side.left.bfloats, TileSource(side.right, column: columns.lowerBound), rows: rank,
+                columns: columns.count,
                 depth: x.rows, accumulate: false, into: target, stride: stride, on: tiles)
             if side.scale != 1 {
-                for row in 0..<rank { martlet_scale(Int64(columns.count), side.scale, target + row * stride, target + row * stride) }
+                for row in 0..<rank {
+                    martlet_scale(Int64(columns.count), side.scale, target + row * stride, target + row * stride)
+                }
             }
         }
         return (g, dA, dB)

@@ -14,7 +14,9 @@ extension Compute {
         let step = left.step
         for panel in TileGrid.tilePanels(rows: weight.rows, columns: weight.columns) {
             let operand = packed(panel.count, depth: weight.columns) { within, target in
-                packRight(weight, rows: panel.lowerBound + within.lowerBound..<panel.lowerBound + within.upperBound, into: target)
+                packRight(
+                    weight, rows: panel.lowerBound + within.lowerBound..<panel.lowerBound + within.upperBound,
+                    into: target)
             }
             let thinRight = term.map { packedRight($0, columns: panel) }
             forEachTile(TileGrid.tiles(rows: x.rows, columns: panel.count, widest: 256)) { rows, within in
@@ -22,7 +24,8 @@ extension Compute {
                 withResult(y, rows, columns) { target, stride in
                     var product = martlet_tile_product(rows: rows, columns: columns, into: target, stride: stride)
                     product.operands.0 = martlet_tile_operands(
-                        left: left.start(row: rows.lowerBound), right: operand.bfloats + within.lowerBound / TilePack.side * step,
+                        left: left.start(row: rows.lowerBound),
+                        right: operand.bfloats + within.lowerBound / TilePack.side * step,
                         left_step: Int64(step), right_step: Int64(step), depth: Int64(TilePack.depthBlocks(x.columns)))
                     product.add(thin, thinRight, row: rows.lowerBound, column: within.lowerBound)
                     tiles.multiply(&product)
@@ -34,15 +37,21 @@ extension Compute {
 
     /// `dx = dy · weight + term`, `[rows, inputs]`.
     func tileProduct(
-        _ dy: Tensor, _ weight: Weight, plus term: ThinTerm?, type: ElementType, on tiles: TileUnit, _ epilogue: Epilogue?
+        _ dy: Tensor, _ weight: Weight, plus term: ThinTerm?, type: ElementType, on tiles: TileUnit,
+        _ epilogue: Epilogue?
     ) -> Tensor {
         let (width, panels) = (weight.columns, TileGrid.tilePanels(rows: weight.rows, columns: weight.columns))
         // Sums over several panels stay in float32 between them.
         let result = empty(dy.shape.dropLast() + [width], panels.count > 1 ? .float32 : type)
         let (thin, thinRight) = (term.map(packedLeft), term.map { packedRight($0, columns: 0..<width) })
-        let whole = dy.count > TileGrid.mostPackedElements ? packedRowsCache.find(dy, offsets: [0, dy.rows]) : packedRows(dy)
+        let whole =
+            dy.count > TileGrid.mostPackedElements ? packedRowsCache.find(dy, offsets: [0, dy.rows]) : packedRows(dy)
         for panel in panels {
-            let left = whole ?? packRows(offsets: [0, dy.rows], depth: panel.count) { TileSource(dy, row: $0, column: panel.lowerBound) }
+            let left =
+                whole
+                ?? packRows(offsets: [0, dy.rows], depth: panel.count) {
+                    TileSource(dy, row: $0, column: panel.lowerBound)
+                }
             let operand = packedColumns(weight, rows: panel)
             let step = TilePack.step(depth: panel.count)
             forEachTile(TileGrid.tiles(rows: dy.rows, columns: width, widest: 256)) { rows, columns in
@@ -115,7 +124,8 @@ extension Compute {
             forEachBlock(of: weight, rows: block, columns: 0..<weight.columns) { source, columns in
                 source.transposed.packRight(
                     columns: block.count, depth: columns.count,
-                    into: target + (start - rows.lowerBound) / TilePack.side * step + columns.lowerBound / TilePack.depth
+                    into: target + (start - rows.lowerBound) / TilePack.side * step + columns.lowerBound
+                        / TilePack.depth
                         * TilePack.elements, step: step)
             }
         }
@@ -123,9 +133,13 @@ extension Compute {
 
     /// Calls `body` with rows of a weight, a part of their columns at a time: as they lie if they are 16 or 32 bits
     /// wide, else expanded into scratch that stays in cache.
-    func forEachBlock(of weight: Weight, rows: Range<Int>, columns: Range<Int>, _ body: (TileSource, Range<Int>) -> Void) {
+    func forEachBlock(
+        of weight: Weight, rows: Range<Int>, columns: Range<Int>, _ body: (TileSource, Range<Int>) -> Void
+    ) {
         let at = rows.lowerBound * weight.columns + columns.lowerBound
-        if let start = weight.bfloat16Pointer { return body(TileSource(bfloat16: start + at, stride: weight.columns), columns) }
+        if let start = weight.bfloat16Pointer {
+            return body(TileSource(bfloat16: start + at, stride: weight.columns), columns)
+        }
         if let start = weight.float32Pointer {
             return body(TileSource(MatrixPointer(start + at, stride: weight.columns)), columns)
         }
@@ -138,7 +152,8 @@ extension Compute {
                     scratch.withMemoryRebound(to: UInt16.self, capacity: rows.count * part.count) { target in
                         for (index, row) in rows.enumerated() {
                             let start = row * weight.columns
-                            matrix.expand(start + part.lowerBound..<start + part.upperBound, into: target + index * part.count)
+                            matrix.expand(
+                                start + part.lowerBound..<start + part.upperBound, into: target + index * part.count)
                         }
                         body(TileSource(bfloat16: target, stride: part.count), part)
                     }

@@ -16,7 +16,7 @@ package enum TileUnit: Sendable {
     }
 
     /// Billions of floating-point operations a second of one thread whose operands lie in the first-level cache.
-    package static func rate(of unit: TileUnit, seconds: Double) -> Double {
+    package func rate(seconds: Double) -> Double {
         let (side, blocks) = (32, 8)
         let tiles = [UInt16](repeating: 0x3F80, count: 2 * blocks * TilePack.elements)
         var result = [Float](repeating: 0, count: side * side)
@@ -32,7 +32,7 @@ package enum TileUnit: Sendable {
                 var (runs, best, start) = (1, 0.0, clock.now)
                 let end = start + .seconds(seconds)
                 while start < end {
-                    for _ in 0..<runs { unit.multiply(&product) }
+                    for _ in 0..<runs { multiply(&product) }
                     let elapsed = (clock.now - start) / .seconds(1)
                     best = max(best, Double(runs * 2 * side * side * blocks * 32) / elapsed / 1e9)
                     if elapsed < seconds / 20 { runs *= 2 }

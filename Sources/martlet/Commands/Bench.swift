@@ -48,7 +48,7 @@ struct Bench: ParsableCommand {
     @Option(help: "Seed of the tokens.")
     var seed: UInt32 = 1
 
-    @Option(help: "File of token ids (32-bit little-endian integers) to take one after another, from the start again at its end.")
+    @Option(help: "File of token ids (32-bit little-endian integers) to take one after another, over and over.")
     var tokensFile: String?
 
     @Flag(help: "Compute blocks again in the backward pass instead of keeping their activations.")
@@ -101,7 +101,9 @@ struct Bench: ParsableCommand {
     private func report(_ result: BenchResult) {
         if json { return Terminal.output(result.json(settings: settings(result.precision))) }
         Terminal.output(String(format: "%.1f tokens/s, %.3f s a step (median of %d)", result.tokensPerSecond, result.median, result.stepSeconds.count))
-        Terminal.output(String(format: "%.1f GFLOP/s of useful products, %.0f %% of %.0f GFLOP/s (%@)", result.usefulRate, result.share * 100, result.matrixRate, result.yardstick as NSString))
+        Terminal.output(String(
+            format: "%.1f GFLOP/s of useful products, %.0f %% of %.0f GFLOP/s (%@)", result.usefulRate, result.share * 100,
+            result.matrixRate, result.yardstick as NSString))
         if let peak = ProcessMemory.peak { Terminal.output(String(format: "peak memory %.2f GB", Double(peak) / 1e9)) }
         if let experts = result.experts {
             let rate = Double(experts.bytes) / experts.readSeconds / 1e9

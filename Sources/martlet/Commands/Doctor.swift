@@ -67,14 +67,17 @@ struct Doctor: ParsableCommand {
     }
 
     private func printText(
-        _ rate: Double, _ tileRate: Double?, _ reason: String?, _ fallback: Double?, _ warnings: [String], _ compute: Compute
+        _ rate: Double, _ tileRate: Double?, _ reason: String?, _ fallback: Double?, _ warnings: [String],
+        _ compute: Compute
     ) {
         Terminal.output("CPU        \(CPUInformation.model), \(Compute.availableProcessors()) usable processors")
         Terminal.output("kernels    \(InstructionSet.current.rawValue)")
         Terminal.output("OpenBLAS   \(BLAS.version), core \(BLAS.core)")
         Terminal.output(String(format: "speed      %.0f GFLOP/s in float32 on %d threads", rate, compute.threads.threadCount))
         if let fallback { Terminal.output(String(format: "           %.0f GFLOP/s with OpenBLAS's oldest kernel, %.1f times less", fallback, rate / fallback)) }
-        if let tileRate { Terminal.output(String(format: "           %.0f GFLOP/s in bfloat16 on tile registers", tileRate)) }
+        if let tileRate {
+            Terminal.output(String(format: "           %.0f GFLOP/s in bfloat16 on tile registers", tileRate))
+        }
         if let reason { Terminal.output("           no products in bfloat16 on AMX: \(reason)") }
         let memory = ProcessMemory.total.map { String(format: "%.1f GB", Double($0) / 1e9) } ?? "unknown"
         let limit = ControlGroup.memoryLimit().map { String(format: ", limited to %.1f GB", Double($0) / 1e9) } ?? ""

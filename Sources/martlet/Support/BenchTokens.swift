@@ -22,13 +22,19 @@ struct BenchTokens {
             throw CommandError(.missingInput, "\(path) cannot be read; --tokens-file expects a file of token ids")
         }
         guard !data.isEmpty, data.count % 4 == 0 else {
-            throw CommandError(.unsuitableData, "\(path) has \(data.count) bytes, expected 32-bit token ids, so a multiple of 4 above 0")
+            throw CommandError(
+                .unsuitableData,
+                "\(path) has \(data.count) bytes, expected 32-bit token ids, so a multiple of 4 above 0")
         }
         let ids = data.withUnsafeBytes { bytes in
-            (0..<data.count / 4).map { Int32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Int32.self)) }
+            (0..<data.count / 4).map {
+                Int32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Int32.self))
+            }
         }
         if let at = ids.firstIndex(where: { !(0..<vocabulary).contains(Int($0)) }) {
-            throw CommandError(.unsuitableData, "token \(at) of \(path) is \(ids[at]), but the model's vocabulary has \(vocabulary) entries")
+            throw CommandError(
+                .unsuitableData,
+                "token \(at) of \(path) is \(ids[at]), but the model's vocabulary has \(vocabulary) entries")
         }
         return ids
     }

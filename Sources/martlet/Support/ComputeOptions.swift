@@ -16,7 +16,8 @@ struct ComputeOptions: ParsableArguments {
     @Option(help: "Threads to use; left out, as many as this process may use processors.")
     var threads: Int?
 
-    @Option(help: ArgumentHelp("Instruction set of our own kernels, for testing: portable, avx2, avx512, amx or amx-emulated.", visibility: .hidden))
+    @Option(help: ArgumentHelp(
+        "Instruction set of our own kernels, for testing: portable, avx2, avx512, amx or amx-emulated.", visibility: .hidden))
     var isa: String?
 
     func validate() throws {
@@ -55,7 +56,8 @@ struct ComputeOptions: ParsableArguments {
         InstructionSet.current = wanted
         if InstructionSet.current != wanted {
             let reason = (wanted == .amx ? InstructionSet.reasonAgainstAMX : nil) ?? "this CPU has no \(name)"
-            throw CommandError(.unavailable, "--isa is \(name), but \(reason); its best is \(InstructionSet.best.rawValue)")
+            throw CommandError(
+                .unavailable, "--isa is \(name), but \(reason); its best is \(InstructionSet.best.rawValue)")
         }
     }
 }

@@ -21,7 +21,7 @@ enum MatrixRate {
     static func measure(_ unit: TileUnit, on compute: Compute) -> Double {
         let rates = Mutex([Double](repeating: 0, count: compute.threads.threadCount))
         compute.threads.run(tiles: compute.threads.threadCount) { thread in
-            let rate = TileUnit.rate(of: unit, seconds: 0.3)
+            let rate = unit.rate(seconds: 0.3)
             rates.withLock { $0[thread] = rate }
         }
         return rates.withLock { $0.reduce(0, +) }
