@@ -56,7 +56,7 @@ failures = []
 
 def check(what, value, limit):
     good = value <= limit
-    print(f"{'ok  ' if good else 'FAIL'} {what}: {value:.5f} (at most {limit:g})")
+    print(f"{'ok  ' if good else 'FAIL'} {what}: {value:.5f} (at most {limit:g})", flush=True)
     if not good:
         failures.append(what)
 

@@ -95,7 +95,7 @@ struct Bench: ParsableCommand {
             seconds.append((ContinuousClock.now - start) / .seconds(1))
         }
         report(BenchResult(
-            stepSeconds: seconds, tokensPerStep: seq * batch, 
+            stepSeconds: seconds, tokensPerStep: seq * batch,
             yardstick: compute.tiles == nil ? "2048³ product in float32" : "tile registers fed from the first-level cache",
             matrixRate: max(firstRate, rate()),
             usefulOperations: UsefulOperations.perToken(of: network, adapter: adapter) * Double(seq * batch),
