@@ -2,7 +2,7 @@
 ///
 /// Sequences stay apart through `sequenceOffsets`: attention never crosses them, positions start again at 0 in each, and
 /// no target reaches into the next one.
-public struct TokenBatch: Sendable, Equatable {
+public struct TokenBatch: Sendable {
     /// The label that means "not trained".
     public static let ignoredLabel: Int32 = -100
 
@@ -20,6 +20,8 @@ public struct TokenBatch: Sendable, Equatable {
     /// Number of tokens of the same optimiser step in earlier micro-batches: the counter from which dropout draws, so
     /// that the cut into micro-batches does not change it.
     public let streamOffset: Int
+    /// Where each sequence comes from; shape [sequences].
+    public let records: [RecordPlace]
 
     /// How many tokens the batch holds.
     public var tokenCount: Int { tokens.count }
@@ -32,7 +34,10 @@ public struct TokenBatch: Sendable, Equatable {
     ///   - streamOffset: Tokens of the same optimiser step in earlier micro-batches.
     public init(_ examples: [EncodedExample], streamOffset: Int = 0) {
         var builder = TokenBatchBuilder(capacity: examples.reduce(0) { $0 + $1.ids.count })
-        for example in examples { builder.append(ids: example.ids[...], labels: example.labels[...]) }
+        for example in examples {
+            builder.append(
+                ids: example.ids[...], labels: example.labels[...], record: RecordPlace(line: example.line))
+        }
         self.init(builder, streamOffset: streamOffset)
     }
 
@@ -42,7 +47,47 @@ public struct TokenBatch: Sendable, Equatable {
         positions = builder.positions
         sequenceOffsets = builder.sequenceOffsets
         supervisedCount = builder.supervisedCount
+        records = builder.records
         self.streamOffset = streamOffset
+    }
+
+    /// The same sequences in batches of at most `limit` tokens each, in order; a sequence that is longer stands alone.
+    /// Sums of losses and gradients over them are those of the whole batch.
+    public func pieces(ofAtMost limit: Int) -> [TokenBatch] {
+        if tokenCount <= limit || sequenceCount < 2 { return [self] }
+        var pieces: [TokenBatch] = []
+        var start = 0
+        for end in 1...sequenceCount {
+            let isFull = end < sequenceCount && Int(sequenceOffsets[end + 1] - sequenceOffsets[start]) > limit
+            guard isFull || end == sequenceCount else { continue }
+            pieces.append(piece(start..<end))
+            start = end
+        }
+        return pieces
+    }
+
+    /// Each sequence as a batch of its own.
+    public var sequences: [TokenBatch] { (0..<sequenceCount).map { piece($0..<$0 + 1) } }
+
+    /// Some neighbouring sequences.
+    private func piece(_ chosen: Range<Int>) -> TokenBatch {
+        let first = Int(sequenceOffsets[chosen.lowerBound])
+        var builder = TokenBatchBuilder(capacity: Int(sequenceOffsets[chosen.upperBound]) - first)
+        for sequence in chosen {
+            let range = Int(sequenceOffsets[sequence])..<Int(sequenceOffsets[sequence + 1])
+            // The label of a token is the target of the one before it.
+            let labels = range.isEmpty ? [] : [Self.ignoredLabel] + targets[range].dropLast()
+            builder.append(ids: tokens[range], labels: labels[...], record: records[sequence])
+        }
+        return TokenBatch(builder, streamOffset: streamOffset + first)
+    }
+}
+
+extension TokenBatch: Equatable {
+    /// Batches are equal when training on them is the same; where their records stand does not count.
+    public static func == (a: TokenBatch, b: TokenBatch) -> Bool {
+        a.tokens == b.tokens && a.targets == b.targets && a.positions == b.positions
+            && a.sequenceOffsets == b.sequenceOffsets && a.streamOffset == b.streamOffset
     }
 }
 
@@ -53,6 +98,7 @@ package struct TokenBatchBuilder {
     package private(set) var positions: [Int32] = []
     package private(set) var sequenceOffsets: [Int32] = [0]
     package private(set) var supervisedCount = 0
+    package private(set) var records: [RecordPlace] = []
 
     package init(capacity: Int) {
         tokens.reserveCapacity(capacity)
@@ -60,7 +106,7 @@ package struct TokenBatchBuilder {
         positions.reserveCapacity(capacity)
     }
 
-    package mutating func append(ids: ArraySlice<Int32>, labels: ArraySlice<Int32>) {
+    package mutating func append(ids: ArraySlice<Int32>, labels: ArraySlice<Int32>, record: RecordPlace = RecordPlace()) {
         precondition(ids.count == labels.count, "a sequence of \(ids.count) ids has \(labels.count) labels")
         tokens.append(contentsOf: ids)
         let shifted = labels.dropFirst()
@@ -68,6 +114,7 @@ package struct TokenBatchBuilder {
         if !ids.isEmpty { targets.append(TokenBatch.ignoredLabel) }
         positions.append(contentsOf: 0..<Int32(ids.count))
         sequenceOffsets.append(Int32(tokens.count))
+        records.append(record)
         for label in shifted where label != TokenBatch.ignoredLabel { supervisedCount += 1 }
     }
 }

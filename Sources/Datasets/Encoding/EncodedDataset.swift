@@ -88,7 +88,10 @@ public struct EncodedDataset: Sendable {
     public func batch(of indices: some Sequence<Int32>, streamOffset: Int = 0) -> TokenBatch {
         let chosen = Array(indices)
         var builder = TokenBatchBuilder(capacity: chosen.reduce(0) { $0 + Int(lengths[Int($1)]) })
-        for index in chosen { builder.append(ids: ids(of: Int(index)), labels: labels(of: Int(index))) }
+        for index in chosen.map(Int.init) {
+            let record = RecordPlace(file: source(of: index), line: Int(lines[index]))
+            builder.append(ids: ids(of: index), labels: labels(of: index), record: record)
+        }
         return TokenBatch(builder, streamOffset: streamOffset)
     }
 
