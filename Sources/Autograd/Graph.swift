@@ -26,6 +26,8 @@ public struct Variable {
 final class Node {
     let name: String
     let inputs: [Node?]
+    /// What it belongs to, where a check wants to know.
+    var place = ""
     var gradient: Tensor?
     var backward: ((Tensor) -> [Tensor?])?
 
@@ -50,6 +52,8 @@ public final class Graph {
     public var dropout: DropoutContext?
     /// Measures operations, if set.
     public var timer: OperationTimer?
+    /// Looks for values that are not finite, if set.
+    public var check: FiniteCheck?
     /// Counts the tokens of experts in the forward pass, if set.
     public var routingLog: RoutingLog?
     /// The loss that spreads tokens over experts, if it is asked for.
@@ -90,10 +94,12 @@ public final class Graph {
         again: (() -> Tensor)? = nil, backward: @escaping (Tensor) -> [Tensor?]
     ) -> Variable {
         timer?.lap(name)
+        check?.look(value, of: name, at: check?.place ?? "", on: compute)
         guard isRecording, trainsParameters || inputs.contains(where: \.needsGradient) else {
             return Variable(constant: value)
         }
         let node = Node(name: name, inputs: inputs.map(\.node), backward: backward)
+        if let check { node.place = check.place }
         tape.append(node)
         return Variable(value, node, again: again)
     }
@@ -110,6 +116,7 @@ public final class Graph {
             let gradients = backward(arrived)
             precondition(gradients.count == node.inputs.count, "a backward returned \(gradients.count) gradients for \(node.inputs.count) inputs")
             for (input, gradient) in zip(node.inputs, gradients) {
+                if let gradient { check?.look(gradient, of: "the gradient of " + node.name, at: node.place, on: compute) }
                 if let input, let gradient { add(gradient, to: input) }
             }
             timer?.lap(node.name + " backward")

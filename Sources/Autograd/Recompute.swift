@@ -9,16 +9,20 @@ extension Graph {
         let silent = Graph(compute: compute)
         silent.dropout = dropout
         silent.timer = timer
+        silent.check = check
         silent.routingLog = routingLog
         silent.loadBalance = loadBalance
         // Computed again, a router is not counted again.
         let balance = loadBalance.map(LoadBalance.init(replaying:))
         let value = segment(silent, inputs.map { Variable(constant: $0.value) }).value
-        let (compute, gradients, dropout, timer) = (compute, gradients, dropout, timer)
+        let (compute, gradients, dropout, timer, check) = (compute, gradients, dropout, timer, check)
+        let place = check?.place ?? ""
         return record("block", value, inputs: inputs, trainsParameters: true) { gradient in
             let inner = Graph(compute: compute, gradients: gradients)
             inner.dropout = dropout
             inner.timer = timer
+            inner.check = check
+            check?.place = place
             inner.loadBalance = balance
             let leaves = inputs.map { $0.needsGradient ? inner.leaf($0.value) : Variable(constant: $0.value) }
             inner.backward(from: segment(inner, leaves), gradient: gradient)

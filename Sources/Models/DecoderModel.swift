@@ -42,7 +42,8 @@ struct DecoderModel: CausalLanguageModel {
     ) -> Variable {
         let angles = rotaries.map { RotaryAngles(layout, on: graph.compute, frequencies: $0.frequencies) }
         var x = graph.embedding(tokens, table: embedding, scale: embeddingScale)
-        for block in blocks {
+        for (number, block) in blocks.enumerated() {
+            graph.check?.place = "layers.\(number)"
             if recompute {
                 x = graph.recomputed([x]) { block($1[0], angles: angles, layout: layout, cache: nil, in: $0) }
             } else {
@@ -50,6 +51,7 @@ struct DecoderModel: CausalLanguageModel {
             }
         }
         cache?.advance(by: tokens.count)
+        graph.check?.place = "the head"
         return norm(x, in: graph)
     }
 

@@ -38,9 +38,13 @@ public final class Trainer {
     public let seed: UInt64
     /// Factor of the loss that spreads tokens over experts; 0 = off.
     public var auxiliaryLossCoefficient = 0.0
+    /// Most tokens of a micro-batch that go through the model at once; larger ones are cut between sequences. `nil` cuts none.
+    public var splitTokens: Int?
+    /// Steps that were left out; they have a number, a learning rate and random numbers like all others.
+    public internal(set) var skippedSteps = 0
     /// Measures the operations of the steps, if set.
     public var timer: OperationTimer?
-    private let compute: Compute
+    let compute: Compute
     private let gradients = Gradients()
 
     /// Makes a trainer; the optimiser decides what is trained.
@@ -52,47 +56,67 @@ public final class Trainer {
         (self.maxGradientNorm, self.recompute, self.seed, self.compute) = (maxGradientNorm, recompute, seed, compute)
     }
 
+    /// Steps so far, taken or left out.
+    public var stepsDone: Int { optimizer.step + skippedSteps }
+
     /// Trains on the micro-batches of one step. Losses are summed and gradients divided once, by the supervised tokens of
     /// all of them: how tokens fall into micro-batches does not change the mathematics.
     /// - Parameter beforeUpdate: called when gradients are complete and parameters are about to change.
-    /// - Throws: ``TrainingError/nonFinite(step:what:)``, and what `beforeUpdate` throws; then nothing was updated.
+    /// - Throws: ``TrainingError/nonFinite(_:)``, and what `beforeUpdate` throws; then nothing was updated, unless the
+    ///   problem is a parameter that the update itself has spoilt.
     public func step(_ window: [TokenBatch], beforeUpdate: () throws -> Void = {}) throws -> StepReport {
-        let step = optimizer.step + 1
+        let step = stepsDone + 1
+        let pieces = splitTokens.map { limit in window.flatMap { $0.pieces(ofAtMost: limit) } } ?? window
         gradients.removeAll()
         timer?.skip()
         var (sum, auxiliary) = (0.0, 0.0)
         let routing = RoutingLog()
-        for batch in window {
-            let balance = auxiliaryLossCoefficient > 0
-                ? LoadBalance(weight: Float(auxiliaryLossCoefficient * Double(batch.supervisedCount))) : nil
-            sum += try forwardBackward(batch, step: step, routing, balance)
+        for batch in pieces {
+            let balance = loadBalance(of: batch)
+            sum += try forwardBackward(batch, step: step, routing, balance, gradients)
             auxiliary += (balance?.loss ?? 0) * Double(batch.supervisedCount)
         }
         let supervised = max(1, window.supervisedCount)
         let norm = optimizer.parameters.reduce(0.0) { $0 + (gradients[$1].map(compute.sumOfSquares) ?? 0) }.squareRoot()
             / Double(supervised)
         let loss = sum / Double(supervised)
-        if !loss.isFinite { throw TrainingError.nonFinite(step: step, what: "the loss") }
-        if !norm.isFinite { throw TrainingError.nonFinite(step: step, what: "the gradient") }
-        try beforeUpdate()
         let clip = maxGradientNorm > 0 && norm > maxGradientNorm ? maxGradientNorm / (norm + 1e-6) : 1
+        if !loss.isFinite || !norm.isFinite || norm * clip > Self.largestGradient {
+            gradients.removeAll()
+            throw TrainingError.nonFinite(try diagnosis(of: pieces, step: step, kind: loss.isFinite ? .gradient : .loss))
+        }
+        try beforeUpdate()
         let rate = schedule.rate(step: step)
         optimizer.update(with: gradients, scale: Float(clip / Double(supervised)), learningRate: rate)
         timer?.lap("optimizer")
+        if let (name, norm) = wildParameter() {
+            throw TrainingError.nonFinite(
+                NumericProblem(step: step, kind: .parameter(norm: norm), origin: name, records: window.flatMap(\.records)))
+        }
         return StepReport(
             step: step, loss: loss, learningRate: rate, gradientNorm: norm, tokens: window.tokenCount,
             supervisedTokens: window.supervisedCount,
             auxiliaryLoss: auxiliaryLossCoefficient > 0 ? auxiliary / Double(supervised) : nil, experts: ExpertUsage(routing))
     }
 
-    /// Summed loss of a micro-batch; its gradients are added to the sums of the step.
-    private func forwardBackward(
-        _ batch: TokenBatch, step: Int, _ routing: RoutingLog, _ balance: LoadBalance?
+    /// Leaves a step out: nothing changes but the number of the next one.
+    public func skipStep() { skippedSteps += 1 }
+
+    /// The loss over the experts of a micro-batch, if it is asked for.
+    func loadBalance(of batch: TokenBatch) -> LoadBalance? {
+        auxiliaryLossCoefficient > 0
+            ? LoadBalance(weight: Float(auxiliaryLossCoefficient * Double(batch.supervisedCount))) : nil
+    }
+
+    /// Summed loss of a micro-batch; its gradients are added to `gradients`.
+    func forwardBackward(
+        _ batch: TokenBatch, step: Int, _ routing: RoutingLog, _ balance: LoadBalance?, _ gradients: Gradients,
+        check: FiniteCheck? = nil
     ) throws(TrainingError) -> Double {
         try batch.check(vocabulary: model.vocabularySize)
         let graph = Graph(compute: compute, gradients: gradients)
         graph.dropout = DropoutContext(seed: seed, step: UInt64(step), firstToken: batch.streamOffset)
-        graph.timer = timer
+        (graph.timer, graph.check) = (check == nil ? timer : nil, check)
         (graph.routingLog, graph.loadBalance) = (routing, balance)
         let hidden = model.hiddenStates(batch.tokens, layout: batch.layout, cache: nil, recompute: recompute, in: graph)
         let (loss, sum) = model.loss(hidden, targets: batch.targets, in: graph)

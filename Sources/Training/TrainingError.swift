@@ -1,13 +1,21 @@
 /// Why training or resuming cannot go on.
 public enum TrainingError: Error, CustomStringConvertible, Sendable {
-    /// Loss or gradients are NaN or infinite.
-    case nonFinite(step: Int, what: String)
+    /// Loss, gradients or parameters are NaN, infinite or beyond all reason.
+    case nonFinite(NumericProblem)
+    /// The same once more after as many attempts to go on as a run makes.
+    case givenUp(NumericProblem, attempts: String)
     /// A checkpoint is damaged.
     case damagedCheckpoint(path: String, reason: String)
+    /// A checkpoint is of a version of this program that lays it out in another way.
+    case otherFormat(path: String, format: Int)
     /// A run folder lacks what resuming needs.
     case notARun(path: String, reason: String)
-    /// What a run was started with has changed.
-    case changed(what: String, run: String)
+    /// What a run was started with has changed, and nobody has said that this is meant.
+    case changed([RunChange], run: String)
+    /// What a run was started with has changed so that its checkpoint does not fit.
+    case cannotResume([RunChange], run: String)
+    /// The disk has no room for the checkpoints of the run, or for the next one.
+    case noSpace(path: String, needed: Int, free: Int, during: SpaceCheck)
     /// The folder of a new run holds one already.
     case runExists(path: String)
     /// The folder of a new run is a file, or holds something that is no run.
@@ -20,13 +28,21 @@ public enum TrainingError: Error, CustomStringConvertible, Sendable {
     /// One sentence: what was found, where, what to do.
     public var description: String {
         switch self {
-        case .nonFinite(let step, let what):
-            "\(what) became NaN or infinite in step \(step); the last checkpoint is intact: try a lower training.learning_rate or training.max_grad_norm"
+        case .nonFinite(let problem):
+            "\(problem); the last checkpoint is intact: try a lower training.learning_rate or training.max_grad_norm, or training.on_nan: skip or rollback"
+        case .givenUp(let problem, let attempts):
+            "\(problem), after \(attempts); the last checkpoint is intact: try a lower training.learning_rate or training.max_grad_norm, or look at the data"
         case .damagedCheckpoint(let path, let reason):
             "\(path): \(reason); delete this checkpoint to resume from the one before it"
+        case .otherFormat(let path, let format):
+            "\(path): the checkpoint has layout \(format), expected \(TrainingState.currentFormat); resume with the version of the program that wrote it, or start a new run"
         case .notARun(let path, let reason): "\(path): \(reason); expected the folder of a run (output.directory of its recipe)"
-        case .changed(let what, let run):
-            "\(what) differs from what the run \(run) was started with; restore it, or start a new run with another output.directory"
+        case .changed(let changes, let run):
+            "\(run) was started otherwise: \(Self.list(changes)); restore that, or go on all the same with \(changes.map { "--allow-change \($0.key)" }.joined(separator: " "))"
+        case .cannotResume(let changes, let run):
+            "\(run) cannot go on with another \(Self.list(changes)), which its checkpoint does not fit; restore that, or start a new run with another output.directory"
+        case .noSpace(let path, let needed, let free, let check):
+            "\(path): \(check.rawValue) needs \(needed) bytes, but only \(free) are free on its disk; free some space, lower checkpoint.keep or choose another output.directory"
         case .runExists(let path):
             "\(path) holds a run already; continue it with `martlet train --resume \(path)`, replace it with --overwrite, or choose another output.directory"
         case .outputTaken(let path):
@@ -35,5 +51,15 @@ public enum TrainingError: Error, CustomStringConvertible, Sendable {
         case .tokenOutsideVocabulary(let token, let vocabulary):
             "the data hold token id \(token), but the model's vocabulary has \(vocabulary) ids; data, tokenizer and model do not belong together"
         }
+    }
+
+    private static func list(_ changes: [RunChange]) -> String { changes.map(\.description).joined(separator: ", ") }
+
+    /// When the room on the disk is looked at.
+    public enum SpaceCheck: String, Sendable {
+        /// Before the first step.
+        case run = "the run with its checkpoints"
+        /// Before a checkpoint is written.
+        case checkpoint = "the next checkpoint"
     }
 }

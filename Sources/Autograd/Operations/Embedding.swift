@@ -17,6 +17,7 @@ extension Graph {
                 if factor != 1 { martlet_scale(Int64(table.columns), factor, target, target) }
             }
         }
+        check?.look(y, of: "embedding", at: "", on: compute)
         return Variable(constant: y)
     }
 }

@@ -82,11 +82,15 @@ enum FileSystem {
 
     /// Fails with "no space" if the file system of `folder` has less than `bytes` free; silent if that is unknown.
     static func requireSpace(_ bytes: Int, for path: String, in folder: String) throws(FileError) {
+        guard let free = freeSpace(folder.isEmpty ? "." : folder), free < bytes else { return }
+        throw FileError(action: "write \(bytes) bytes to", path: path, code: ENOSPC)
+    }
+
+    /// Bytes that are free for this process on the file system of a folder; `nil` if the system does not tell.
+    static func freeSpace(_ folder: String) -> Int? {
         var status = statvfs()
-        guard statvfs(folder.isEmpty ? "." : folder, &status) == 0, status.f_blocks > 0 else { return }
+        guard statvfs(folder, &status) == 0, status.f_blocks > 0 else { return nil }
         let (free, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
-        guard overflow || free >= UInt64(bytes) else {
-            throw FileError(action: "write \(bytes) bytes to", path: path, code: ENOSPC)
-        }
+        return overflow ? .max : Int(clamping: free)
     }
 }

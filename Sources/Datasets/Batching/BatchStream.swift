@@ -88,6 +88,12 @@ public struct BatchStream: Sendable {
         return window
     }
 
+    /// The same stream at another place.
+    public func moved(to cursor: DataCursor) throws(DatasetProblem) -> BatchStream {
+        try BatchStream(
+            dataset: dataset, options: options, accumulationSteps: accumulationSteps, epochs: epochs, cursor: cursor)
+    }
+
     /// How many windows, that is optimiser steps, an epoch has.
     /// - Complexity: That of planning the epoch, unless it is the current one.
     public func windowsPerEpoch(_ epoch: Int) -> Int {

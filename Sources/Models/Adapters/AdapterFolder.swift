@@ -117,6 +117,29 @@ public struct AdapterFolder {
         }
     }
 
+    /// The values that a folder holds for parameters of the names and shapes that it was written from.
+    public static func values(of parameters: [Parameter], in folder: URL) throws(ModelError) -> [[Float]] {
+        let url = folder.appendingPathComponent("adapter_model.safetensors")
+        do {
+            let file = try SafetensorsFile(url)
+            return try parameters.map { parameter in
+                let name = prefix + parameter.name + ".weight"
+                let stored = try file.tensor(name)
+                guard stored.shape == parameter.value.shape else {
+                    throw ModelError.configuration(
+                        place: url.path, reason: "\(name) has shape \(stored.shape), expected \(parameter.value.shape)")
+                }
+                return stored.expandAll()
+            }
+        } catch let error as CheckpointError {
+            throw .checkpoint(error)
+        } catch let error as ModelError {
+            throw error
+        } catch {
+            throw .configuration(place: url.path, reason: error.localizedDescription)
+        }
+    }
+
     private static func readFactors(
         _ url: URL, on compute: Compute
     ) throws(ModelError) -> (factors: [String: (a: Tensor, b: Tensor)], metadata: [String: String]) {

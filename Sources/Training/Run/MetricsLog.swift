@@ -7,11 +7,12 @@ final class MetricsLog {
     private let path: String
 
     /// Opens the log and cuts off what was written after `step`, so that a resumed run reads as if it had never stopped.
-    init(_ url: URL, resumingAt step: Int) throws {
+    /// - Parameter fromStart: whether the run begins with step 0 again, evaluation included.
+    init(_ url: URL, resumingAt step: Int, fromStart: Bool) throws {
         path = url.path
         let old = (try? Data(contentsOf: url)) ?? Data()
         let kept = old.split(separator: UInt8(ascii: "\n")).filter { line in
-            guard step > 0, let object = try? JSONSerialization.jsonObject(with: line) as? [String: Any],
+            guard !fromStart, let object = try? JSONSerialization.jsonObject(with: line) as? [String: Any],
                 let logged = object["step"] as? Int
             else { return false }
             return logged <= step
@@ -25,7 +26,7 @@ final class MetricsLog {
     /// rows.
     func append(
         _ values: [String: Double], integers: [String: Int], experts: ExpertUsage = ExpertUsage(),
-        tables: [String: [String: Double]] = [:]
+        tables: [String: [String: Double]] = [:], texts: [String: String] = [:]
     ) throws {
         var object: [String: Any] = integers
         if !experts.isEmpty {
@@ -34,6 +35,7 @@ final class MetricsLog {
             object["routing_entropy"] = experts.entropies
         }
         for (key, value) in values where value.isFinite { object[key] = value }
+        for (key, text) in texts { object[key] = text }
         for (key, table) in tables where !table.isEmpty { object[key] = table.filter { $0.value.isFinite } }
         var line = try JSONSerialization.data(withJSONObject: object, options: [.sortedKeys])
         line.append(UInt8(ascii: "\n"))

@@ -6,6 +6,8 @@ public struct RunFolder {
     /// The folder.
     public let url: URL
     private let lock: FolderLock
+    /// Free bytes on the disk of a folder; tests put another measure here.
+    package var freeSpace: (URL) -> Int? = DiskSpace.free
 
     /// The recipe with every default, from which the run resumes.
     public var resolvedRecipe: URL { url.appendingPathComponent("resolved.yaml") }
@@ -67,14 +69,31 @@ public struct RunFolder {
     }
 
     /// The newest checkpoint that is whole; damaged newer ones are handed to `note`.
-    public func newestCheckpoint(note: (String) -> Void) -> TrainingCheckpoint? {
+    /// - Throws: ``TrainingError/otherFormat(path:format:)`` if there is none, but there are such of another version, which a
+    ///   run that begins anew would delete.
+    public func newestCheckpoint(note: (String) -> Void) throws(TrainingError) -> TrainingCheckpoint? {
+        var foreign: TrainingError?
         for step in checkpointSteps() {
-            do { return try TrainingCheckpoint(checkpoint(step: step)) } catch {
-                note("skipping a damaged checkpoint: \(error)")
+            do throws(TrainingError) { return try TrainingCheckpoint(checkpoint(step: step)) } catch {
+                if case .otherFormat = error { foreign = foreign ?? error }
+                note("skipping a checkpoint: \(error)")
             }
         }
+        if let foreign { throw foreign }
         return nil
     }
+
+    /// Checkpoints that are there, damaged or not.
+    public var checkpointCount: Int { checkpointSteps().count }
+
+    /// Refuses to go on if the disk has no room for so many more bytes; silent if the system does not tell.
+    func requireSpace(_ needed: Int, for check: TrainingError.SpaceCheck) throws(TrainingError) {
+        guard let free = freeSpace(url), free < needed else { return }
+        throw .noSpace(path: url.relativePath, needed: needed, free: free, during: check)
+    }
+
+    /// Writes the recipe from which the run resumes, after it was changed.
+    public func replaceResolvedRecipe(_ contents: Data) throws { try AtomicFile.write(contents, to: resolvedRecipe) }
 
     /// Points `latest`, and `best` if there is one, at their checkpoints and deletes all but the newest `keep` and the best.
     func rotate(latest: Int, best: Int?, keep: Int) throws {

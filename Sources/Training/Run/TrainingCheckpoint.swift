@@ -61,8 +61,11 @@ public struct TrainingCheckpoint {
         guard let data = try? Data(contentsOf: folder.appendingPathComponent("state.json")) else {
             throw damaged("state.json is missing or cannot be read")
         }
-        guard let contents = try? JSONDecoder().decode(Contents.self, from: data), contents.state.format == 1 else {
-            throw damaged("state.json is damaged or of another version of this program")
+        if let format = Self.format(of: data), format != TrainingState.currentFormat {
+            throw .otherFormat(path: folder.path, format: format)
+        }
+        guard let contents = try? JSONDecoder().decode(Contents.self, from: data) else {
+            throw damaged("state.json is damaged")
         }
         guard let own = try? contents.ownDigest(), own == contents.checksum else { throw damaged("state.json does not match its checksum") }
         for file in Self.files {
@@ -73,6 +76,39 @@ public struct TrainingCheckpoint {
             if found != expected { throw damaged("\(file) does not match its checksum") }
         }
         (state, self.folder) = (contents.state, folder)
+    }
+
+    /// The layout that `state.json` says it has, if it says so.
+    private static func format(of data: Data) -> Int? {
+        struct Probe: Codable {
+            struct State: Codable { let format: Int }
+            let state: State
+            let checksum: String
+        }
+        return (try? JSONDecoder().decode(Probe.self, from: data))?.state.format
+    }
+
+    /// Bytes that a checkpoint of these parameters takes, at most: factors and two moments, with names and small files.
+    public static func byteCount(of parameters: [Parameter]) -> Int {
+        parameters.reduce(1 << 18) { $0 + 12 * $1.value.count + 1024 }
+    }
+
+    /// Puts the checkpoint's factors back into the parameters, and its moments and step into the trainer.
+    func restore(_ trainer: Trainer, on compute: Compute) throws {
+        let parameters = trainer.optimizer.parameters
+        let values = try AdapterFolder.values(of: parameters, in: folder)
+        for (parameter, values) in zip(parameters, values) {
+            parameter.update { target in _ = target.update(from: values) }
+        }
+        try restoreMoments(trainer, on: compute)
+    }
+
+    /// Puts the checkpoint's moments and step into the trainer, whose parameters hold its factors already.
+    func restoreMoments(_ trainer: Trainer, on compute: Compute) throws(TrainingError) {
+        let (first, second, updates) = try moments(of: trainer.optimizer.parameters, on: compute)
+        trainer.skippedSteps = state.skippedSteps
+        trainer.optimizer.restore(
+            step: state.step - state.skippedSteps, updates: updates, first: first, second: second)
     }
 
     /// The optimiser's moments and how often each parameter was updated, in the order of `parameters`.

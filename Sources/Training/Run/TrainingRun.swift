@@ -22,6 +22,10 @@ public final class TrainingRun {
         public var earlyStopping: Int
         /// Steps between lines of the log.
         public var logEverySteps: Int
+        /// What happens when numbers have gone bad.
+        public var onNaN: NaNPolicy
+        /// Tokens of a forward pass of an evaluation: memory and time only.
+        public var evaluationTokens: Int
         /// What the adapter's configuration calls the base model.
         public var baseModel: String
         /// What the adapter's file says about itself.
@@ -30,25 +34,27 @@ public final class TrainingRun {
         /// Lists the settings.
         public init(
             totalSteps: Int, checkpointEverySteps: Int = 100, keep: Int = 3, evaluateEverySteps: Int = 0,
-            evaluateAtStart: Bool = true, earlyStopping: Int = 0, logEverySteps: Int = 1, baseModel: String = "",
-            adapterMetadata: [String: String] = [:]
+            evaluateAtStart: Bool = true, earlyStopping: Int = 0, logEverySteps: Int = 1, onNaN: NaNPolicy = .stop,
+            evaluationTokens: Int = 2048, baseModel: String = "", adapterMetadata: [String: String] = [:]
         ) {
             (self.totalSteps, self.checkpointEverySteps, self.keep) = (totalSteps, checkpointEverySteps, keep)
             (self.evaluateEverySteps, self.evaluateAtStart) = (evaluateEverySteps, evaluateAtStart)
             (self.earlyStopping, self.logEverySteps) = (earlyStopping, logEverySteps)
+            (self.onNaN, self.evaluationTokens) = (onNaN, evaluationTokens)
             (self.baseModel, self.adapterMetadata) = (baseModel, adapterMetadata)
         }
     }
 
     /// Step, tokens, losses and so on, as far as the run has come.
-    public private(set) var state: TrainingState
-    private let trainer: Trainer
+    public internal(set) var state: TrainingState
+    let trainer: Trainer
     private let adapter: LoRAAdapter
-    private var stream: BatchStream
+    var stream: BatchStream
     private let validation: [EncodedDataset]
-    private let settings: Settings
-    private let folder: RunFolder
-    private let compute: Compute
+    let settings: Settings
+    let folder: RunFolder
+    let compute: Compute
+    var log: MetricsLog?
     /// The checkpoint that is being written.
     private var pendingSave: BackgroundSave?
 
@@ -66,8 +72,7 @@ public final class TrainingRun {
         if let checkpoint {
             state = checkpoint.state
             state.identity = identity
-            let (first, second, updates) = try checkpoint.moments(of: trainer.optimizer.parameters, on: compute)
-            trainer.optimizer.restore(step: state.step, updates: updates, first: first, second: second)
+            try checkpoint.restoreMoments(trainer, on: compute)
         }
     }
 
@@ -82,15 +87,22 @@ public final class TrainingRun {
         // Whatever ends the run, a checkpoint that has been begun is finished.
         defer { try? pendingSave?.finish() }
         folder.removeCheckpoints(after: state.step)
-        let log = try MetricsLog(folder.metrics, resumingAt: state.step)
-        if state.step == 0 && settings.evaluateAtStart { _ = try evaluate(log, report) }
+        log = try MetricsLog(folder.metrics, resumingAt: state.step, fromStart: state.step == 0)
+        if state.step < settings.totalSteps && !isStoppedEarly { state.isFinished = false }
+        if state.step == 0 && settings.evaluateAtStart { _ = try evaluate(report) }
+        if settings.onNaN == .rollback && folder.checkpointCount == 0 {
+            try save(report)
+            try finishSave(report)
+        }
         while state.step < settings.totalSteps, !isStoppedEarly, let window = stream.nextWindow() {
-            let epoch = state.cursor.epoch
-            try takeStep(window, log, report)
+            let (epoch, step) = (state.cursor.epoch, state.step)
+            try takeStep(window, report)
+            // After a rollback, nothing is due.
+            if state.step <= step { continue }
             let isLast = state.step >= settings.totalSteps
             let isDue = settings.evaluateEverySteps > 0
                 ? state.step % settings.evaluateEverySteps == 0 : stream.cursor.epoch > epoch
-            let isBest = isDue || isLast ? try evaluate(log, report) : false
+            let isBest = isDue || isLast ? try evaluate(report) : false
             let stops = shouldStop() && !isLast
             let saves = settings.checkpointEverySteps > 0 && state.step % settings.checkpointEverySteps == 0
             // The last step is saved below, as finished.
@@ -100,7 +112,7 @@ public final class TrainingRun {
                 return .stopped
             }
         }
-        if !state.isFinished { try logSources(log) }
+        if !state.isFinished { try logSources() }
         state.isFinished = true
         try save(report)
         try finishSave(report)
@@ -111,11 +123,16 @@ public final class TrainingRun {
         settings.earlyStopping > 0 && state.evaluationsSinceBest >= settings.earlyStopping
     }
 
-    private func takeStep(_ window: [TokenBatch], _ log: MetricsLog, _ report: (TrainingEvent) throws -> Void) throws {
+    /// Takes the next step, or does what the policy says if its numbers have gone bad.
+    private func takeStep(_ window: [TokenBatch], _ report: (TrainingEvent) throws -> Void) throws {
+        if state.passedOver.contains(state.step + 1) { return try leaveOut("passed over after a rollback") }
         let start = ContinuousClock.now
-        let result = try trainer.step(window) { try finishSave(report) }
+        let result: Trainer.StepReport
+        do { result = try trainer.step(window) { try finishSave(report) } } catch TrainingError.nonFinite(let problem) {
+            return try answer(problem, report)
+        }
         let seconds = (ContinuousClock.now - start) / .seconds(1)
-        state.step = result.step
+        (state.step, state.skipsInARow) = (result.step, 0)
         state.tokens += result.tokens
         let earlier = state.sourceTokens ?? stream.windowTokens.map { _ in 0 }
         state.sourceTokens = zip(earlier, stream.windowTokens).map { $0 + $1 }
@@ -134,7 +151,7 @@ public final class TrainingRun {
                 "tokens_per_second": speed,
             ]
             values["aux_loss"] = result.auxiliaryLoss
-            try log.append(
+            try log?.append(
                 values,
                 integers: [
                     "step": result.step, "tokens": state.tokens, "supervised_tokens": result.supervisedTokens,
@@ -145,9 +162,11 @@ public final class TrainingRun {
     }
 
     /// Evaluates, if there are validation data, and says whether the loss is the lowest so far.
-    private func evaluate(_ log: MetricsLog, _ report: (TrainingEvent) throws -> Void) throws -> Bool {
+    private func evaluate(_ report: (TrainingEvent) throws -> Void) throws -> Bool {
         if validation.isEmpty { return false }
-        let parts = try validation.map { try Evaluation(of: trainer.model, on: $0, compute: compute) }
+        let parts = try validation.map {
+            try Evaluation(of: trainer.model, on: $0, batchTokens: settings.evaluationTokens, compute: compute)
+        }
         let loss = Evaluation(combining: parts).loss
         let bySource = zip(validation, parts).map { (source: $0.sources.first ?? "", loss: $1.loss) }
         let isBest = state.step > 0 && loss < state.bestLoss ?? .infinity
@@ -157,8 +176,9 @@ public final class TrainingRun {
         } else if state.step > 0 {
             state.evaluationsSinceBest += 1
         }
-        let table = Dictionary(bySource.map { ($0.source, $0.loss) }) { first, _ in first }
-        try log.append(
+        let names = PublishedNames(bySource.map(\.source))
+        let table = Dictionary(bySource.map { (names[$0.source], $0.loss) }) { first, _ in first }
+        try log?.append(
             ["validation_loss": loss], integers: ["step": state.step],
             tables: bySource.count > 1 ? ["validation_losses": table] : [:])
         try report(.evaluation(step: state.step, loss: loss, bySource: bySource, isBest: isBest))
@@ -166,10 +186,11 @@ public final class TrainingRun {
     }
 
     /// The last line of a run on several sources: how many tokens of each went through the model, and their shares.
-    private func logSources(_ log: MetricsLog) throws {
+    private func logSources() throws {
         guard let tokens = state.sourceTokens, tokens.count > 1, state.tokens > 0 else { return }
-        let table = Dictionary(zip(stream.dataset.sources, tokens.map(Double.init)), uniquingKeysWith: +)
-        try log.append(
+        let names = PublishedNames(stream.dataset.sources)
+        let table = Dictionary(zip(stream.dataset.sources.map { names[$0] }, tokens.map(Double.init)), uniquingKeysWith: +)
+        try log?.append(
             [:], integers: ["step": state.step],
             tables: ["source_tokens": table, "source_shares": table.mapValues { $0 / Double(state.tokens) }])
     }
@@ -177,6 +198,7 @@ public final class TrainingRun {
     /// Begins to write a checkpoint; training goes on until parameters are about to change.
     private func save(_ report: (TrainingEvent) throws -> Void) throws {
         try finishSave(report)
+        try folder.requireSpace(TrainingCheckpoint.byteCount(of: trainer.optimizer.parameters), for: .checkpoint)
         let (state, adapter, settings, place) = (state, adapter, settings, folder.checkpoint(step: state.step))
         let optimizer = trainer.optimizer
         pendingSave = BackgroundSave(step: state.step) {
@@ -188,7 +210,7 @@ public final class TrainingRun {
     }
 
     /// Waits for the checkpoint that is being written, if one is, and lets the oldest go.
-    private func finishSave(_ report: (TrainingEvent) throws -> Void) throws {
+    func finishSave(_ report: (TrainingEvent) throws -> Void) throws {
         guard let save = pendingSave else { return }
         pendingSave = nil
         try save.finish()

@@ -1,42 +1,17 @@
 public import Datasets
 
-/// What identifies the inputs of a run and the arithmetic that it was done with.
-public struct RunIdentity: Codable, Sendable, Equatable {
-    /// SHA-256 digests of the base model, the tokenizer and template, the encoded training data, and the resolved recipe's
-    /// training settings.
-    public var base, tokenizer, data, recipe: String
-    /// Precision, instruction set and OpenBLAS core: with the same three the bits are the same.
-    public var precision, instructionSet, openBLASCore: String
-
-    /// Lists the parts.
-    public init(
-        base: String, tokenizer: String, data: String, recipe: String, precision: String, instructionSet: String,
-        openBLASCore: String
-    ) {
-        (self.base, self.tokenizer, self.data, self.recipe) = (base, tokenizer, data, recipe)
-        (self.precision, self.instructionSet, self.openBLASCore) = (precision, instructionSet, openBLASCore)
-    }
-
-    /// Inputs that differ, by name: resuming with them would not continue the run.
-    public func changedInputs(since earlier: RunIdentity) -> [String] {
-        [
-            ("the base model", base, earlier.base), ("the tokenizer or chat template", tokenizer, earlier.tokenizer),
-            ("the training data", data, earlier.data), ("the recipe", recipe, earlier.recipe),
-        ].filter { $0.1 != $0.2 }.map(\.0)
-    }
-
-    /// Whether the arithmetic is the same to the bit.
-    public func hasSameArithmetic(as other: RunIdentity) -> Bool {
-        precision == other.precision && instructionSet == other.instructionSet && openBLASCore == other.openBLASCore
-    }
-}
-
 /// Everything but tensors that a checkpoint keeps.
 public struct TrainingState: Codable, Sendable, Equatable {
     /// Layout of the checkpoint folder; this program reads only its own.
-    public var format = 1
-    /// Optimiser steps taken.
+    public var format = Self.currentFormat
+    /// Optimiser steps taken or left out.
     public var step = 0
+    /// Of these, the steps that were left out because their numbers had gone bad, and how many of the last were.
+    public var skippedSteps = 0, skipsInARow = 0
+    /// Steps that are left out when they come: those that a rollback went back before.
+    public var passedOver: [Int] = []
+    /// How often the run went back to a checkpoint.
+    public var rollbacks = 0
     /// Tokens that went through the model, and those that were trained.
     public var tokens = 0, supervisedTokens = 0
     /// Tokens of each training source that went through the model, in the order of the recipe.
@@ -59,6 +34,9 @@ public struct TrainingState: Codable, Sendable, Equatable {
     public var isFinished = false
     /// Inputs and arithmetic.
     public var identity: RunIdentity
+
+    /// The layout that this program writes.
+    static let currentFormat = 2
 
     /// The state of a run that has not begun.
     public init(identity: RunIdentity) { self.identity = identity }
