@@ -1,4 +1,4 @@
-public import TensorCore
+package import TensorCore
 
 /// Looks for the first value of a forward and backward pass that is NaN or infinite, by operation and layer.
 ///

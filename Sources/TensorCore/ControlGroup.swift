@@ -15,11 +15,26 @@ public enum ControlGroup {
         return quota / period
     }
 
-    /// Bytes of memory that the process may use, or `nil` without a limit.
+    /// Bytes of memory that the process may use, or `nil` without a limit: the least of its group and those above it.
     public static func memoryLimit() -> Int? {
-        let text = read("/sys/fs/cgroup/memory.max") ?? read("/sys/fs/cgroup/memory/memory.limit_in_bytes")
-        guard let bytes = text.flatMap(Int.init), bytes < 1 << 60 else { return nil }
-        return bytes
+        let groups = read("/proc/self/cgroup").map(memoryGroups) ?? []
+        let files = groups.flatMap { [$0 + "/memory.max", $0 + "/memory.limit_in_bytes"] }
+        return files.compactMap { read($0).flatMap(Int.init) }.filter { $0 < 1 << 60 }.min()
+    }
+
+    /// The folders that say how much memory a process may use, from the lines of its `/proc/self/cgroup`: `0::/a/b` under
+    /// version 2, `9:memory:/a/b` under version 1. Inside a container the path may be one that only the host knows; its
+    /// root is looked at all the same.
+    package static func memoryGroups(_ lines: String) -> [String] {
+        lines.split(separator: "\n").flatMap { line -> [String] in
+            let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+            guard fields.count == 3 else { return [] }
+            let isSecond = fields[0] == "0" && fields[1].isEmpty
+            guard isSecond || fields[1].split(separator: ",").contains("memory") else { return [] }
+            let root = isSecond ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory"
+            let parts = fields[2].split(separator: "/")
+            return (0...parts.count).map { root + parts.prefix($0).map { "/" + $0 }.joined() }
+        }
     }
 
     private static func read(_ path: String) -> String? {

@@ -1,10 +1,9 @@
 import ArgumentParser
 import Foundation
+import Recipes
 
 @main
 struct Martlet: ParsableCommand {
-    static let version = "0.1.0"
-
     static let configuration = CommandConfiguration(
         commandName: "martlet",
         abstract: "Fine-tunes language models on this machine: no GPU, no Python, nothing leaves it.",
@@ -20,7 +19,7 @@ struct Martlet: ParsableCommand {
             66 missing input; 69 the machine cannot do it; 70 our own fault; 73/74 output cannot be written;
             75 stopped on request with a checkpoint; 76 training stopped by its own guard.
             """,
-        version: version,
+        version: ProgramVersion.current,
         subcommands: [
             Train.self, Preview.self, Eval.self, Generate.self, Merge.self, Tokenize.self, Render.self, Inspect.self,
             Doctor.self, Bench.self, Quantize.self, Cache.self, Plan.self,

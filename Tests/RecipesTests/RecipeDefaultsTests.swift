@@ -46,6 +46,7 @@ import Testing
     #expect(training.recompute == .automatic)
     #expect(training.threads == .automatic)
     #expect(training.onNaN == .stop)
+    #expect(training.splitTokens == .automatic)
     #expect(training.logEverySteps == 1)
     #expect(training.seed == 42)
 }
@@ -87,7 +88,7 @@ import Testing
 @Test func everyKeyIsDocumentedOnce() {
     let paths = Recipe.keys.map(\.path)
     #expect(Set(paths).count == paths.count)
-    #expect(paths.count == 58)
+    #expect(paths.count == 59)
     for key in Recipe.keys {
         #expect(!key.type.isEmpty && !key.defaultText.isEmpty && key.summary.hasSuffix("."), "\(key.path)")
     }

@@ -67,7 +67,7 @@ func nullMeansNotSetOnlyWhereItIsAValue(_ key: RecipeKey) {
     ("training.epsilon", ["0"]), ("training.weight_decay", ["-0.1"]), ("training.max_grad_norm", ["-1", ".inf"]),
     ("training.warmup_ratio", ["-0.1", "1.1"]), ("training.warmup_steps", ["-1"]),
     ("training.threads", ["0", "all", "1.5"]),
-    ("training.precision", ["float16", "bf16"]), ("training.on_nan", ["skip", "rollback"]),
+    ("training.precision", ["float16", "bf16"]), ("training.on_nan", ["ignore"]), ("training.split_tokens", ["0", "all"]),
     ("training.seed", ["-1", "1.5"]),
     ("checkpoint.keep", ["0"]), ("checkpoint.every_steps", ["0"]), ("evaluation.every_steps", ["-1"]),
     ("output.save", ["[]", "adapter", "[adapter, adapter]", "[gguf]"]), ("output.directory", ["''", "2024", "true"]),

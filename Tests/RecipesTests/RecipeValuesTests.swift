@@ -36,7 +36,8 @@ import Testing
           precision: bfloat16
           recompute: none
           threads: 2
-          on_nan: stop
+          split_tokens: 512
+          on_nan: rollback
           log_every_steps: 10
           seed: 0
         evaluation: {every_steps: 5, at_start: false, best_metric: validation_loss, early_stopping: 2}
@@ -56,7 +57,7 @@ import Testing
     #expect(training.betas.first == 0 && training.betas.second == 0.95 && training.epsilon == 1e-6)
     #expect(training.weightDecay == 0 && training.maxGradNorm == 0 && training.precision == .bfloat16)
     #expect(training.recompute == .none && training.threads == .count(2) && training.logEverySteps == 10)
-    #expect(training.seed == 0)
+    #expect(training.seed == 0 && training.onNaN == .rollback && training.splitTokens == .count(512))
     #expect(all.evaluation.everySteps == 5 && !all.evaluation.atStart && all.evaluation.earlyStopping == 2)
     #expect(all.checkpoint.everySteps == 9 && all.checkpoint.keep == 1)
     #expect(all.output.directory == "out" && all.output.save == [.merged, .adapter])

@@ -99,6 +99,29 @@ import Training
         }
     }
 
+    /// A run that began anew would delete checkpoints of another version; it is refused.
+    @Test func checkpointsOfAnotherVersionAreNotPassedOver() throws {
+        try withFolder { root in
+            let place = root.appendingPathComponent("run")
+            let run = try RunFolder.create(place, recipe: Data(), resolved: Data("r".utf8), overwrite: false)
+            let folder = place.appendingPathComponent("checkpoints/step-000002")
+            _ = try write(to: folder)
+            let state = folder.appendingPathComponent("state.json")
+            let text = try String(contentsOf: state, encoding: .utf8)
+            let other = text.replacingOccurrences(of: "\"format\" : 2", with: "\"format\" : 77")
+            #expect(other != text)
+            try Data(other.utf8).write(to: state)
+            let error = trainingError { _ = try run.newestCheckpoint { _ in } }
+            guard case .otherFormat(folder.path, 77) = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+            // An older checkpoint that can be read is used.
+            _ = try write(to: place.appendingPathComponent("checkpoints/step-000001"))
+            #expect(try run.newestCheckpoint { _ in }?.folder.lastPathComponent == "step-000001")
+        }
+    }
+
     @Test func momentsOfAnotherAdapterAreRefused() throws {
         try withFolder { root in
             let folder = root.appendingPathComponent("c")

@@ -35,7 +35,7 @@ import Training
         _ change: (inout TrainingRun.Settings) -> Void = { _ in }, report: (TrainingEvent) throws -> Void = { _ in }
     ) throws -> Result {
         let folder = try RunFolder(opening: place)
-        let checkpoint = folder.newestCheckpoint { Issue.record("\($0)") }
+        let checkpoint = try folder.newestCheckpoint { Issue.record("\($0)") }
         let bench = try Bench(
             rate: rate, decay: .cosine, steps: Self.steps, dropout: 0.1, maxGradientNorm: 1, from: checkpoint?.folder,
             on: compute)

@@ -11,12 +11,33 @@ import Training
 let tinyFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .appendingPathComponent("../ModelsTests/Fixtures/llama").standardizedFileURL
 
-func tinyModel(on compute: Compute) throws -> any CausalLanguageModel {
-    let place = tinyFolder.appendingPathComponent("config.json")
+func tinyModel(_ folder: URL = tinyFolder, on compute: Compute) throws -> any CausalLanguageModel {
+    let place = folder.appendingPathComponent("config.json")
     return try Llama.makeModel(
-        configuration: try Data(contentsOf: place), tensors: try ShardedSafetensors(folder: tinyFolder),
+        configuration: try Data(contentsOf: place), tensors: try ShardedSafetensors(folder: folder),
         place: place.path,
         on: compute)
+}
+
+/// A copy of the tiny model in which one row of a tensor is NaN.
+func poisonedModel(_ tensor: String, row: Int, in root: URL) throws -> URL {
+    let folder = root.appendingPathComponent("poisoned-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    try FileManager.default.copyItem(
+        at: tinyFolder.appendingPathComponent("config.json"), to: folder.appendingPathComponent("config.json"))
+    var bytes = try Data(contentsOf: tinyFolder.appendingPathComponent("model.safetensors"))
+    let headerSize = bytes.prefix(8).enumerated().reduce(0) { $0 + Int($1.element) << (8 * $1.offset) }
+    let header = try JSONSerialization.jsonObject(with: bytes[8..<8 + headerSize]) as? [String: Any] ?? [:]
+    let entry = header[tensor] as? [String: Any] ?? [:]
+    guard let start = (entry["data_offsets"] as? [Int])?.first, let columns = (entry["shape"] as? [Int])?.last else {
+        throw CocoaError(.fileReadCorruptFile)
+    }
+    for column in 0..<columns {
+        let place = 8 + headerSize + start + (row * columns + column) * 2
+        (bytes[place], bytes[place + 1]) = (0xC0, 0x7F)
+    }
+    try bytes.write(to: folder.appendingPathComponent("model.safetensors"))
+    return folder
 }
 
 /// Sequences of the given lengths with reproducible ids of the tiny vocabulary; every fifth label is not trained.
@@ -47,9 +68,9 @@ struct Bench {
     init(
         rate: Double = 1e-3, decay: LearningRateSchedule.Decay = .constant, steps: Int = 100, dropout: Float = 0,
         maxGradientNorm: Double = 0, settings: AdamW.Settings = AdamW.Settings(), from checkpoint: URL? = nil,
-        on compute: Compute
+        base: URL = tinyFolder, recompute: Bool = false, on compute: Compute
     ) throws {
-        model = try tinyModel(on: compute)
+        model = try tinyModel(base, on: compute)
         if let checkpoint {
             adapter = try AdapterFolder(checkpoint, on: compute).attach(to: model.linears)
         } else {
@@ -60,7 +81,7 @@ struct Bench {
         trainer = Trainer(
             model: model, optimizer: AdamW(adapter.parameters, settings: settings, on: compute),
             schedule: LearningRateSchedule(peak: rate, decay: decay, warmupSteps: 0, totalSteps: steps),
-            maxGradientNorm: maxGradientNorm, seed: 3, on: compute)
+            maxGradientNorm: maxGradientNorm, recompute: recompute, seed: 3, on: compute)
     }
 
     /// Sets B to small numbers: with B zero the gradient of A is zero.
@@ -105,4 +126,5 @@ func trainingError(_ body: () throws -> Void) -> TrainingError? {
 
 /// The identity of the runs of these tests.
 let identity = RunIdentity(
-    base: "b", tokenizer: "t", data: "d", recipe: "r", precision: "float32", instructionSet: "any", openBLASCore: "any")
+    base: "b", tokenizer: "t", data: "d", validation: "v", network: "n", settings: ["training.seed": "42"], version: "1",
+    precision: "float32", instructionSet: "any", openBLASCore: "any")

@@ -1,4 +1,4 @@
-import Autograd
+public import Autograd
 import Checkpoints
 public import Foundation
 public import Layers

@@ -61,29 +61,10 @@ public struct MemoryPlan: Sendable {
     }
 }
 
-extension PreparedRun {
-    /// How much memory the run will take. Call it before the first step.
-    public func memoryPlan() -> MemoryPlan {
-        let tokens = min(data.train.tokenCount, largestBatch)
-        let trained = adapter.parameters.reduce(0) { $0 + $1.value.count }
-        let live = compute.buffers.statistics.liveBytes + compute.buffers.statistics.pooledBytes
-        let program = max(0, (ProcessMemory.anonymous ?? 0) - live) + Self.codeBytes
-        return MemoryPlan(
-            model,
-            MemoryPlan.Sizes(
-                tokens: tokens, supervisedTokens: min(tokens, data.train.supervisedCount),
-                distinctTokens: min(data.train.tokenCount, model.vocabularySize), trainedParameters: trained,
-                recompute: recipe.training.recompute == .blocks, elementBytes: compute.precision.activationType.byteCount),
-            program: program)
-    }
-
-    /// Code and constants of the program and its libraries that a run touches.
-    private static let codeBytes = 30 << 20
-
-    private var largestBatch: Int {
-        switch recipe.training.microBatch {
-        case .tokens(let count): count
-        case .sequences(let count): count * Int(data.train.lengths.max() ?? 0)
-        }
+extension MemoryPlan {
+    /// A size in words.
+    public static func inWords(_ bytes: Int) -> String {
+        let hundredths = (bytes + 5_000_000) / 10_000_000
+        return "\(hundredths / 100).\(hundredths % 100 / 10)\(hundredths % 10) GB"
     }
 }

@@ -56,24 +56,43 @@ extension ValueKind {
     }
 }
 
-extension ValueKind<Recipe.Training.Threads> {
-    static let threads: Self = {
-        let count = ValueKind<Int>.integer(1...1024)
+extension ValueKind {
+    /// A whole number, or one of some words that stand for values of their own.
+    static func words(
+        _ words: [(word: String, value: Value)], orInteger range: ClosedRange<Int>,
+        make: @escaping @Sendable (Int) -> Value, count: @escaping @Sendable (Value) -> Int?
+    ) -> ValueKind where Value: Equatable {
+        let integer = ValueKind<Int>.integer(range)
+        let type = (words.map(\.word) + [integer.type]).inWords("or")
         return ValueKind(
-            type: "auto or \(count.type)",
+            type: type,
             read: { node, key, reader in
-                if node.scalar == .text("auto") { return .automatic }
-                if case .integer(let value?) = node.scalar, (1...1024).contains(value) { return .count(value) }
-                reader.refuse(node, key, expected: "auto or \(count.type)")
+                if case .integer(let value?) = node.scalar, range.contains(value) { return make(value) }
+                if case .text(let text) = node.scalar, let found = words.first(where: { $0.word == text }) {
+                    return found.value
+                }
+                reader.refuse(node, key, expected: type)
                 return nil
             },
-            write: { threads in
-                switch threads {
-                case .automatic: .scalar("auto", isPlain: false)
-                case .count(let value): count.write(value)
-                }
+            write: { value in
+                if let count = count(value) { return integer.write(count) }
+                return .scalar(words.first { $0.value == value }?.word ?? "", isPlain: false)
             })
-    }()
+    }
+}
+
+extension ValueKind<Recipe.Training.Threads> {
+    static let threads = words([("auto", .automatic)], orInteger: 1...1024, make: { .count($0) }) {
+        if case .count(let value) = $0 { value } else { nil }
+    }
+}
+
+extension ValueKind<Recipe.Training.SplitTokens> {
+    static let splitTokens = words(
+        [("auto", .automatic), ("none", .none)], orInteger: 1...16_777_216, make: { .count($0) }
+    ) {
+        if case .count(let value) = $0 { value } else { nil }
+    }
 }
 
 extension ValueKind<Recipe.Training.Betas> {

@@ -150,8 +150,13 @@ extension Recipe.Training {
         .key(
             "recompute", \.recompute, .choice(),
             "Whether blocks are computed again in the backward pass to save memory; results are the same."),
+        .key(
+            "split_tokens", \.splitTokens, .splitTokens,
+            "Most tokens of a micro-batch that are computed at once, in whole examples; auto = all, unless memory asks for less."),
         .key("threads", \.threads, .threads, "Threads that compute; results are the same for any number."),
-        .key("on_nan", \.onNaN, .choice(planned: ["skip", "rollback"]), "What happens when the loss is not a number."),
+        .key(
+            "on_nan", \.onNaN, .choice(),
+            "What happens when loss or gradient is not a number: stop, leave the step out, or go back to the last checkpoint and leave it out from there."),
         .key(
             "aux_loss_coefficient", \.auxLossCoefficient, .number("of 0 or more") { $0 >= 0 },
             "Factor of the loss that asks routers to spread tokens over experts; 0 = off."),

@@ -77,6 +77,20 @@ extension Recipe {
         public enum NaNPolicy: String, Sendable, CaseIterable {
             /// The run stops before the step is taken.
             case stop
+            /// The step is left out.
+            case skip
+            /// The run goes back to its last checkpoint and leaves the step out on the way from there.
+            case rollback
+        }
+
+        /// How much of a micro-batch is computed at once.
+        public enum SplitTokens: Sendable, Equatable {
+            /// All of it, unless memory asks for less.
+            case automatic
+            /// All of it.
+            case none
+            /// At most so many tokens, in whole examples.
+            case count(Int)
         }
 
         /// How long the run is.
@@ -105,6 +119,8 @@ extension Recipe {
         public var precision = Precision.automatic
         /// Whether activations are computed again.
         public var recompute = Recompute.automatic
+        /// How much of a micro-batch is computed at once.
+        public var splitTokens = SplitTokens.automatic
         /// How many threads compute.
         public var threads = Threads.automatic
         /// What happens when the loss or a gradient is not a number.

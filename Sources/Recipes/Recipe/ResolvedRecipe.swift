@@ -2,7 +2,10 @@ extension Recipe {
     /// The whole recipe as YAML, every key with its value in a fixed order; reading it gives an equal recipe.
     ///
     /// With `adapter.path`, the keys whose values come from the adapter's file are written only if they were stated.
-    public func resolvedYAML() -> String {
+    public func resolvedYAML() -> String { RecipeText.block(.mapping(resolvedSections)) }
+
+    /// The same as a tree.
+    var resolvedSections: [RecipeNode.Entry] {
         var sections = entries(Recipe.fields, of: self)
         if adapter.path != nil, let at = sections.firstIndex(where: { $0.key == "adapter" }),
             case .mapping(let keys) = sections[at].value.content
@@ -10,7 +13,7 @@ extension Recipe {
             sections[at].value.content = .mapping(
                 keys.filter { !Adapter.keysFromFile.contains($0.key) || states("adapter.\($0.key)") })
         }
-        return RecipeText.block(.mapping(sections))
+        return sections
     }
 }
 
@@ -68,5 +71,5 @@ extension RecipeText {
 }
 
 extension RecipeNode {
-    fileprivate var isMapping: Bool { if case .mapping = content { true } else { false } }
+    var isMapping: Bool { if case .mapping = content { true } else { false } }
 }

@@ -39,11 +39,7 @@ struct UnknownKey {
     }
 
     /// The path with `[]` for places in a list.
-    private var pattern: String {
-        path.split(separator: ".").reduce(into: "") { text, part in
-            text += part.allSatisfy(\.isNumber) ? "[]" : text.isEmpty ? String(part) : ".\(part)"
-        }
-    }
+    private var pattern: String { Recipe.pattern(of: path) }
 
     private func lastPart(_ path: String) -> String { path.split(separator: ".").last.map(String.init) ?? path }
 }

@@ -26,21 +26,28 @@ public final class PreparedRun {
     public let totalSteps: Int
     /// Digests of inputs, and the arithmetic.
     public let identity: RunIdentity
+    /// How the run keeps within its memory.
+    public let memory: MemoryChoice
+    /// What has changed since the checkpoint.
+    private let resumeCheck: ResumeCheck?
     let compute: Compute
 
     /// Opens and checks everything that the recipe names.
     /// - Parameters:
     ///   - checkpoint: where the adapter's factors come from when resuming.
+    ///   - allowed: keys whose change since the checkpoint is meant.
+    ///   - memoryLimit: bytes that the run may use.
     ///   - cache: where packed base models are kept.
     ///   - note: receives sentences about what takes time or went wrong without harm.
     public init(
-        _ recipe: Recipe, resuming checkpoint: TrainingCheckpoint? = nil, cache: PackedCache = PackedCache(),
-        on compute: Compute, note: (String) -> Void = { _ in }
+        _ recipe: Recipe, resuming checkpoint: TrainingCheckpoint? = nil, allowing allowed: Set<String> = [],
+        memoryLimit: Int? = ProcessMemory.limit, cache: PackedCache = PackedCache(), on compute: Compute,
+        note: (String) -> Void = { _ in }
     ) throws {
         var recipe = recipe
         recipe.training.precision = compute.precision == .bfloat16 ? .bfloat16 : .float32
-        recipe.training.recompute = recipe.training.recompute == .blocks ? .blocks : .none
-        (self.recipe, self.compute) = (recipe, compute)
+        if let earlier = checkpoint?.state.identity { try recipe.keepMemoryChoice(of: earlier) }
+        self.compute = compute
         base = try BaseModel.open(recipe.model.path, packing: recipe.model.packing, cache: cache, on: compute, note: note)
         model = try base.makeModel(on: compute)
         if recipe.training.auxLossCoefficient > 0, !model.linears.contains(where: { $0.role == .router }) {
@@ -51,38 +58,55 @@ public final class PreparedRun {
             ])
         }
         data = try EncodedData(recipe, base: base, vocabularySize: model.vocabularySize)
+        var identity = try RunIdentity(
+            recipe, base, model, data, precision: compute.precision.rawValue,
+            instructionSet: InstructionSet.current.rawValue, openBLASCore: BLAS.core)
+        let check = checkpoint.map { ResumeCheck(recipe, identity, since: $0.state.identity) }
+        if let checkpoint { try check?.approve(allowed, run: checkpoint.run, note: note) }
         adapter = try Self.attach(recipe, to: model, resuming: checkpoint, on: compute)
         totalSteps = try recipe.training.steps ?? Self.steps(of: recipe, data.train)
-        identity = RunIdentity(
-            base: try base.fingerprint(), tokenizer: try base.tokenizerFingerprint(), data: data.fingerprint,
-            recipe: FileDigest.sha256(of: Data(recipe.trainingIdentity.utf8)).hex, precision: compute.precision.rawValue,
-            instructionSet: InstructionSet.current.rawValue, openBLASCore: BLAS.core)
+        let planner = MemoryPlanner(recipe, model, data, adapter, compute)
+        memory = try recipe.chooseMemory(planner, limit: memoryLimit, resuming: checkpoint, allowed: allowed, note: note)
+        identity.settings = recipe.identitySettings
+        (self.recipe, self.identity, resumeCheck) = (recipe, identity, check)
     }
 
     /// Makes the loop over a run folder.
-    /// - Throws: ``TrainingError/changed(what:run:)`` if the checkpoint belongs to other inputs.
     public func makeRun(in folder: RunFolder, resuming checkpoint: TrainingCheckpoint? = nil) throws -> TrainingRun {
-        if let checkpoint, let changed = identity.changedInputs(since: checkpoint.state.identity).first {
-            throw TrainingError.changed(what: changed, run: folder.url.path)
-        }
         try data.writeSkipped(to: folder.url)
         let trainer = Trainer(
             model: model, optimizer: AdamW(adapter.parameters, settings: recipe.optimizerSettings, on: compute),
             schedule: recipe.schedule(totalSteps: totalSteps), maxGradientNorm: recipe.training.maxGradNorm,
             recompute: recipe.training.recompute == .blocks, seed: UInt64(recipe.training.seed), on: compute)
         trainer.auxiliaryLossCoefficient = recipe.training.auxLossCoefficient
-        let stream = try BatchStream(
-            dataset: data.train, options: recipe.batchOptions,
-            accumulationSteps: recipe.training.gradientAccumulationSteps, epochs: recipe.training.epochs,
-            cursor: checkpoint?.state.cursor ?? DataCursor())
+        trainer.splitTokens = memory.splitTokens
+        let stream = try stream(at: checkpoint?.state.cursor ?? DataCursor())
         let settings = TrainingRun.Settings(
             totalSteps: totalSteps, checkpointEverySteps: recipe.checkpoint.everySteps, keep: recipe.checkpoint.keep,
             evaluateEverySteps: recipe.evaluation.everySteps, evaluateAtStart: recipe.evaluation.atStart,
             earlyStopping: recipe.evaluation.earlyStopping, logEverySteps: recipe.training.logEverySteps,
-            baseModel: base.name, adapterMetadata: base.packing?.metadata ?? [:])
-        return try TrainingRun(
+            onNaN: NaNPolicy(rawValue: recipe.training.onNaN.rawValue) ?? .stop,
+            evaluationTokens: min(2048, memory.splitTokens ?? 2048), baseModel: base.name, adapterMetadata: base.packing?.metadata ?? [:])
+        let run = try TrainingRun(
             trainer: trainer, adapter: adapter, stream: stream, validation: data.validation, settings: settings,
             folder: folder, identity: identity, resuming: checkpoint, on: compute)
+        if resumeCheck?.movesData == true { run.forgetPlansForData(sources: data.train.sources.count) }
+        if resumeCheck?.changes.contains(where: { $0.key == "data.validation" }) == true { run.forgetBest() }
+        return run
+    }
+
+    /// The training data from a place on; from the next epoch on if other data have no such place.
+    private func stream(at cursor: DataCursor) throws -> BatchStream {
+        func stream(_ cursor: DataCursor) throws -> BatchStream {
+            try BatchStream(
+                dataset: data.train, options: recipe.batchOptions,
+                accumulationSteps: recipe.training.gradientAccumulationSteps, epochs: recipe.training.epochs,
+                cursor: cursor)
+        }
+        do { return try stream(cursor) } catch let problem as DatasetProblem where resumeCheck?.movesData == true {
+            guard case .cursorOutside = problem.kind else { throw problem }
+            return try stream(DataCursor(epoch: cursor.epoch + 1))
+        }
     }
 
     /// What the run trains and what it leaves as it is.
@@ -121,6 +145,7 @@ public final class PreparedRun {
         var configuration = file.configuration
         configuration.dropout = Float(recipe.adapter.dropout)
         if recipe.adapter.path == nil {
+            configuration.alpha = Float(recipe.adapter.alpha)
             (configuration.targets, configuration.excluded) = (recipe.adapterConfiguration.targets, recipe.adapterConfiguration.excluded)
         }
         do { return try LoRAAdapter(configuration, factors: file.factors(for: model.adapterTargets), layers: model.adapterTargets) } catch {
@@ -138,25 +163,6 @@ public final class PreparedRun {
 }
 
 extension Recipe {
-    /// The settings that decide the result, without where things lie: what must not change when a run is resumed.
-    var trainingIdentity: String {
-        var neutral = self
-        neutral.model.path = ""
-        neutral.output = Output(directory: "")
-        // The digest of the tokens stands for the files; how often each is visited decides the result too.
-        neutral.data.train = data.train.map { source in
-            var neutral = Source(path: "")
-            neutral.weight = source.weight
-            return neutral
-        }
-        neutral.data.validation = []
-        neutral.adapter.path = adapter.path == nil ? nil : ""
-        neutral.training.threads = .automatic
-        neutral.training.logEverySteps = 1
-        neutral.checkpoint = Checkpoint()
-        return neutral.resolvedYAML()
-    }
-
     /// Refuses a recipe that states other settings than the adapter it starts from.
     func checkAgreement(with file: AdapterConfiguration) throws(RecipeError) {
         guard adapter.path != nil else { return }

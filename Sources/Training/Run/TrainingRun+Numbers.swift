@@ -57,4 +57,15 @@ extension TrainingRun {
         log = try MetricsLog(folder.metrics, resumingAt: state.step, fromStart: false)
         try report(.note("\(problem); back to step \(state.step), from where step \(problem.step) will be left out"))
     }
+
+    /// For data that are others than the checkpoint's: steps to be left out and counts by source mean nothing any more.
+    package func forgetPlansForData(sources: Int) {
+        state.passedOver = []
+        if state.sourceTokens?.count != sources { state.sourceTokens = nil }
+    }
+
+    /// For other validation data: their losses are not comparable with those so far.
+    package func forgetBest() {
+        (state.bestLoss, state.bestStep, state.evaluationsSinceBest) = (nil, nil, 0)
+    }
 }

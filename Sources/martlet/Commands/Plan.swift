@@ -21,6 +21,7 @@ struct Plan: ParsableCommand {
 
     @OptionGroup var compute: ComputeOptions
     @OptionGroup var cache: CacheOptions
+    @OptionGroup var memory: MemoryOptions
 
     @Flag(help: "Print one JSON object.")
     var json = false
@@ -28,17 +29,14 @@ struct Plan: ParsableCommand {
     func run() throws {
         let recipe = try Recipe.read(contentsOf: recipe, overrides: overrides)
         let prepared = try PreparedRun(
-            recipe, cache: cache.packedModels, on: try compute.makeCompute(for: recipe), note: Terminal.note)
-        let plan = prepared.memoryPlan()
-        show(plan, prepared)
-        if let limit = ProcessMemory.limit, plan.total > limit {
-            throw CommandError(
-                .unavailable,
-                "the run needs about \(MemoryText.gigabytes(plan.total)), but this process may use \(MemoryText.gigabytes(limit)); try training.recompute=blocks, a smaller training.micro_batch_tokens or model.quantization=nf4")
-        }
+            recipe, memoryLimit: memory.limit, cache: cache.packedModels, on: try compute.makeCompute(for: recipe),
+            note: Terminal.note)
+        show(prepared.memory, prepared)
+        try prepared.requireMemory()
     }
 
-    private func show(_ plan: MemoryPlan, _ prepared: PreparedRun) {
+    private func show(_ choice: MemoryChoice, _ prepared: PreparedRun) {
+        let plan = choice.plan
         let trained = prepared.adapter.parameters.reduce(0) { $0 + $1.value.count }
         let weights = prepared.model.linears.reduce(0) { $0 + $1.weight.rows * $1.weight.columns }
         if json {
@@ -47,20 +45,17 @@ struct Plan: ParsableCommand {
                 "steps": .integer(prepared.totalSteps), "tokens_per_micro_batch": .integer(plan.tokens),
                 "trained_parameters": .integer(trained), "linear_parameters": .integer(weights),
                 "memory": .object(JSONObject(parts)), "memory_total_bytes": .integer(plan.total),
-                "memory_limit_bytes": ProcessMemory.limit.map { .integer($0) } ?? .null,
+                "memory_limit_bytes": choice.limit.map { .integer($0) } ?? .null, "fits": .bool(choice.fits),
+                "recompute": .bool(choice.recompute), "split_tokens": choice.splitTokens.map { .integer($0) } ?? .null,
             ])
         }
         Terminal.output("\(prepared.totalSteps) steps, at most \(plan.tokens) tokens at once; \(trained) parameters trained beside \(weights) frozen ones in linear layers")
         for part in MemoryPlan.Part.allCases {
             let name = part.rawValue.padding(toLength: 12, withPad: " ", startingAt: 0)
-            Terminal.output("\(name) \(MemoryText.gigabytes(plan.bytes[part] ?? 0))")
+            Terminal.output("\(name) \(MemoryPlan.inWords(plan.bytes[part] ?? 0))")
         }
-        let limit = ProcessMemory.limit.map { "; this process may use \(MemoryText.gigabytes($0))" } ?? ""
-        Terminal.output("at the peak  \(MemoryText.gigabytes(plan.total))\(limit)")
+        let limit = choice.limit.map { "; this process may use \(MemoryPlan.inWords($0))" } ?? ""
+        Terminal.output("at the peak  \(MemoryPlan.inWords(plan.total))\(limit)")
+        Terminal.output("chosen       \(choice.description)")
     }
-}
-
-/// Sizes of memory in words.
-enum MemoryText {
-    static func gigabytes(_ bytes: Int) -> String { String(format: "%.2f GB", Double(bytes) / 1e9) }
 }

@@ -17,10 +17,12 @@ struct Train: ParsableCommand {
             martlet train recipes/quickstart.yaml
             martlet train recipes/quickstart.yaml training.epochs=1 output.directory=runs/short
             martlet train --resume runs/quickstart
+            martlet train --resume runs/quickstart training.epochs=5 --allow-change training.epochs
 
             SIGINT (Ctrl-C) and SIGTERM finish the step, write a checkpoint and exit with 75; a second one stops at once.
             SIGUSR1 writes a checkpoint and goes on.
-            A resumed run ends with the same bits as one that was never interrupted.
+            A resumed run ends with the same bits as one that was never interrupted. What has changed since its checkpoint is
+            named; what would change the result needs --allow-change.
             """)
 
     @Argument(help: "The recipe, a YAML file. Its keys: see the README and recipes/.")
@@ -32,11 +34,17 @@ struct Train: ParsableCommand {
     @Option(help: "Resume the run in this folder from its newest whole checkpoint.")
     var resume: String?
 
+    @Option(help: ArgumentHelp(
+        "Resume although this has changed: a key of the recipe, base, tokenizer, data, version or memory. May be given more than once.",
+        valueName: "key"))
+    var allowChange: [String] = []
+
     @Flag(help: "Replace the run that is in output.directory.")
     var overwrite = false
 
     @OptionGroup var compute: ComputeOptions
     @OptionGroup var cache: CacheOptions
+    @OptionGroup var memory: MemoryOptions
 
     @Flag(help: "Stop rather than resume on another kernel path, which changes the last bits.")
     var requireSameBits = false
@@ -44,9 +52,20 @@ struct Train: ParsableCommand {
     @Flag(help: "Print errors as JSON. The summary on standard output is always one JSON object.")
     var json = false
 
+    /// With `--resume` everything that is no path of a recipe is an override.
+    private var isOverride: Bool { resume != nil && recipe?.contains("=") == true }
+    private var recipeFile: String? { isOverride ? nil : recipe }
+    private var allOverrides: [String] { (isOverride ? [recipe ?? ""] : []) + overrides }
+
     func validate() throws {
-        if (recipe == nil) == (resume == nil) { throw ValidationError("give either a recipe or --resume RUN") }
+        if recipe == nil && resume == nil { throw ValidationError("give either a recipe or --resume RUN") }
         if resume != nil && overwrite { throw ValidationError("--overwrite and --resume contradict each other") }
+        if resume == nil && !allowChange.isEmpty { throw ValidationError("--allow-change belongs to --resume RUN") }
+        let known = RunChange.otherKeys + Recipe.keys.map(\.path)
+        if let key = allowChange.first(where: { !known.contains(Recipe.pattern(of: $0)) }) {
+            throw ValidationError(
+                "--allow-change \(key): expected a key of the recipe or one of \(RunChange.otherKeys.joined(separator: ", "))")
+        }
     }
 
     func run() throws {
@@ -57,7 +76,10 @@ struct Train: ParsableCommand {
         let place = URL(fileURLWithPath: recipe.output.directory, isDirectory: true)
         try refuseExistingRun(place)
         let prepared = try PreparedRun(
-            recipe, cache: cache.packedModels, on: try compute.makeCompute(for: recipe), note: Terminal.note)
+            recipe, memoryLimit: memory.limit, cache: cache.packedModels, on: try compute.makeCompute(for: recipe),
+            note: Terminal.note)
+        try prepared.requireMemory()
+        try prepared.requireDiskSpace(at: place)
         let folder = try RunFolder.create(
             place, recipe: FileManager.default.contents(atPath: path) ?? Data(),
             resolved: Data(prepared.recipe.resolvedYAML().utf8), overwrite: overwrite)
@@ -66,24 +88,41 @@ struct Train: ParsableCommand {
 
     private func resume(_ place: URL) throws {
         let folder = try RunFolder(opening: place)
-        let recipe = try Recipe.read(contentsOf: folder.resolvedRecipe.path)
-        let checkpoint = folder.newestCheckpoint(note: Terminal.note)
+        let recipe = try recipe(of: folder)
+        let checkpoint = try folder.newestCheckpoint(note: Terminal.note)
         // A run that ended before its adapter was written takes no further step, but writes it.
-        if let state = checkpoint?.state, state.isFinished, FileManager.default.fileExists(atPath: folder.adapter.path) {
+        let isAsked = recipeFile != nil || !allOverrides.isEmpty
+        if let state = checkpoint?.state, state.isFinished, !isAsked, FileManager.default.fileExists(atPath: folder.adapter.path) {
             Terminal.note("the run \(place.path) is finished; there is nothing to resume")
             return RunSummary(state, run: place.relativePath, adapter: folder.adapter.relativePath).print()
         }
         let prepared = try PreparedRun(
-            recipe, resuming: checkpoint, cache: cache.packedModels, on: try compute.makeCompute(for: recipe), note: Terminal.note)
+            recipe, resuming: checkpoint, allowing: Set(allowChange), memoryLimit: memory.limit, cache: cache.packedModels,
+            on: try compute.makeCompute(for: recipe), note: Terminal.note)
+        try prepared.requireMemory()
+        try prepared.requireDiskSpace(at: place, after: checkpoint?.state.step ?? 0, existing: folder.checkpointCount)
         Terminal.note("resuming \(place.path) " + (checkpoint.map { "after step \($0.state.step)" } ?? "from the start: it has no checkpoint"))
         try checkArithmetic(prepared, checkpoint)
+        let resolved = Data(prepared.recipe.resolvedYAML().utf8)
+        if resolved != FileManager.default.contents(atPath: folder.resolvedRecipe.path) {
+            try folder.replaceResolvedRecipe(resolved)
+        }
         try train(prepared, in: folder, from: checkpoint)
+    }
+
+    /// The recipe of a run that goes on: its own, or the one that is given, in the folder where the run lies.
+    private func recipe(of folder: RunFolder) throws -> Recipe {
+        let own = folder.resolvedRecipe.path
+        guard let recipeFile else { return try Recipe.read(contentsOf: own, overrides: allOverrides) }
+        var recipe = try Recipe.read(contentsOf: recipeFile, overrides: allOverrides)
+        recipe.output.directory = try Recipe.read(contentsOf: own).output.directory
+        return recipe
     }
 
     private func train(_ prepared: PreparedRun, in folder: RunFolder, from checkpoint: TrainingCheckpoint?) throws {
         let run = try prepared.makeRun(in: folder, resuming: checkpoint)
-        let plan = prepared.memoryPlan()
-        let progress = TrainingProgress(prepared, plan, startStep: run.state.step)
+        let plan = prepared.memory.plan
+        let progress = TrainingProgress(prepared, in: folder.url.relativePath, startStep: run.state.step)
         try progress.announce()
         let outcome = try run.run(
             shouldStop: { StopSignals.received }, wantsCheckpoint: StopSignals.takeCheckpointRequest, report: progress.report)

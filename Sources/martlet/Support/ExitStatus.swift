@@ -79,13 +79,26 @@ extension FileError: ExitStatusProviding {
 extension TrainingError: ExitStatusProviding {
     var exitStatus: ExitStatus {
         switch self {
-        case .nonFinite: .guardStopped
+        case .nonFinite, .givenUp: .guardStopped
         case .notARun: .missingInput
         case .runExists, .outputTaken, .runInUse: .cannotCreate
-        case .damagedCheckpoint, .changed, .tokenOutsideVocabulary: .unsuitableData
+        case .damagedCheckpoint, .otherFormat, .tokenOutsideVocabulary: .unsuitableData
+        case .changed(let changes, _): Self.status(of: changes)
+        case .cannotResume(let changes, _): changes.contains { $0.key == "network" } ? .unsuitableData : .usage
+        case .noSpace(_, _, _, let check): check == .run ? .unavailable : .inputOutput
         }
     }
 }
+
+extension TrainingError {
+    /// A recipe that says something else is a mistake of the command line; inputs that are others are unsuitable.
+    private static func status(of changes: [RunChange]) -> ExitStatus {
+        let inputs = changes.map(\.key).filter(RunChange.otherKeys.contains)
+        return inputs.isEmpty ? .usage : inputs == ["memory"] ? .unavailable : .unsuitableData
+    }
+}
+
+extension MemoryProblem: ExitStatusProviding { var exitStatus: ExitStatus { .unavailable } }
 
 extension TensorError: ExitStatusProviding {
     var exitStatus: ExitStatus { .unavailable }

@@ -20,7 +20,7 @@ struct RunSummary {
             "validation_loss": .finite(state.validationLoss), "tokens_per_second": .finite(speed),
             "peak_memory_bytes": ProcessMemory.peak.map { .integer($0) } ?? .null,
             "planned_memory_bytes": plannedMemory.map { .integer($0) } ?? .null, "adapter": .string(adapter),
-            "sources": .array(shares),
+            "sources": .array(shares), "skipped_steps": .integer(state.skippedSteps), "rollbacks": .integer(state.rollbacks),
         ]
     }
 

@@ -12,15 +12,15 @@ import Training
 /// Shows a run while it goes: a bar on a terminal, a line per step elsewhere.
 final class TrainingProgress {
     private let prepared: PreparedRun
-    private let plan: MemoryPlan
+    private let folder: String
     private let startStep: Int
     private let start = ContinuousClock.now
     private var tokens = 0
     private var stepSeconds = 0.0
     private var barIsShown = false
 
-    init(_ prepared: PreparedRun, _ plan: MemoryPlan, startStep: Int) {
-        (self.prepared, self.plan, self.startStep) = (prepared, plan, startStep)
+    init(_ prepared: PreparedRun, in folder: String, startStep: Int) {
+        (self.prepared, self.folder, self.startStep) = (prepared, folder, startStep)
     }
 
     /// Tokens per second of all steps so far, without evaluations and checkpoints.
@@ -36,11 +36,11 @@ final class TrainingProgress {
         for summary in prepared.data.summaries {
             Terminal.error("data \(summary)")
             if let first = summary.firstProblems.first {
-                Terminal.error("  skipped records are listed in \(prepared.recipe.output.directory)/skipped.jsonl; the first: \(first)")
+                Terminal.error("  skipped records are listed in \(folder)/skipped.jsonl; the first: \(first)")
             }
         }
         for overlap in prepared.data.overlaps { Terminal.note(overlap.description) }
-        Terminal.error("\(prepared.totalSteps) steps in \(prepared.recipe.training.precision.rawValue); about \(MemoryText.gigabytes(plan.total)) of memory")
+        Terminal.error("\(prepared.totalSteps) steps in \(prepared.recipe.training.precision.rawValue); memory: \(prepared.memory.description)\(prepared.memory.limit.map { " of \(MemoryPlan.inWords($0))" } ?? "")")
     }
 
     private func showTable(_ table: ParameterTable) {
@@ -101,9 +101,12 @@ final class TrainingProgress {
                 line("  \(source): \(Self.grouped(count)) tokens, \(Self.percent(Double(count) / Double(max(1, state.tokens)))) of all")
             }
         }
-        line("finished after \(state.step) steps and \(Self.duration(seconds)); the adapter is in \(prepared.recipe.output.directory)/adapter")
+        line("finished after \(state.step) steps and \(Self.duration(seconds)); the adapter is in \(folder)/adapter")
+        if state.skippedSteps > 0 {
+            line("\(state.skippedSteps) steps were left out, because their numbers had gone bad; metrics.jsonl says which")
+        }
         if let peak = ProcessMemory.peak {
-            line("peak memory \(MemoryText.gigabytes(peak)), planned were \(MemoryText.gigabytes(plan.total))")
+            line("peak memory \(MemoryPlan.inWords(peak)), planned were \(MemoryPlan.inWords(prepared.memory.plan.total))")
         }
     }
 
