@@ -1,8 +1,9 @@
+import Autograd
 import Checkpoints
 public import Foundation
 import Layers
 import TensorCore
-public import Training
+import Training
 
 extension PreparedRun {
     /// Bytes that the run will write at most beside what is there: the checkpoints it keeps, the best, the one being

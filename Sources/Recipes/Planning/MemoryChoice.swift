@@ -1,3 +1,4 @@
+import Autograd
 import Datasets
 package import Layers
 package import Models

@@ -1,4 +1,5 @@
-public import Training
+import Foundation
+package import Training
 
 extension Recipe {
     /// Takes the values that a run has decided for `auto` before.

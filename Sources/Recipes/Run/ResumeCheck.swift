@@ -2,7 +2,9 @@ import Checkpoints
 import Crypto
 import Datasets
 import Foundation
+import Layers
 import Models
+import TensorCore
 import Training
 
 /// What has changed since a checkpoint was written, and what that means.
@@ -36,13 +38,13 @@ struct ResumeCheck {
         compare("version", earlier.version, now.version, .otherResult)
         let written = Dictionary(recipe.settings.map { ($0.key, $0.text) }) { first, _ in first }
         for key in Set(earlier.settings.keys).union(now.settings.keys).sorted() {
-            let (then, is) = (earlier.settings[key], now.settings[key])
-            if then == is { continue }
+            let (then, value) = (earlier.settings[key], now.settings[key])
+            if then == value { continue }
             let isPath = Recipe.isPath(key)
             changes.append(
                 RunChange(
                     key: key, earlier: then.map { isPath && $0 != "null" ? "another path" : $0 } ?? "not set",
-                    now: written[key] ?? "not set", effect: Self.effect(of: key, then, is)))
+                    now: written[key] ?? "not set", effect: Self.effect(of: key, then, value)))
         }
         self.changes = changes
     }
@@ -128,11 +130,11 @@ extension RunIdentity {
         _ recipe: Recipe, _ base: BaseModel, _ model: any CausalLanguageModel, _ data: EncodedData, precision: String,
         instructionSet: String, openBLASCore: String
     ) throws {
-        let targets = model.adapterTargets
+        let weights = model.adapterTargets.reduce(0) { $0 + $1.weightCount }
         self.init(
             base: try base.fingerprint(), tokenizer: try base.tokenizerFingerprint(), data: data.fingerprint,
             validation: data.validationFingerprint,
-            network: "\(base.modelType) of \(model.layerCount) layers, width \(model.head.columns), \(targets.count) linear layers with \(targets.reduce(0) { $0 + $1.weightCount }) weights",
+            network: "\(base.modelType) of \(model.layerCount) layers, width \(model.head.columns), \(weights) weights in layers",
             settings: recipe.identitySettings, version: ProgramVersion.current, precision: precision,
             instructionSet: instructionSet, openBLASCore: openBLASCore)
     }
