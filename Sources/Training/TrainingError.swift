@@ -29,9 +29,9 @@ public enum TrainingError: Error, CustomStringConvertible, Sendable {
     public var description: String {
         switch self {
         case .nonFinite(let problem):
-            "\(problem); the last checkpoint is intact: try a lower training.learning_rate or training.max_grad_norm, or training.on_nan: skip or rollback"
+            "\(problem); checkpoints so far are intact: try a lower training.learning_rate or training.max_grad_norm, or training.on_nan: skip or rollback"
         case .givenUp(let problem, let attempts):
-            "\(problem), after \(attempts); the last checkpoint is intact: try a lower training.learning_rate or training.max_grad_norm, or look at the data"
+            "\(problem), after \(attempts); checkpoints so far are intact: try a lower training.learning_rate or training.max_grad_norm, or look at the data"
         case .damagedCheckpoint(let path, let reason):
             "\(path): \(reason); delete this checkpoint to resume from the one before it"
         case .otherFormat(let path, let format):

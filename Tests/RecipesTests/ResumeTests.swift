@@ -1,4 +1,5 @@
 import Foundation
+import Layers
 import Recipes
 import TensorCore
 import Testing

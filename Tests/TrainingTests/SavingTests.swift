@@ -1,6 +1,7 @@
 import Checkpoints
 import Datasets
 import Foundation
+import Layers
 import TensorCore
 import Testing
 import Training

@@ -64,6 +64,7 @@ public struct MemoryPlan: Sendable {
 extension MemoryPlan {
     /// A size in words.
     public static func inWords(_ bytes: Int) -> String {
+        if bytes < 100_000_000 { return "\(bytes / 1_000_000).\(bytes % 1_000_000 / 100_000) MB" }
         let hundredths = (bytes + 5_000_000) / 10_000_000
         return "\(hundredths / 100).\(hundredths % 100 / 10)\(hundredths % 10) GB"
     }
