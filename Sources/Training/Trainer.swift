@@ -38,7 +38,8 @@ public final class Trainer {
     public let seed: UInt64
     /// Factor of the loss that spreads tokens over experts; 0 = off.
     public var auxiliaryLossCoefficient = 0.0
-    /// Most tokens of a micro-batch that go through the model at once; larger ones are cut between sequences. `nil` cuts none.
+    /// Most tokens of a micro-batch that go through the model at once; larger ones are cut between sequences. `nil` cuts
+    /// none.
     public var splitTokens: Int?
     /// Steps that were left out; they have a number, a learning rate and random numbers like all others.
     public internal(set) var skippedSteps = 0

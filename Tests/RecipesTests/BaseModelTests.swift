@@ -32,6 +32,22 @@ import Tokenization
         #expect(try file.companions()["tokenizer.json"] != nil && folder.companions()["chat_template.jinja"] != nil)
     }
 
+    /// What goes into adapters: never the way to the model on this machine.
+    @Test func modelsOfADownloadCacheHaveTheirNames() throws {
+        try withModelCopy { copy in
+            let cache = copy.deletingLastPathComponent().appendingPathComponent("models--acme--tiny-1B")
+            let folder = cache.appendingPathComponent("snapshots/0123abcd")
+            try FileManager.default.createDirectory(
+                at: cache.appendingPathComponent("snapshots"), withIntermediateDirectories: true)
+            try FileManager.default.moveItem(at: copy, to: folder)
+            #expect(try BaseModel.open(folder.path).name == "acme/tiny-1B")
+            let file = folder.appendingPathComponent("tiny.Q4.gguf")
+            try FileManager.default.createSymbolicLink(
+                at: file, withDestinationURL: tinyModels.appendingPathComponent("llama-mixed.gguf"))
+            #expect(try BaseModel.open(file.path).name == "tiny.Q4")
+        }
+    }
+
     @Test func whatIsNoModelIsRefused() throws {
         #expect(
             message { _ = try BaseModel.open("/no/such/model") } == "\(BaseModelError.missing(path: "/no/such/model"))")

@@ -24,6 +24,16 @@ import Training
     private func withStoppedRun<Result>(
         model: URL = tinyModels.appendingPathComponent("llama"), _ body: (RunFolder, Recipe, URL) throws -> Result
     ) throws -> Result {
+        try withPlaceOfStoppedRun(model: model) { place, root in
+            let folder = try RunFolder(opening: place)
+            return try body(folder, try Recipe.read(contentsOf: folder.resolvedRecipe.path), root)
+        }
+    }
+
+    /// The same, not opened.
+    private func withPlaceOfStoppedRun<Result>(
+        model: URL = tinyModels.appendingPathComponent("llama"), _ body: (URL, URL) throws -> Result
+    ) throws -> Result {
         try withFolder { root in
             let text = """
                 model: {path: \(model.path)}
@@ -36,13 +46,13 @@ import Training
                 """
             let prepared = try PreparedRun(try Recipe(yaml: text, file: "r.yaml"), on: compute)
             let resolved = Data(prepared.recipe.resolvedYAML().utf8)
+            let place = root.appendingPathComponent("run")
             do {
                 let folder = try RunFolder.create(
-                    root.appendingPathComponent("run"), recipe: Data(text.utf8), resolved: resolved, overwrite: false)
+                    place, recipe: Data(text.utf8), resolved: resolved, overwrite: false)
                 _ = try prepared.makeRun(in: folder).run(shouldStop: { true }, report: { _ in })
             }
-            let folder = try RunFolder(opening: root.appendingPathComponent("run"))
-            return try body(folder, try Recipe.read(contentsOf: folder.resolvedRecipe.path), root)
+            return try body(place, root)
         }
     }
 
@@ -175,21 +185,16 @@ import Training
     }
 
     @Test func aRunMayBeMovedAndResumed() throws {
-        try withStoppedRun { folder, recipe, root in
-            let whole = try resume(folder, recipe)
-            #expect(try whole.run.run(shouldStop: { false }, report: { _ in }) == .finished)
-        }
         let ends = try [false, true].map { moves in
-            try withStoppedRun { folder, recipe, root in
-                var place = folder.url
+            try withPlaceOfStoppedRun { place, root in
+                let parent = root.appendingPathComponent("moved")
+                let target = moves ? parent.appendingPathComponent("run") : place
                 if moves {
-                    place = root.appendingPathComponent("moved/run")
-                    try FileManager.default.createDirectory(
-                        at: root.appendingPathComponent("moved"), withIntermediateDirectories: true)
-                    try FileManager.default.moveItem(at: folder.url, to: place)
+                    try FileManager.default.createDirectory(at: parent, withIntermediateDirectories: false)
+                    try FileManager.default.moveItem(at: place, to: target)
                 }
-                if moves { return try finish(RunFolder(opening: place), recipe) }
-                return try finish(folder, recipe)
+                let folder = try RunFolder(opening: target)
+                return try finish(folder, try Recipe.read(contentsOf: folder.resolvedRecipe.path))
             }
         }
         #expect(ends[0] == ends[1])

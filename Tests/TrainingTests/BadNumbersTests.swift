@@ -57,7 +57,7 @@ import Training
             Issue.record("\(String(describing: problem))")
             return
         }
-        #expect(norm > 1e6 && problem?.origin?.contains("lora_B") == true && problem?.step == 1)
+        #expect(norm > 1e6 && problem?.origin?.contains(".lora_") == true && problem?.step == 1)
     }
 
     // MARK: Runs

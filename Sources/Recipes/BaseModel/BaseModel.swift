@@ -40,9 +40,17 @@ public struct BaseModel: Sendable {
         return isFolder.boolValue ? try openFolder(path) : try openGGUF(path)
     }
 
-    /// The model's name for files that leave the machine: the last component of the path, without its ending.
+    /// The model's name for files that leave the machine: as the hub calls it, for a folder of a download cache
+    /// (`models--OWNER--NAME/snapshots/REVISION`); else the last component of the path, without its ending.
     public var name: String {
-        URL(fileURLWithPath: path).resolvingSymlinksInPath().deletingPathExtension().lastPathComponent
+        let url = URL(fileURLWithPath: path).standardizedFileURL
+        let parts = url.pathComponents
+        if let at = parts.lastIndex(of: "snapshots"), at > 0, parts[at - 1].hasPrefix("models--") {
+            // Files there are links to others that are named by their digests.
+            if parts.count > at + 2 { return url.deletingPathExtension().lastPathComponent }
+            return parts[at - 1].dropFirst("models--".count).replacingOccurrences(of: "--", with: "/")
+        }
+        return URL(fileURLWithPath: path).resolvingSymlinksInPath().deletingPathExtension().lastPathComponent
     }
 
     /// How many ids the configuration speaks of, for checks before the weights are opened; `nil` if it does not say.

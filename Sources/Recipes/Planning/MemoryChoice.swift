@@ -36,7 +36,8 @@ package struct MemoryPlanner {
     let elementBytes, program: Int
 
     package init(
-        _ recipe: Recipe, _ network: any CausalLanguageModel, _ data: EncodedData, _ adapter: LoRAAdapter, _ compute: Compute
+        _ recipe: Recipe, _ network: any CausalLanguageModel, _ data: EncodedData, _ adapter: LoRAAdapter,
+        _ compute: Compute
     ) {
         self.network = network
         trainedParameters = adapter.parameters.reduce(0) { $0 + $1.value.count }
@@ -81,8 +82,8 @@ package struct MemoryPlanner {
             // Pieces are only for what recomputation does not settle.
             let ways = recompute.map { [$0] } ?? (tokens == nil || splitTokens != .automatic ? [false, true] : [true])
             for way in ways {
-                let choice = MemoryChoice(
-                    recompute: way, splitTokens: tokens, plan: plan(recompute: way, tokens: tokens ?? batch), limit: limit)
+                let plan = plan(recompute: way, tokens: tokens ?? batch)
+                let choice = MemoryChoice(recompute: way, splitTokens: tokens, plan: plan, limit: limit)
                 if choice.fits { return choice }
                 if choice.plan.total < last?.plan.total ?? .max { last = choice }
             }

@@ -46,7 +46,7 @@ public final class PreparedRun {
     ) throws {
         var recipe = recipe
         recipe.training.precision = compute.precision == .bfloat16 ? .bfloat16 : .float32
-        if let earlier = checkpoint?.state.identity { try recipe.keepMemoryChoice(of: earlier) }
+        if let earlier = checkpoint?.state.identity { recipe.keepMemoryChoice(of: earlier) }
         self.compute = compute
         base = try BaseModel.open(recipe.model.path, packing: recipe.model.packing, cache: cache, on: compute, note: note)
         model = try base.makeModel(on: compute)
@@ -72,6 +72,7 @@ public final class PreparedRun {
     }
 
     /// Makes the loop over a run folder.
+    /// - Parameter checkpoint: the one that this was prepared with.
     public func makeRun(in folder: RunFolder, resuming checkpoint: TrainingCheckpoint? = nil) throws -> TrainingRun {
         try data.writeSkipped(to: folder.url)
         let trainer = Trainer(
@@ -86,7 +87,8 @@ public final class PreparedRun {
             evaluateEverySteps: recipe.evaluation.everySteps, evaluateAtStart: recipe.evaluation.atStart,
             earlyStopping: recipe.evaluation.earlyStopping, logEverySteps: recipe.training.logEverySteps,
             onNaN: NaNPolicy(rawValue: recipe.training.onNaN.rawValue) ?? .stop,
-            evaluationTokens: min(2048, memory.splitTokens ?? 2048), baseModel: base.name, adapterMetadata: base.packing?.metadata ?? [:])
+            evaluationTokens: min(2048, memory.splitTokens ?? 2048), baseModel: base.name,
+            adapterMetadata: base.packing?.metadata ?? [:])
         let run = try TrainingRun(
             trainer: trainer, adapter: adapter, stream: stream, validation: data.validation, settings: settings,
             folder: folder, identity: identity, resuming: checkpoint, on: compute)

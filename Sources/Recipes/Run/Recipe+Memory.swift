@@ -3,7 +3,7 @@ package import Training
 
 extension Recipe {
     /// Takes the values that a run has decided for `auto` before.
-    mutating func keepMemoryChoice(of earlier: RunIdentity) throws {
+    mutating func keepMemoryChoice(of earlier: RunIdentity) {
         if training.recompute == .automatic, let text = earlier.settings["training.recompute"] {
             training.recompute = Training.Recompute(rawValue: text) ?? .automatic
         }
@@ -24,15 +24,16 @@ extension Recipe {
         let maySplit = training.auxLossCoefficient == 0
         func choose(freely: Bool) -> MemoryChoice {
             let recompute: Bool? = freely || training.recompute == .automatic ? nil : training.recompute == .blocks
-            return planner.choose(
-                recompute: recompute, splitTokens: freely ? .automatic : training.splitTokens, maySplit: maySplit, limit: limit)
+            let split = freely ? .automatic : training.splitTokens
+            return planner.choose(recompute: recompute, splitTokens: split, maySplit: maySplit, limit: limit)
         }
         var choice = choose(freely: false)
         if !choice.fits {
             let other = choose(freely: true)
             let change = RunChange(
                 key: "memory", earlier: choice.description,
-                now: "\(MemoryPlan.inWords(limit ?? 0)) may be used, which asks for \(other.description)", effect: .otherResult)
+                now: "\(MemoryPlan.inWords(limit ?? 0)) may be used, which asks for \(other.description)",
+                effect: .otherResult)
             if other.fits, allowed.contains("memory") {
                 note("memory: instead of \(change.earlier), now \(other.description), as --allow-change permits")
                 choice = other

@@ -80,15 +80,15 @@ struct ResumeCheck {
     var movesData: Bool {
         changes.contains { change in
             change.effect == .otherResult
-                && (change.key == "data" || change.key == "training.seed" || change.key == "training.gradient_accumulation_steps"
+                && (["data", "training.seed", "training.gradient_accumulation_steps"].contains(change.key)
                     || change.key.hasPrefix("data.") || change.key.hasPrefix("training.micro_batch"))
         }
     }
 }
 
 extension Recipe {
-    /// Every key with its value in one line, places in lists as numbers: `data.train.0.weight`. The folder of the run is not
-    /// among them: it may lie anywhere.
+    /// Every key with its value in one line, places in lists as numbers: `data.train.0.weight`. The folder of the run is
+    /// not among them: it may lie anywhere.
     var settings: [(key: String, text: String)] {
         var settings: [(key: String, text: String)] = []
         func add(_ content: RecipeNode.Content, _ key: String) {

@@ -4,6 +4,7 @@ import Datasets
 import Foundation
 import Recipes
 import Tokenization
+import Training
 
 /// How an error leaves the program: one sentence on standard error and the right exit code.
 enum Failure {
@@ -32,6 +33,9 @@ enum Failure {
         } else if let problem = error as? DatasetProblem {
             fields["file"] = .string(problem.file)
             fields["line"] = problem.line.map { .integer($0) }
+        } else if case .nonFinite(let problem) = error as? TrainingError, let record = problem.records.first {
+            fields["file"] = .string(record.file)
+            fields["line"] = .integer(record.line)
         } else if let error = error as? CheckpointError {
             fields["file"] = .string(error.path)
         }
