@@ -40,11 +40,13 @@ import Training
             let run = try PreparedRun(recipe, memoryLimit: nil, on: compute)
             #expect(!run.memory.recompute && run.memory.splitTokens == nil && run.memory.plan.tokens == 600)
             let planner = MemoryPlanner(run.recipe, run.model, run.data, run.adapter, compute)
-            func choose(_ limit: Int, recompute: Bool? = nil, split: Recipe.Training.SplitTokens = .automatic) -> MemoryChoice {
+            typealias Split = Recipe.Training.SplitTokens
+            func choose(_ limit: Int, recompute: Bool? = nil, split: Split = .automatic) -> MemoryChoice {
                 planner.choose(recompute: recompute, splitTokens: split, maySplit: true, limit: limit)
             }
-            let (kept, again) = (planner.plan(recompute: false, tokens: 600).total, planner.plan(recompute: true, tokens: 600).total)
-            let least = planner.plan(recompute: true, tokens: 24).total
+            let kept = planner.plan(recompute: false, tokens: 600).required
+            let again = planner.plan(recompute: true, tokens: 600).required
+            let least = planner.plan(recompute: true, tokens: 24).required
             #expect(kept > again && again > least)
             let whole = choose(kept)
             #expect(!whole.recompute && whole.splitTokens == nil)
@@ -58,7 +60,8 @@ import Training
                 let tokens = try #require(choice.splitTokens)
                 #expect(choice.fits && choice.recompute && tokens >= 24)
                 let pieces = (600 + tokens - 1) / tokens
-                if pieces > 2 { #expect(planner.plan(recompute: true, tokens: (600 + pieces - 2) / (pieces - 1)).total > limit) }
+                let fewer = (600 + pieces - 2) / max(1, pieces - 1)
+                if pieces > 2 { #expect(planner.plan(recompute: true, tokens: fewer).required > limit) }
             }
             #expect(choose(least).splitTokens == 24 && !choose(least - 1).fits)
             // What the recipe fixes stays.
@@ -73,7 +76,8 @@ import Training
     private func train(_ recipe: Recipe, in root: URL, _ name: String) throws -> (adapter: [Float], run: PreparedRun) {
         let run = try PreparedRun(recipe, memoryLimit: nil, on: compute)
         let folder = try RunFolder.create(
-            root.appendingPathComponent(name), recipe: Data(), resolved: Data(run.recipe.resolvedYAML().utf8), overwrite: false)
+            root.appendingPathComponent(name), recipe: Data(), resolved: Data(run.recipe.resolvedYAML().utf8),
+            overwrite: false)
         #expect(try run.makeRun(in: folder).run(shouldStop: { false }, report: { _ in }) == .finished)
         return (run.adapter.parameters.flatMap { $0.value.toArray() }, run)
     }
@@ -119,14 +123,17 @@ import Training
             }
             // Memory for less than the choice takes, but enough for another.
             let planner = MemoryPlanner(run.recipe, run.model, run.data, run.adapter, compute)
-            let limit = planner.plan(recompute: false, tokens: 300).total - 1
+            let limit = planner.plan(recompute: false, tokens: 300).required - 1
             var notes: [String] = []
             func choose(_ allowed: Set<String>, _ recipe: inout Recipe) throws -> MemoryChoice {
-                try recipe.chooseMemory(planner, limit: limit, resuming: checkpoint, allowed: allowed) { notes.append($0) }
+                try recipe.chooseMemory(planner, limit: limit, resuming: checkpoint, allowed: allowed) {
+                    notes.append($0)
+                }
             }
             var again = chosen
             let refusal = message { _ = try choose([], &again) }
-            #expect(refusal.contains("--allow-change memory") && refusal.contains("pieces of at most 300"), "\(refusal)")
+            #expect(refusal.contains("--allow-change memory"), "\(refusal)")
+            #expect(refusal.contains("pieces of at most 300"), "\(refusal)")
             let other = try choose(["memory"], &again)
             #expect(other.fits && other.recompute && again.training.recompute == .blocks)
             #expect(notes.count == 1 && notes[0].contains("blocks computed again"))

@@ -18,8 +18,8 @@ import Training
         if let freeSpace { folder.freeSpace = freeSpace }
         let bench = try Bench(on: compute)
         let stream = try BatchStream(
-            dataset: EncodedDataset(examples([9, 12, 7])), options: BatchOptions(size: .sequences(1)), accumulationSteps: 1,
-            epochs: nil)
+            dataset: EncodedDataset(examples([9, 12, 7])), options: BatchOptions(size: .sequences(1)),
+            accumulationSteps: 1, epochs: nil)
         let run = try TrainingRun(
             trainer: bench.trainer, adapter: bench.adapter, stream: stream, validation: [],
             settings: TrainingRun.Settings(totalSteps: 6, checkpointEverySteps: 1), folder: folder, identity: identity,

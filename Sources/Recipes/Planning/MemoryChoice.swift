@@ -16,7 +16,7 @@ public struct MemoryChoice: Sendable {
     public let limit: Int?
 
     /// Whether the run fits.
-    public var fits: Bool { limit.map { plan.total <= $0 } ?? true }
+    public var fits: Bool { limit.map { plan.required <= $0 } ?? true }
 
     /// What was chosen, and what it takes.
     public var description: String {
@@ -115,6 +115,6 @@ public struct MemoryProblem: Error, Sendable, CustomStringConvertible {
     public var description: String {
         let parts = MemoryPlan.Part.allCases.map { "\($0.rawValue) \(MemoryPlan.inWords(choice.plan.bytes[$0] ?? 0))" }
         return
-            "the run needs about \(MemoryPlan.inWords(choice.plan.total)) (\(parts.joined(separator: ", "))), but may use \(MemoryPlan.inWords(choice.limit ?? 0)); try training.recompute=auto, training.split_tokens=auto, a smaller data.max_length or adapter.rank, model.quantization=nf4, or a higher --memory"
+            "the run needs \(MemoryPlan.inWords(choice.plan.required)) (with a reserve; \(parts.joined(separator: ", "))), but may use \(MemoryPlan.inWords(choice.limit ?? 0)); try training.recompute=auto, training.split_tokens=auto, a smaller data.max_length or adapter.rank, model.quantization=nf4, or a higher --memory"
     }
 }

@@ -29,6 +29,8 @@ public struct MemoryPlan: Sendable {
 
     /// Bytes of all parts together.
     public var total: Int { bytes.values.reduce(0, +) }
+    /// What must be there for the run to start: the plan is a formula, and up to two hundredths more were measured.
+    public var required: Int { total + total / 32 }
 
     /// Parts that are asked for together: what they are given in `sizes` is as described there.
     init(_ network: any CausalLanguageModel, _ sizes: Sizes, program: Int) {

@@ -45,6 +45,7 @@ struct Plan: ParsableCommand {
                 "steps": .integer(prepared.totalSteps), "tokens_per_micro_batch": .integer(plan.tokens),
                 "trained_parameters": .integer(trained), "linear_parameters": .integer(weights),
                 "memory": .object(JSONObject(parts)), "memory_total_bytes": .integer(plan.total),
+                "memory_required_bytes": .integer(plan.required),
                 "memory_limit_bytes": choice.limit.map { .integer($0) } ?? .null, "fits": .bool(choice.fits),
                 "recompute": .bool(choice.recompute), "split_tokens": choice.splitTokens.map { .integer($0) } ?? .null,
             ])

@@ -4,7 +4,10 @@ import TensorCore
 /// How much memory a run may use.
 struct MemoryOptions: ParsableArguments {
     @Option(help: ArgumentHelp(
-        "Memory that the run may use, such as 8GB or 6GiB; left out, what the machine or its cgroup allows. Blocks are computed again and micro-batches cut as it asks for.",
+        """
+        Memory that the run may use, such as 8GB or 6GiB; left out, what the machine or its cgroup allows. Blocks are \
+        computed again and micro-batches cut as it asks for.
+        """,
         valueName: "size"))
     var memory: MemorySize?
 
