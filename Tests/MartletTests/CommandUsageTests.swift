@@ -7,7 +7,7 @@ import Testing
         ("eval", ["--model", "--adapter", "--data", "--json", "--precision", "--threads"]),
         ("generate", ["--prompt-ids", "--max-tokens", "--temperature", "--seed", "--ignore-eos", "--json"]),
         ("merge", ["--output", "--dtype", "--overwrite", "--base", "--dequantized", "--requantize"]),
-        ("quantize", ["--to", "--output", "--double-quantization"]), ("cache", ["list", "prune"]), ("plan", ["--json"]),
+        ("quantize", ["--to", "--output", "--double-quantization"]), ("cache", ["list", "prune"]), ("plan", ["--json", "--memory"]),
         ("tokenize", ["--text", "--decode-ids", "--no-special"]),
         ("render", ["--job", "--json"]),
         ("doctor", ["--json", "--threads"]),
@@ -20,7 +20,9 @@ import Testing
     }
 
     @Test(arguments: [
-        ["bogus"], ["doctor", "--bogus"], ["eval", "--model", "m"], ["train"], ["train", "r.yaml", "--resume", "run"],
+        ["bogus"], ["doctor", "--bogus"], ["eval", "--model", "m"], ["train"],
+        ["train", "--resume", "run", "--overwrite"], ["train", "r.yaml", "--allow-change", "data"],
+        ["train", "--resume", "run", "--allow-change", "bogus"],
         ["eval", "--model", "m", "--data", "d", "--threads", "0"],
         ["eval", "--model", "m", "--data", "d", "--precision", "int3"],
         ["generate", "--model", "m"], ["generate", "--model", "m", "--prompt", "a", "--prompt-ids", "1"],
