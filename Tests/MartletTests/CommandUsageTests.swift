@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct CommandUsageTests {
     @Test(arguments: [
-        ("train", ["--resume", "--overwrite", "--precision", "--threads"]),
+        ("train", ["--resume", "--overwrite", "--allow-change", "--memory", "--precision", "--threads"]),
         ("eval", ["--model", "--adapter", "--data", "--json", "--precision", "--threads"]),
         ("generate", ["--prompt-ids", "--max-tokens", "--temperature", "--seed", "--ignore-eos", "--json"]),
         ("merge", ["--output", "--dtype", "--overwrite", "--base", "--dequantized", "--requantize"]),
