@@ -9,6 +9,9 @@ extension DatasetProblemKind {
         case .empty: "the data set holds no record"
         case .badHeader(let reason): "the table's first row cannot name its columns: \(reason)"
         case .recordTooLarge(let limit): "a record is larger than \(limit >> 20) MiB"
+        case .unwritable(let reason): "it cannot be written (\(reason))"
+        case .damagedCache(let reason): "this folder of the cache is damaged (\(reason))"
+        case .recorded(let found, _): found
         case .unknownFormat(let keys): "no known format has the keys \(Self.list(keys))"
         case .ambiguousFormat(let formats):
             "the keys of the first record fit more than one format: \(Self.list(formats.map(\.rawValue)))"
@@ -85,6 +88,9 @@ extension DatasetProblemKind {
         case .empty: "give it at least one"
         case .badHeader: "give every column a name of its own"
         case .recordTooLarge: "check that the file is what you think, or unpack it"
+        case .unwritable: "make room there or name another folder with --cache"
+        case .damagedCache: "delete it with `martlet cache prune` and start again"
+        case .recorded(_, let remedy): remedy
         case .unknownFormat: "known are \(DatasetFormat.overview)"
         case .ambiguousFormat: "name the one you mean with format:"
         case .malformedJSON: "repair it; every record is one JSON object, on a line of its own or in one array"
