@@ -138,8 +138,6 @@ public enum DatasetProblemKind: Error, Sendable, Equatable {
     case unknownRole(String, message: Int)
     /// A tool, or a call of one, says no name.
     case namelessTool(key: String)
-    /// A message counts for more or less than others.
-    case partialWeight(Double, message: Int)
     /// Both answers of a preference are the same.
     case equalAnswers
     /// A preference mixes texts and messages.

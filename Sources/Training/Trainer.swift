@@ -64,25 +64,26 @@ public final class Trainer {
         let routing = RoutingLog()
         for batch in window {
             let balance = auxiliaryLossCoefficient > 0
-                ? LoadBalance(weight: Float(auxiliaryLossCoefficient * Double(batch.supervisedCount))) : nil
+                ? LoadBalance(weight: Float(auxiliaryLossCoefficient * batch.supervisedWeight)) : nil
             sum += try forwardBackward(batch, step: step, routing, balance)
-            auxiliary += (balance?.loss ?? 0) * Double(batch.supervisedCount)
+            auxiliary += (balance?.loss ?? 0) * batch.supervisedWeight
         }
-        let supervised = max(1, window.supervisedCount)
+        let weight = window.supervisedWeight
+        let supervised = weight > 0 ? weight : 1
         let norm = optimizer.parameters.reduce(0.0) { $0 + (gradients[$1].map(compute.sumOfSquares) ?? 0) }.squareRoot()
-            / Double(supervised)
-        let loss = sum / Double(supervised)
+            / supervised
+        let loss = sum / supervised
         if !loss.isFinite { throw TrainingError.nonFinite(step: step, what: "the loss") }
         if !norm.isFinite { throw TrainingError.nonFinite(step: step, what: "the gradient") }
         try beforeUpdate()
         let clip = maxGradientNorm > 0 && norm > maxGradientNorm ? maxGradientNorm / (norm + 1e-6) : 1
         let rate = schedule.rate(step: step)
-        optimizer.update(with: gradients, scale: Float(clip / Double(supervised)), learningRate: rate)
+        optimizer.update(with: gradients, scale: Float(clip / supervised), learningRate: rate)
         timer?.lap("optimizer")
         return StepReport(
             step: step, loss: loss, learningRate: rate, gradientNorm: norm, tokens: window.tokenCount,
             supervisedTokens: window.supervisedCount,
-            auxiliaryLoss: auxiliaryLossCoefficient > 0 ? auxiliary / Double(supervised) : nil, experts: ExpertUsage(routing))
+            auxiliaryLoss: auxiliaryLossCoefficient > 0 ? auxiliary / supervised : nil, experts: ExpertUsage(routing))
     }
 
     /// Summed loss of a micro-batch; its gradients are added to the sums of the step.
@@ -95,7 +96,7 @@ public final class Trainer {
         graph.timer = timer
         (graph.routingLog, graph.loadBalance) = (routing, balance)
         let hidden = model.hiddenStates(batch.tokens, layout: batch.layout, cache: nil, recompute: recompute, in: graph)
-        let (loss, sum) = model.loss(hidden, targets: batch.targets, in: graph)
+        let (loss, sum) = model.loss(hidden, targets: batch.targets, weights: batch.weights, in: graph)
         graph.backward(from: loss)
         return sum
     }

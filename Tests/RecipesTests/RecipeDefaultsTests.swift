@@ -27,6 +27,7 @@ import Testing
     #expect(data.train[0].weight == 1 && data.train[0].fields.isEmpty)
     #expect(data.shuffle)
     #expect(data.onError == .stop)
+    #expect(data.streaming == .automatic)
 }
 
 @Test func trainingHasTheDefaultsOfTheDesign() throws {
@@ -87,7 +88,7 @@ import Testing
 @Test func everyKeyIsDocumentedOnce() {
     let paths = Recipe.keys.map(\.path)
     #expect(Set(paths).count == paths.count)
-    #expect(paths.count == 58)
+    #expect(paths.count == 59)
     for key in Recipe.keys {
         #expect(!key.type.isEmpty && !key.defaultText.isEmpty && key.summary.hasSuffix("."), "\(key.path)")
     }

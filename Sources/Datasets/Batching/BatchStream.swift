@@ -63,10 +63,8 @@ public struct BatchStream: Sendable {
         dataset: EncodedDataset, options: BatchOptions, accumulationSteps: Int, epochs: Int?,
         cursor: DataCursor = DataCursor()
     ) throws {
-        if dataset.count == 0 { throw DatasetProblem(.empty, file: dataset.sources.first ?? "data set") }
         try self.init(
-            supply: ExamplesInMemory(dataset: dataset, options: options), accumulationSteps: accumulationSteps,
-            epochs: epochs, cursor: cursor)
+            supply: dataset.supply(options), accumulationSteps: accumulationSteps, epochs: epochs, cursor: cursor)
     }
 
     /// Opens a stream.
@@ -159,8 +157,11 @@ public struct BatchStream: Sendable {
 }
 
 extension Array where Element == TokenBatch {
-    /// Trained targets of all micro-batches: what the summed gradient of an optimiser step is divided by.
+    /// Trained targets of all micro-batches.
     public var supervisedCount: Int { reduce(0) { $0 + $1.supervisedCount } }
+    /// How much they count together: their number, or the sum of their weights. What the summed
+    /// gradient of an optimiser step is divided by.
+    public var supervisedWeight: Double { reduce(0) { $0 + $1.supervisedWeight } }
     /// Tokens of all micro-batches.
     public var tokenCount: Int { reduce(0) { $0 + $1.tokenCount } }
 }

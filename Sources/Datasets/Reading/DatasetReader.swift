@@ -51,6 +51,16 @@ public struct DatasetReader: Sendable {
         }
     }
 
+    /// The files that a path stands for.
+    public static func files(at path: String) throws(DatasetProblem) -> [String] { try DatasetPaths.files(at: path) }
+
+    /// Whether a file is packed, by its first bytes; `false` if it cannot be read.
+    public static func isPacked(_ file: String) -> Bool {
+        guard let opened = try? OpenFile(file), let start = try? opened.read(min(4, opened.count), of: UInt8.self, at: 0)
+        else { return false }
+        return start.withUnsafeBufferPointer { Compression($0) != nil }
+    }
+
     /// The records in order, each read when it is asked for; broken ones come as problems between the others.
     public func records() -> some Sequence<Result<DatasetRecord, DatasetProblem>> {
         unparsed().lazy.map { $0.flatMap(record) }

@@ -45,3 +45,12 @@ struct ExamplesInMemory: ExampleSupply {
             lengths: dataset.lengths, sourceCounts: dataset.sourceRanges.map(\.count), options: options, epoch: epoch)
     }
 }
+
+extension EncodedDataset {
+    /// This data set for a `BatchStream`.
+    /// - Throws: `DatasetProblem` if it holds no example.
+    public func supply(_ options: BatchOptions) throws(DatasetProblem) -> any ExampleSupply {
+        if count == 0 { throw DatasetProblem(.empty, file: sources.first ?? "data set") }
+        return ExamplesInMemory(dataset: self, options: options)
+    }
+}

@@ -3,14 +3,14 @@
 /// A Feistel network permutes the smallest even power of two that holds all numbers; what lands outside is sent through
 /// again until it lands inside (cycle walking), fewer than four times on average. Black, Rogaway: "Ciphers with
 /// arbitrary finite domains", CT-RSA 2002.
-struct Permutation: Sendable {
+package struct Permutation: Sendable {
     private let count: UInt64
     private let halfBits: UInt64
     private let keys: [UInt64]
     private static let rounds = 6
 
     /// The order that belongs to a seed and a stream.
-    init(count: Int, seed: UInt64, stream: UInt64) {
+    package init(count: Int, seed: UInt64, stream: UInt64) {
         precondition(count >= 0, "an order of \(count) numbers")
         self.count = UInt64(count)
         let bits = UInt64.bitWidth - (UInt64(max(count, 2)) - 1).leadingZeroBitCount
@@ -20,7 +20,7 @@ struct Permutation: Sendable {
     }
 
     /// The number at a place of the order.
-    subscript(place: Int) -> Int {
+    package subscript(place: Int) -> Int {
         precondition(place >= 0 && UInt64(place) < count, "place \(place) of \(count)")
         var value = UInt64(place)
         repeat { value = mixed(value) } while value >= count

@@ -11,7 +11,7 @@ extension TokenStore {
         try removeDuplicates(in: &stores, holding: heldHashes)
     }
 
-    static func removeDuplicates(in stores: inout [TokenStore], holding limit: Int) throws(DatasetProblem) {
+    package static func removeDuplicates(in stores: inout [TokenStore], holding limit: Int) throws(DatasetProblem) {
         let passes = UInt64(max(1, (stores.reduce(0) { $0 + $1.exampleCount } + limit - 1) / limit))
         for pass in 0..<passes {
             var known = Set<ExampleHash>()

@@ -64,15 +64,16 @@ public struct MemoryPlan: Sendable {
 extension PreparedRun {
     /// How much memory the run will take. Call it before the first step.
     public func memoryPlan() -> MemoryPlan {
-        let tokens = min(data.train.tokenCount, largestBatch)
+        let size = data.trainSize
+        let tokens = min(size.tokens, largestBatch)
         let trained = adapter.parameters.reduce(0) { $0 + $1.value.count }
         let live = compute.buffers.statistics.liveBytes + compute.buffers.statistics.pooledBytes
         let program = max(0, (ProcessMemory.anonymous ?? 0) - live) + Self.codeBytes
         return MemoryPlan(
             model,
             MemoryPlan.Sizes(
-                tokens: tokens, supervisedTokens: min(tokens, data.train.supervisedCount),
-                distinctTokens: min(data.train.tokenCount, model.vocabularySize), trainedParameters: trained,
+                tokens: tokens, supervisedTokens: min(tokens, size.supervised),
+                distinctTokens: min(size.tokens, model.vocabularySize), trainedParameters: trained,
                 recompute: recipe.training.recompute == .blocks, elementBytes: compute.precision.activationType.byteCount),
             program: program)
     }
@@ -83,7 +84,7 @@ extension PreparedRun {
     private var largestBatch: Int {
         switch recipe.training.microBatch {
         case .tokens(let count): count
-        case .sequences(let count): count * Int(data.train.lengths.max() ?? 0)
+        case .sequences(let count): count * data.longest(recipe)
         }
     }
 }

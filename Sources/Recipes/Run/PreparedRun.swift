@@ -40,7 +40,7 @@ public final class PreparedRun {
         var recipe = recipe
         recipe.training.precision = compute.precision == .bfloat16 ? .bfloat16 : .float32
         recipe.training.recompute = recipe.training.recompute == .blocks ? .blocks : .none
-        (self.recipe, self.compute) = (recipe, compute)
+        self.compute = compute
         base = try BaseModel.open(recipe.model.path, packing: recipe.model.packing, cache: cache, on: compute, note: note)
         model = try base.makeModel(on: compute)
         if recipe.training.auxLossCoefficient > 0, !model.linears.contains(where: { $0.role == .router }) {
@@ -50,9 +50,16 @@ public final class PreparedRun {
                     hint: "leave it out")
             ])
         }
-        data = try EncodedData(recipe, base: base, vocabularySize: model.vocabularySize)
+        let streams = try EncodedData.stream(recipe)
+        recipe.data.streaming = streams ? .always : .never
+        self.recipe = recipe
+        data = streams
+            ? try EncodedData(
+                streaming: recipe, base: base, vocabularySize: model.vocabularySize, cache: DataCache(cache), on: compute,
+                note: note)
+            : try EncodedData(recipe, base: base, vocabularySize: model.vocabularySize)
         adapter = try Self.attach(recipe, to: model, resuming: checkpoint, on: compute)
-        totalSteps = try recipe.training.steps ?? Self.steps(of: recipe, data.train)
+        totalSteps = try recipe.training.steps ?? Self.steps(of: recipe, data)
         identity = RunIdentity(
             base: try base.fingerprint(), tokenizer: try base.tokenizerFingerprint(), data: data.fingerprint,
             recipe: FileDigest.sha256(of: Data(recipe.trainingIdentity.utf8)).hex, precision: compute.precision.rawValue,
@@ -72,9 +79,8 @@ public final class PreparedRun {
             recompute: recipe.training.recompute == .blocks, seed: UInt64(recipe.training.seed), on: compute)
         trainer.auxiliaryLossCoefficient = recipe.training.auxLossCoefficient
         let stream = try BatchStream(
-            dataset: data.train, options: recipe.batchOptions,
-            accumulationSteps: recipe.training.gradientAccumulationSteps, epochs: recipe.training.epochs,
-            cursor: checkpoint?.state.cursor ?? DataCursor())
+            supply: data.supply(recipe), accumulationSteps: recipe.training.gradientAccumulationSteps,
+            epochs: recipe.training.epochs, cursor: checkpoint?.state.cursor ?? DataCursor())
         let settings = TrainingRun.Settings(
             totalSteps: totalSteps, checkpointEverySteps: recipe.checkpoint.everySteps, keep: recipe.checkpoint.keep,
             evaluateEverySteps: recipe.evaluation.everySteps, evaluateAtStart: recipe.evaluation.atStart,
@@ -129,11 +135,11 @@ public final class PreparedRun {
     }
 
     /// Steps of all epochs; each is packed in its own way.
-    private static func steps(of recipe: Recipe, _ dataset: EncodedDataset) throws -> Int {
+    private static func steps(of recipe: Recipe, _ data: EncodedData) throws -> Int {
         let stream = try BatchStream(
-            dataset: dataset, options: recipe.batchOptions,
-            accumulationSteps: recipe.training.gradientAccumulationSteps, epochs: recipe.training.epochs)
-        return (0..<(recipe.training.epochs ?? 1)).reduce(0) { $0 + stream.windowsPerEpoch($1) }
+            supply: data.supply(recipe), accumulationSteps: recipe.training.gradientAccumulationSteps,
+            epochs: recipe.training.epochs)
+        return try (0..<(recipe.training.epochs ?? 1)).reduce(0) { $0 + (try stream.windowsPerEpoch($1)) }
     }
 }
 

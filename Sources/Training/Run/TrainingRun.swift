@@ -84,7 +84,7 @@ public final class TrainingRun {
         folder.removeCheckpoints(after: state.step)
         let log = try MetricsLog(folder.metrics, resumingAt: state.step)
         if state.step == 0 && settings.evaluateAtStart { _ = try evaluate(log, report) }
-        while state.step < settings.totalSteps, !isStoppedEarly, let window = stream.nextWindow() {
+        while state.step < settings.totalSteps, !isStoppedEarly, let window = try stream.nextWindow() {
             let epoch = state.cursor.epoch
             try takeStep(window, log, report)
             let isLast = state.step >= settings.totalSteps
@@ -168,7 +168,7 @@ public final class TrainingRun {
     /// The last line of a run on several sources: how many tokens of each went through the model, and their shares.
     private func logSources(_ log: MetricsLog) throws {
         guard let tokens = state.sourceTokens, tokens.count > 1, state.tokens > 0 else { return }
-        let table = Dictionary(zip(stream.dataset.sources, tokens.map(Double.init)), uniquingKeysWith: +)
+        let table = Dictionary(zip(stream.sources, tokens.map(Double.init)), uniquingKeysWith: +)
         try log.append(
             [:], integers: ["step": state.step],
             tables: ["source_tokens": table, "source_shares": table.mapValues { $0 / Double(state.tokens) }])
