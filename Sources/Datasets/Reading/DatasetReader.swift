@@ -1,3 +1,4 @@
+import Foundation
 import Tokenization
 
 /// Reads data record by record: from one file, from all files of a folder or from all that a pattern matches.
@@ -53,6 +54,15 @@ public struct DatasetReader: Sendable {
 
     /// The files that a path stands for.
     public static func files(at path: String) throws(DatasetProblem) -> [String] { try DatasetPaths.files(at: path) }
+
+    /// Bytes of a file on disk, 0 if there is none.
+    public static func byteCount(_ file: String) -> Int {
+        var status = stat()
+        return stat(file, &status) == 0 ? Int(status.st_size) : 0
+    }
+
+    /// Bytes of all files on disk.
+    public var byteCount: Int { files.reduce(0) { $0 + Self.byteCount($1) } }
 
     /// Whether a file is packed, by its first bytes; `false` if it cannot be read.
     public static func isPacked(_ file: String) -> Bool {

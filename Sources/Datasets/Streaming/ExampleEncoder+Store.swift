@@ -11,18 +11,18 @@ extension ExampleEncoder {
     ///   - onError: What happens to broken records, as in `encode(_:onError:orTooLong:limit:into:skipped:)`.
     ///   - listLimit: How many of the records that are left out are kept by name.
     ///   - loop: Runs the encoding; the order of the records is that of the files, whatever the threads do.
-    ///   - progress: Is told now and then how many records are done.
+    ///   - progress: Is told now and then how many records are done, and how many bytes they have in all.
     /// - Throws: `DatasetProblem`: the first of the source under `stop`; that the folder cannot be written.
     public func store(
         _ reader: DatasetReader, in folder: URL, onError: ErrorPolicy, listLimit: Int = 100_000,
-        loop: ParallelLoop, progress: (_ records: Int) -> Void = { _ in }
+        loop: ParallelLoop, progress: (_ records: Int, _ bytes: Int) -> Void = { _, _ in }
     ) throws(DatasetProblem) {
         let writer = try TokenStoreWriter(folder)
         var summary = EncodingSummary(
             source: reader.path, format: reader.format, formatWasDetected: reader.formatWasDetected)
         var skipped: [DatasetProblem] = []
         var records = reader.unparsed().makeIterator()
-        var done = 0
+        var (done, bytes) = (0, 0)
         while let batch = Self.nextBatch(&records) {
             for outcome in encoded(batch, reader, loop) {
                 switch outcome {
@@ -37,7 +37,8 @@ extension ExampleEncoder {
                 }
             }
             done += batch.count
-            progress(done)
+            bytes += batch.reduce(0) { $0 + ((try? $1.get().bytes.count) ?? 0) }
+            progress(done, bytes)
         }
         try writer.finish(summary, skipped: skipped)
     }

@@ -31,7 +31,7 @@ struct StreamedData: Sendable {
         var bytes = 0
         for source in sources {
             for path in try DatasetReader.files(at: source.path) {
-                let size = (try? FileManager.default.attributesOfItem(atPath: path))?[.size] as? Int ?? 0
+                let size = DatasetReader.byteCount(path)
                 bytes += DatasetReader.isPacked(path) ? 4 * size : size
             }
         }
@@ -103,7 +103,7 @@ struct StreamedData: Sendable {
             case .sequences(let count): batches * Double(count) < looked.visits
             }
         if isPart {
-            note("the \(steps) steps visit a part of the data, which are tokenised as they go; checked beforehand was a sample of up to \(sampleSize) records of each source")
+            note("the \(steps) steps visit a part of the data, which are tokenised as they go; checked beforehand, and compared with validation data, was a sample of up to \(sampleSize) records of each source")
         }
         return isPart ? looked : nil
     }

@@ -60,10 +60,12 @@ struct StreamedSource {
             try encoder.store(
                 reader, in: folder, onError: onError, listLimit: EncodedData.listLimit,
                 loop: { compute.threads.run(tiles: $0, $1) },
-                progress: { records in
-                    guard ContinuousClock.now - last > .seconds(5) else { return }
+                progress: { records, bytes in
+                    guard ContinuousClock.now - last > .seconds(10) else { return }
                     last = .now
-                    note("\(reader.path): \(records) records tokenised")
+                    // How large a packed file is shows at its end only.
+                    let share = canBeIndexed ? ", \(min(100, bytes * 100 / max(1, reader.byteCount))) %" : ""
+                    note("\(reader.path): \(records) records tokenised\(share)")
                 })
         }
     }
