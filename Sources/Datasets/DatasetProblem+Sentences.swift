@@ -9,6 +9,7 @@ extension DatasetProblemKind {
         case .empty: "the data set holds no record"
         case .badHeader(let reason): "the table's first row cannot name its columns: \(reason)"
         case .recordTooLarge(let limit): "a record is larger than \(limit >> 20) MiB"
+        case .changed: "the file has changed while it was read"
         case .unwritable(let reason): "it cannot be written (\(reason))"
         case .damagedCache(let reason): "this folder of the cache is damaged (\(reason))"
         case .recorded(let found, _): found
@@ -87,6 +88,7 @@ extension DatasetProblemKind {
         case .empty: "give it at least one"
         case .badHeader: "give every column a name of its own"
         case .recordTooLarge: "check that the file is what you think, or unpack it"
+        case .changed: "leave it as it is until the run is over, and start again"
         case .unwritable: "make room there or name another folder with --cache"
         case .damagedCache: "delete it with `martlet cache prune` and start again"
         case .recorded(_, let remedy): remedy

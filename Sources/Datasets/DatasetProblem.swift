@@ -48,7 +48,7 @@ public struct DatasetProblem: Error, Sendable, Equatable, CustomStringConvertibl
         case .missing, .unreadable, .notText, .empty, .unknownFormat, .ambiguousFormat, .tooLong, .noTokenizer,
             .noTemplate, .noEndToken, .cursorOutside, .nothingLeft, .everythingSupervised, .recordTooLarge,
             .noDataFiles,
-            .badHeader, .notTrainable, .unwritable, .damagedCache:
+            .badHeader, .notTrainable, .changed, .unwritable, .damagedCache:
             false
         default: true
         }
@@ -97,6 +97,8 @@ public enum DatasetProblemKind: Error, Sendable, Equatable {
     case badHeader(reason: String)
     /// A record of a packed file is larger than is allowed.
     case recordTooLarge(limit: Int)
+    /// The file is no longer what it was when it was opened.
+    case changed
     /// A cache cannot be written.
     case unwritable(reason: String)
     /// A folder of the cache is not what it was.

@@ -268,6 +268,19 @@ import Tokenization
         }
     }
 
+    @Test func aFileThatChangesWhileItIsReadIsNamed() throws {
+        try withFolder { folder in
+            let reader = try reader(lines(90, seed: 8), folder)
+            let records = try indexed(reader, folder)
+            _ = try records.examples(of: 80)
+            let file = try FileHandle(forWritingTo: URL(fileURLWithPath: reader.path))
+            try file.write(contentsOf: Data("      ".utf8))
+            try file.truncate(atOffset: 100)
+            let problem = #expect(throws: DatasetProblem.self) { try records.examples(of: 80) }
+            #expect(problem?.kind == .changed)
+        }
+    }
+
     @Test func aPositionElsewhereIsRefused() throws {
         try withFolder { folder in
             let stores = [try stored(reader(lines(90, seed: 8), folder), folder)]

@@ -14,6 +14,17 @@ final class OpenFile: Sendable {
     let count: Int
     private let descriptor: Int32
     private let contents: [UInt8]?
+    private let stamp: Stamp
+
+    /// What tells a file from what it becomes when somebody writes to it.
+    private struct Stamp: Equatable {
+        let size, seconds, nanoseconds: Int
+
+        init(_ status: stat) {
+            size = Int(status.st_size)
+            (seconds, nanoseconds) = (Int(status.st_mtim.tv_sec), Int(status.st_mtim.tv_nsec))
+        }
+    }
 
     init(_ path: String) throws(Failure) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
@@ -24,6 +35,7 @@ final class OpenFile: Sendable {
             close(descriptor)
             throw Failure(reason: "it is a folder")
         }
+        stamp = Stamp(status)
         if status.st_mode & S_IFMT == S_IFREG {
             (count, contents) = (Int(status.st_size), nil)
         } else {
@@ -33,6 +45,12 @@ final class OpenFile: Sendable {
     }
 
     deinit { close(descriptor) }
+
+    /// Whether nobody has written to the file since it was opened. One that was replaced by another is still itself.
+    var isUnchanged: Bool {
+        var status = stat()
+        return contents != nil || fstat(descriptor, &status) == 0 && Stamp(status) == stamp
+    }
 
     /// Reads up to `bytes.count` bytes at an offset; fewer at the end of the file only.
     func read(into bytes: UnsafeMutableRawBufferPointer, at offset: Int) throws(Failure) -> Int {

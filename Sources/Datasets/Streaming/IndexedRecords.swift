@@ -44,6 +44,7 @@ public final class IndexedRecords: RecordStore {
     private func record(_ record: Int) throws(DatasetProblem) -> DatasetRecord {
         let (number, place) = try index.place(of: record)
         let file = files[number]
+        guard file.bytes.isUnchanged else { throw DatasetProblem(.changed, file: file.parser.path) }
         let bytes: [UInt8]
         do throws(OpenFile.Failure) {
             bytes = try file.bytes.read(Int(place.length), of: UInt8.self, at: Int(place.offset))

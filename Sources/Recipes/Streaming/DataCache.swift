@@ -1,4 +1,5 @@
 import Checkpoints
+import Datasets
 public import Foundation
 
 /// What is kept on disk of data that are too large for memory, beside the packed models.
@@ -60,13 +61,8 @@ public struct DataCache: Sendable {
     /// The digest of some files' contents and names' endings; files that look as they did when they were read are not
     /// read again.
     func digest(of files: [String]) throws -> FileDigest {
-        let looks = files.map { path in
-            var status = stat()
-            guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return "\(path) \(UUID())" }
-            let changed = status.st_mtim
-            return "\(path) \(status.st_dev) \(status.st_ino) \(status.st_size) \(changed.tv_sec).\(changed.tv_nsec)"
-        }
-        let link = sources.appendingPathComponent(FileDigest.sha256(of: Data(looks.joined(separator: "\n").utf8)).hex)
+        let look = Self.look(of: files)
+        let link = sources.appendingPathComponent(look.hex)
         if let text = try? String(contentsOf: link, encoding: .utf8), let digest = FileDigest(hex: text) { return digest }
         var lines: [String] = []
         for path in files {
@@ -74,6 +70,7 @@ public struct DataCache: Sendable {
             let ending = (path as NSString).lastPathComponent.lowercased().split(separator: ".").dropFirst().suffix(2)
             lines.append("\(ending.joined(separator: ".")) \(try FileDigest.sha256(of: URL(fileURLWithPath: path)))")
         }
+        if Self.look(of: files) != look { throw DatasetProblem(.changed, file: files[0]) }
         let digest = FileDigest.sha256(of: Data(lines.joined(separator: "\n").utf8))
         // Without it the files are read again next time.
         try? AtomicFile.write(Data(digest.hex.utf8), to: link)
@@ -82,6 +79,17 @@ public struct DataCache: Sendable {
 }
 
 extension DataCache {
+    /// A digest of how files look from outside.
+    static func look(of files: [String]) -> FileDigest {
+        let looks = files.map { path in
+            var status = stat()
+            guard stat(path, &status) == 0 else { return "\(path) missing" }
+            let changed = status.st_mtim
+            return "\(path) \(status.st_dev) \(status.st_ino) \(status.st_size) \(changed.tv_sec).\(changed.tv_nsec)"
+        }
+        return FileDigest.sha256(of: Data(looks.joined(separator: "\n").utf8))
+    }
+
     /// Something that is kept.
     public struct Entry: Sendable {
         /// What it is.

@@ -14,6 +14,8 @@ struct StreamedSource {
     private let onError: ErrorPolicy
     private let cache: DataCache
     private let contents: FileDigest
+    /// How the files looked when `contents` was made of them.
+    private let look: FileDigest
 
     /// Raised when the same record would be turned into other tokens or labels.
     private static let encodingVersion = 1
@@ -24,6 +26,7 @@ struct StreamedSource {
         reader = try DatasetReader(path: source.path, format: source.format, fields: source.fields)
         (self.encoder, self.cache) = (encoder, cache)
         (weight, onError) = (source.weight, recipe.data.onError)
+        look = DataCache.look(of: reader.files)
         contents = try cache.digest(of: reader.files)
         let options = encoder.options
         let rules = [
@@ -67,7 +70,13 @@ struct StreamedSource {
                     let share = canBeIndexed ? ", \(min(100, bytes * 100 / max(1, reader.byteCount))) %" : ""
                     note("\(reader.path): \(records) records tokenised\(share)")
                 })
+            try checkUnchanged()
         }
+    }
+
+    /// Refuses to name after its contents what was made of a file that has changed since.
+    private func checkUnchanged() throws {
+        if DataCache.look(of: reader.files) != look { throw DatasetProblem(.changed, file: reader.path) }
     }
 
     /// Its records where they lie, with an index from the cache or made now.
@@ -79,6 +88,7 @@ struct StreamedSource {
         } build: { folder in
             note("looking for the records of \(reader.path)")
             try RecordIndex.build(reader, in: folder)
+            try checkUnchanged()
         }
         return try IndexedRecords(reader, index: index, encoder: encoder, onError: onError, skipped: skipped)
     }
