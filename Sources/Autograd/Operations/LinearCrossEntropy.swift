@@ -82,7 +82,11 @@ extension Compute {
             let gradient = product(logits, head)
             for (index, row) in rows.enumerated() {
                 let (from, to) = (gradient.floats + index * width, dHidden.output + row * width)
-                if let weights { martlet_scale(Int64(width), weights[index], from, to) } else { to.update(from: from, count: width) }
+                if let weights {
+                    martlet_scale(Int64(width), weights[index], from, to)
+                } else {
+                    to.update(from: from, count: width)
+                }
             }
         }
         return (0..<rows.count).reduce(0.0) { $0 + Double(losses.floats[$1]) * Double(weights?[$1] ?? 1) }

@@ -115,14 +115,15 @@ public struct EncodedDataset: Sendable {
         let chosen = Array(indices)
         var builder = TokenBatchBuilder(capacity: chosen.reduce(0) { $0 + Int(lengths[Int($1)]) })
         for index in chosen {
-            builder.append(ids: ids(of: Int(index)), labels: labels(of: Int(index)), weights: weights(of: Int(index)))
+            let example = Int(index)
+            builder.append(ids: ids(of: example), labels: labels(of: example), weights: weights(of: example))
         }
         return TokenBatch(builder, streamOffset: streamOffset)
     }
 
     /// Feeds everything that training sees of this data to a hash: number of examples, lengths, ids and labels (and
-    /// weights where there are any), all little-endian, behind a tag that names this layout. File names and line numbers stay out, so that a moved file
-    /// is the same data.
+    /// weights where there are any), all little-endian, behind a tag that names this layout. File names and line
+    /// numbers stay out, so that a moved file is the same data.
     /// - Parameter update: Called with consecutive pieces; equal data sets give equal bytes in all.
     public func feedFingerprint(into update: (UnsafeRawBufferPointer) throws -> Void) rethrows {
         try Array("martlet-encoded-1\n".utf8).withUnsafeBytes(update)

@@ -61,7 +61,8 @@ final class OpenFile: Sendable {
         }
         var done = 0
         while done < bytes.count {
-            let read = pread(descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done, off_t(offset + done))
+            let rest = bytes.baseAddress?.advanced(by: done)
+            let read = pread(descriptor, rest, bytes.count - done, off_t(offset + done))
             if read < 0, errno == EINTR { continue }
             guard read >= 0 else { throw Failure(reason: String(cString: strerror(errno))) }
             if read == 0 { break }

@@ -31,7 +31,9 @@ final class GrowingFile {
     func flush() throws(DatasetProblem) {
         var done = 0
         while done < buffer.count {
-            let written = buffer.withUnsafeBytes { write(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done) }
+            let written = buffer.withUnsafeBytes {
+                write(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done)
+            }
             if written < 0, errno == EINTR { continue }
             guard written > 0 else { throw Self.problem(path) }
             done += written

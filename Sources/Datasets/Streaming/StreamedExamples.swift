@@ -82,7 +82,8 @@ public final class StreamedExamples: ExampleSupply {
                 ranges[place] = start..<Int32(examples.count)
             }
         }
-        return Stretch(examples: examples, plan: plan(ranges.flatMap { Array($0) }, examples.lengths, key.stretch, key.epoch))
+        let visiting = ranges.flatMap { Array($0) }
+        return Stretch(examples: examples, plan: plan(visiting, examples.lengths, key.stretch, key.epoch))
     }
 }
 

@@ -84,7 +84,8 @@ public struct TokenStore: RecordStore {
         case 1: return kept([Int32(here.tokens)], Int(here.firstExample))
         default:
             let (first, words) = try self.words(of: record, entries)
-            return kept(try orDamaged(record) { () throws(RecordCoding.Damaged) in try RecordCoding.lengths(words) }, first)
+            let lengths = try orDamaged(record) { () throws(RecordCoding.Damaged) in try RecordCoding.lengths(words) }
+            return kept(lengths, first)
         }
     }
 
@@ -116,14 +117,19 @@ public struct TokenStore: RecordStore {
 
     private func kept<Value>(_ values: [Value], _ first: Int) -> [Value] {
         if removed.isEmpty { return values }
-        return values.enumerated().filter { removed[(first + $0.offset) / 64] >> UInt64((first + $0.offset) % 64) & 1 == 0 }
-            .map(\.element)
+        return values.enumerated().filter { !isRemoved(first + $0.offset) }.map(\.element)
+    }
+
+    private func isRemoved(_ example: Int) -> Bool {
+        !removed.isEmpty && removed[example / 64] >> UInt64(example % 64) & 1 == 1
     }
 }
 
 extension TokenStore {
     /// Calls `body` with the hash of every example that is not removed, in order.
-    func forEachHash(_ contents: ExampleHash.Contents, _ body: (_ example: Int, ExampleHash) -> Void) throws(DatasetProblem) {
+    func forEachHash(
+        _ contents: ExampleHash.Contents, _ body: (_ example: Int, ExampleHash) -> Void
+    ) throws(DatasetProblem) {
         let size = 2 * MemoryLayout<ExampleHash>.stride
         for start in stride(from: 0, to: exampleCount, by: 1 << 14) {
             let count = min(1 << 14, exampleCount - start)
@@ -133,7 +139,7 @@ extension TokenStore {
             } catch {
                 throw DatasetProblem(.damagedCache(reason: error.reason), file: place)
             }
-            for offset in 0..<count where kept([0], start + offset).count == 1 {
+            for offset in 0..<count where !isRemoved(start + offset) {
                 body(start + offset, pairs[2 * offset + contents.rawValue])
             }
         }

@@ -46,7 +46,8 @@ final class TokenStoreWriter {
             offset: UInt64(tokens.count), firstExample: UInt32(examples), tokens: UInt32(clamping: count))
         let offset = entry.offset
         checksum.add([
-            UInt32(truncatingIfNeeded: offset), UInt32(truncatingIfNeeded: offset >> 32), entry.firstExample, entry.tokens,
+            UInt32(truncatingIfNeeded: offset), UInt32(truncatingIfNeeded: offset >> 32), entry.firstExample,
+            entry.tokens,
         ])
         try index.append([entry])
     }
