@@ -9,6 +9,10 @@ extension DatasetProblemKind {
         case .empty: "the data set holds no record"
         case .badHeader(let reason): "the table's first row cannot name its columns: \(reason)"
         case .recordTooLarge(let limit): "a record is larger than \(limit >> 20) MiB"
+        case .changed: "the file has changed while it was read"
+        case .unwritable(let reason): "it cannot be written (\(reason))"
+        case .damagedCache(let reason): "this folder of the cache is damaged (\(reason))"
+        case .recorded(let found, _): found
         case .unknownFormat(let keys): "no known format has the keys \(Self.list(keys))"
         case .ambiguousFormat(let formats):
             "the keys of the first record fit more than one format: \(Self.list(formats.map(\.rawValue)))"
@@ -40,7 +44,6 @@ extension DatasetProblemKind {
         case .cellCount(let found, let columns): "the row has \(found) cells, the table has \(columns) columns"
         case .invalidUTF8: "the record's bytes are no valid UTF-8"
         case .namelessTool(let key): "\"\(key)\" has no name"
-        case .partialWeight(let weight, let message): "message \(message) has the weight \(weight)"
         case .equalAnswers: "\"chosen\" and \"rejected\" are the same"
         case .mixedPreference: "the prompt and the answers are not of one kind"
         case .noAnswer(let key): "\"\(key)\" does not end with a message of the assistant"
@@ -85,6 +88,10 @@ extension DatasetProblemKind {
         case .empty: "give it at least one"
         case .badHeader: "give every column a name of its own"
         case .recordTooLarge: "check that the file is what you think, or unpack it"
+        case .changed: "leave it as it is until the run is over, and start again"
+        case .unwritable: "make room there or name another folder with --cache"
+        case .damagedCache: "delete it with `martlet cache prune` and start again"
+        case .recorded(_, let remedy): remedy
         case .unknownFormat: "known are \(DatasetFormat.overview)"
         case .ambiguousFormat: "name the one you mean with format:"
         case .malformedJSON: "repair it; every record is one JSON object, on a line of its own or in one array"
@@ -111,7 +118,6 @@ extension DatasetProblemKind {
         case .cellCount: "put cells that hold separators or line breaks in quotation marks"
         case .invalidUTF8: "save the file as UTF-8"
         case .namelessTool: "give it one, as in {\"type\": \"function\", \"function\": {\"name\": …}}"
-        case .partialWeight: "a message is trained (1) or only read (0); other weights are not supported"
         case .equalAnswers: "remove the record, there is nothing to prefer"
         case .mixedPreference: "write all three as texts or all as messages"
         case .noAnswer: "end it with what the model should say"

@@ -36,6 +36,9 @@ public struct DatasetProblem: Error, Sendable, Equatable, CustomStringConvertibl
     /// Whether the file is not there, as opposed to being unsuitable.
     public var isMissingInput: Bool { if case .missing = kind { true } else { false } }
 
+    /// Whether a place that must be written cannot be.
+    public var isUnwritable: Bool { if case .unwritable = kind { true } else { false } }
+
     /// Whether the record exceeds `max_length`.
     public var isTooLong: Bool { if case .tooLong = kind { true } else { false } }
 
@@ -45,10 +48,34 @@ public struct DatasetProblem: Error, Sendable, Equatable, CustomStringConvertibl
         case .missing, .unreadable, .notText, .empty, .unknownFormat, .ambiguousFormat, .tooLong, .noTokenizer,
             .noTemplate, .noEndToken, .cursorOutside, .nothingLeft, .everythingSupervised, .recordTooLarge,
             .noDataFiles,
-            .badHeader, .notTrainable:
+            .badHeader, .notTrainable, .changed, .unwritable, .damagedCache:
             false
         default: true
         }
+    }
+}
+
+extension DatasetProblem: Codable {
+    private enum Key: String, CodingKey { case file, line, found, remedy }
+
+    /// Reads a problem that was written in words.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Key.self)
+        self.init(
+            .recorded(
+                found: try container.decode(String.self, forKey: .found),
+                remedy: try container.decode(String.self, forKey: .remedy)),
+            file: try container.decode(String.self, forKey: .file),
+            line: try container.decodeIfPresent(Int.self, forKey: .line))
+    }
+
+    /// Writes place, what was found and what to do.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Key.self)
+        try container.encode(file, forKey: .file)
+        try container.encodeIfPresent(line, forKey: .line)
+        try container.encode(kind.found, forKey: .found)
+        try container.encode(kind.remedy, forKey: .remedy)
     }
 }
 
@@ -70,6 +97,14 @@ public enum DatasetProblemKind: Error, Sendable, Equatable {
     case badHeader(reason: String)
     /// A record of a packed file is larger than is allowed.
     case recordTooLarge(limit: Int)
+    /// The file is no longer what it was when it was opened.
+    case changed
+    /// A cache cannot be written.
+    case unwritable(reason: String)
+    /// A folder of the cache is not what it was.
+    case damagedCache(reason: String)
+    /// What was wrong when a source was tokenised, as it was said then.
+    case recorded(found: String, remedy: String)
     /// The first record has the keys of no format.
     case unknownFormat(keys: [String])
     /// The first record has the keys of several formats.
@@ -105,8 +140,6 @@ public enum DatasetProblemKind: Error, Sendable, Equatable {
     case unknownRole(String, message: Int)
     /// A tool, or a call of one, says no name.
     case namelessTool(key: String)
-    /// A message counts for more or less than others.
-    case partialWeight(Double, message: Int)
     /// Both answers of a preference are the same.
     case equalAnswers
     /// A preference mixes texts and messages.

@@ -22,13 +22,18 @@ public struct Conversation: Sendable, Equatable {
     public var messages: [Message]
     /// Indices of messages that carry `"train": false`: they are read, never trained.
     public var untrained: Set<Int>
+    /// How much the trained tokens of messages count that carry a `"weight"` other than 0 or 1.
+    public var weights: [Int: Float]
     /// An array of the tools that the template shows to the model; `nil` if the record has none.
     public var tools: JSONValue?
 
     /// A conversation; all assistant messages may be trained unless told otherwise.
-    public init(messages: [Message], untrained: Set<Int> = [], tools: JSONValue? = nil) {
+    public init(
+        messages: [Message], untrained: Set<Int> = [], weights: [Int: Float] = [:], tools: JSONValue? = nil
+    ) {
         self.messages = messages
         self.untrained = untrained
+        self.weights = weights
         self.tools = tools
     }
 }
@@ -37,13 +42,19 @@ public struct Conversation: Sendable, Equatable {
 public struct Segment: Sendable, Equatable {
     /// The text, as it stands before the next piece.
     public var text: String
+    /// How much its tokens count in the loss: 0 is only read, 1 is learnt as usual.
+    public var weight: Float
+
     /// Whether it is learnt.
-    public var isTrained: Bool
+    public var isTrained: Bool { weight > 0 }
 
     /// A piece of a text.
-    public init(_ text: String, isTrained: Bool) {
+    public init(_ text: String, isTrained: Bool) { self.init(text, weight: isTrained ? 1 : 0) }
+
+    /// A piece of a text that counts more or less than others.
+    public init(_ text: String, weight: Float) {
         self.text = text
-        self.isTrained = isTrained
+        self.weight = weight
     }
 }
 

@@ -51,10 +51,14 @@ extension CausalLanguageModel {
     /// None.
     public var mixtures: [MixtureOfExperts] { [] }
 
-    /// Summed cross-entropy of the next tokens; see ``Graph/linearCrossEntropy(_:head:targets:softCap:)``.
-    /// - Parameter hidden: what ``hiddenStates(_:layout:cache:recompute:in:)`` returned.
-    public func loss(_ hidden: Variable, targets: [Int32], in graph: Graph) -> (loss: Variable, sum: Double) {
-        graph.linearCrossEntropy(hidden, head: head, targets: targets, softCap: logitSoftCap)
+    /// Summed cross-entropy of the next tokens; see ``Graph/linearCrossEntropy(_:head:targets:weights:softCap:)``.
+    /// - Parameters:
+    ///   - hidden: what ``hiddenStates(_:layout:cache:recompute:in:)`` returned.
+    ///   - weights: how much each token's loss counts; `nil` = each 1.
+    public func loss(
+        _ hidden: Variable, targets: [Int32], weights: [Float]? = nil, in graph: Graph
+    ) -> (loss: Variable, sum: Double) {
+        graph.linearCrossEntropy(hidden, head: head, targets: targets, weights: weights, softCap: logitSoftCap)
     }
 
     /// Logits `[vocabulary]` of the token after the last one, float32.

@@ -75,12 +75,13 @@ public final class Trainer {
         for batch in pieces {
             let balance = loadBalance(of: batch)
             sum += try forwardBackward(batch, step: step, routing, balance, gradients)
-            auxiliary += (balance?.loss ?? 0) * Double(batch.supervisedCount)
+            auxiliary += (balance?.loss ?? 0) * batch.supervisedWeight
         }
-        let supervised = max(1, window.supervisedCount)
+        let weight = window.supervisedWeight
+        let supervised = weight > 0 ? weight : 1
         let norm = optimizer.parameters.reduce(0.0) { $0 + (gradients[$1].map(compute.sumOfSquares) ?? 0) }.squareRoot()
-            / Double(supervised)
-        let loss = sum / Double(supervised)
+            / supervised
+        let loss = sum / supervised
         let clip = maxGradientNorm > 0 && norm > maxGradientNorm ? maxGradientNorm / (norm + 1e-6) : 1
         if !loss.isFinite || !norm.isFinite || norm * clip > Self.largestGradient {
             gradients.removeAll()
@@ -88,7 +89,7 @@ public final class Trainer {
         }
         try beforeUpdate()
         let rate = schedule.rate(step: step)
-        optimizer.update(with: gradients, scale: Float(clip / Double(supervised)), learningRate: rate)
+        optimizer.update(with: gradients, scale: Float(clip / supervised), learningRate: rate)
         timer?.lap("optimizer")
         if let (name, norm) = wildParameter() {
             throw TrainingError.nonFinite(
@@ -97,7 +98,7 @@ public final class Trainer {
         return StepReport(
             step: step, loss: loss, learningRate: rate, gradientNorm: norm, tokens: window.tokenCount,
             supervisedTokens: window.supervisedCount,
-            auxiliaryLoss: auxiliaryLossCoefficient > 0 ? auxiliary / Double(supervised) : nil, experts: ExpertUsage(routing))
+            auxiliaryLoss: auxiliaryLossCoefficient > 0 ? auxiliary / supervised : nil, experts: ExpertUsage(routing))
     }
 
     /// Leaves a step out: nothing changes but the number of the next one.
@@ -106,7 +107,7 @@ public final class Trainer {
     /// The loss over the experts of a micro-batch, if it is asked for.
     func loadBalance(of batch: TokenBatch) -> LoadBalance? {
         auxiliaryLossCoefficient > 0
-            ? LoadBalance(weight: Float(auxiliaryLossCoefficient * Double(batch.supervisedCount))) : nil
+            ? LoadBalance(weight: Float(auxiliaryLossCoefficient * batch.supervisedWeight)) : nil
     }
 
     /// Summed loss of a micro-batch; its gradients are added to `gradients`.
@@ -120,7 +121,7 @@ public final class Trainer {
         (graph.timer, graph.check) = (check == nil ? timer : nil, check)
         (graph.routingLog, graph.loadBalance) = (routing, balance)
         let hidden = model.hiddenStates(batch.tokens, layout: batch.layout, cache: nil, recompute: recompute, in: graph)
-        let (loss, sum) = model.loss(hidden, targets: batch.targets, in: graph)
+        let (loss, sum) = model.loss(hidden, targets: batch.targets, weights: batch.weights, in: graph)
         graph.backward(from: loss)
         return sum
     }

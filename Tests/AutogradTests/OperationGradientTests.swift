@@ -133,6 +133,10 @@ struct OperationGradientTests {
         expectSmall(checker.check([random([9, 13], 2)]) {
             $0.linearCrossEntropy($1[0], head: head, targets: targets, softCap: 1.5).loss
         })
+        let weights: [Float] = [0.5, 1, 2, 1, 0.1, 1, 1, 3, 1]
+        expectSmall(checker.check([random([9, 13], 2)]) {
+            $0.linearCrossEntropy($1[0], head: head, targets: targets, weights: weights).loss
+        })
     }
 
     @Test(arguments: [Float(0), 0.4]) func lowRankFactors(dropout: Float) {

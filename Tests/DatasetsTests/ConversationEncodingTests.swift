@@ -213,3 +213,18 @@ private func problem(_ encoder: ExampleEncoder, _ messages: [Message] = dialogue
         options: EncodingOptions(now: try TemplateClock("2024-07-26")))
     #expect(try Fixtures.smollm2().decode(try encoded(encoder).ids).hasPrefix("26 July 2024<|im_end|>"))
 }
+
+@Test func messagesCountByTheirWeights() throws {
+    let conversation = Conversation(messages: dialogue, weights: [2: 0.25])
+    for trainOn in [TrainOn.assistant, .all] {
+        let outcomes = try encoder(trainOn).encode(DatasetRecord(.conversation(conversation), file: "f", line: 7))
+        let example = try #require(outcomes.first?.example)
+        let weights = try #require(example.weights)
+        let light = example.ids.indices.filter { weights[$0] == 0.25 }
+        #expect(try Fixtures.smollm2().decode(light.map { example.ids[$0] }) == "Yes, one.<|im_end|>")
+        #expect(example.ids.indices.allSatisfy { weights[$0] == 1 || light.contains($0) })
+        let batch = EncodedDataset([example, EncodedExample(ids: [1, 2, 3])]).batch(of: [1, 0])
+        #expect(batch.weights?[..<3] == [1, 1, 1] || batch.weights?[..<2] == [1, 1])
+        #expect(batch.supervisedWeight == Double(batch.supervisedCount) - 0.75 * Double(light.count))
+    }
+}

@@ -80,7 +80,7 @@ private func problem(_ json: String, _ format: DatasetFormat) throws -> DatasetP
         .textAfterArray, .notAnObject(found: "null"), .missingKey("k", format: .chat, keys: ["a"]),
         .wrongType(key: "k", expected: "e", found: "f"), .emptyConversation(key: "messages"), .noDataFiles,
         .badHeader(reason: "r"), .recordTooLarge(limit: 1 << 20), .unclosedQuotation, .textAfterQuotation(cell: 1),
-        .cellCount(found: 1, columns: 2), .invalidUTF8, .namelessTool(key: "k"), .partialWeight(0.5, message: 1),
+        .cellCount(found: 1, columns: 2), .invalidUTF8, .namelessTool(key: "k"),
         .equalAnswers, .mixedPreference, .toolCallsLeftOut(message: 1), .noAnswer(key: "chosen"),
         .notTrainable(.preference), .unknownRole("r", message: 1),
         .emptyField("k"), .tokenIDOutside(id: 1, position: 0, vocabularySize: 1),

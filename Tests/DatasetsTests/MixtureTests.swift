@@ -51,7 +51,7 @@ private func visits(_ weights: [Double], counts: [Int], epochs: Int, shuffle: Bo
     var stream = try BatchStream(dataset: dataset, options: options, accumulationSteps: 2, epochs: 1)
     #expect(stream.windowTokens == [0, 0])
     var sums = [0, 0]
-    while let window = stream.nextWindow() {
+    while let window = try stream.nextWindow() {
         #expect(stream.windowTokens.reduce(0, +) == window.tokenCount)
         sums = zip(sums, stream.windowTokens).map { $0 + $1 }
     }

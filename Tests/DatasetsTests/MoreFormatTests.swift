@@ -62,10 +62,18 @@ private func message(_ role: String, _ content: String, _ more: JSONObject = [:]
             == .namelessTool(key: "messages[0].tool_calls[0]"))
 }
 
-@Test func weightsBetweenAreRefused() throws {
+@Test func weightsOfMessagesAreRead() throws {
+    for weight in ["-1", "1e9", "\"1\""] {
+        let problem = try problem("{\"messages\": [{\"role\": \"assistant\", \"content\": \"a\", \"weight\": \(weight)}]}")
+        guard case .wrongType("messages[0].weight", _, _) = problem else {
+            Issue.record("\(weight): \(String(describing: problem))")
+            continue
+        }
+    }
     #expect(
-        try problem(#"{"messages": [{"role": "assistant", "content": "a", "weight": 0.5}]}"#)
-            == .partialWeight(0.5, message: 1))
+        try example(#"{"messages": [{"role": "assistant", "content": "a", "weight": 0.5}]}"#)
+            == .conversation(
+                Conversation(messages: [try message("assistant", "a", ["weight": .number(0.5)])], weights: [0: 0.5])))
     #expect(
         try example(#"{"messages": [{"role": "assistant", "content": "a", "weight": 1.0}]}"#)
             == .conversation(Conversation(messages: [try message("assistant", "a", ["weight": .number(1)])])))
@@ -83,6 +91,19 @@ private func message(_ role: String, _ content: String, _ more: JSONObject = [:]
     #expect(
         try problem(#"{"segments": [{"text": "Q"}]}"#)
             == .wrongType(key: "segments[0].train", expected: "true or false", found: "missing"))
+}
+
+@Test func segmentsHaveWeights() throws {
+    let (text, weight) = (#"{"text": "A", "weight": 0.25}"#, Segment("A", weight: 0.25))
+    #expect(try example("{\"segments\": [\(text)]}") == .segments([weight]))
+    #expect(try problem(#"{"segments": [{"text": "A", "weight": -1}]}"#) != nil)
+    let encoder = ExampleEncoder(tokenizer: try Fixtures.smollm2(), template: nil)
+    let pieces = [Segment("Q:", isTrained: false), Segment(" Yes.", weight: 0.25), Segment(" And no.", isTrained: true)]
+    let outcomes = try encoder.encode(DatasetRecord(.segments(pieces), file: "f", line: 1))
+    let example = try #require(outcomes.first?.example)
+    let trained = example.labels.indices.filter { example.labels[$0] != TokenBatch.ignoredLabel }
+    let weights = try #require(example.weights)
+    #expect(trained.map { weights[$0] } == [0.25, 0.25, 1, 1, 1, 1])
 }
 
 @Test func segmentsAreTrainedAsMarked() throws {

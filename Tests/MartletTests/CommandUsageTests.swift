@@ -20,9 +20,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ["bogus"], ["doctor", "--bogus"], ["eval", "--model", "m"], ["train"],
-        ["train", "--resume", "run", "--overwrite"], ["train", "r.yaml", "--allow-change", "data"],
-        ["train", "--resume", "run", "--allow-change", "bogus"],
+        ["bogus"], ["doctor", "--bogus"], ["eval", "--model", "m"], ["train"], ["train", "--resume", "run", "--overwrite"],
+        ["train", "r.yaml", "--allow-change", "data"], ["train", "--resume", "run", "--allow-change", "bogus"],
         ["eval", "--model", "m", "--data", "d", "--threads", "0"],
         ["eval", "--model", "m", "--data", "d", "--precision", "int3"],
         ["generate", "--model", "m"], ["generate", "--model", "m", "--prompt", "a", "--prompt-ids", "1"],

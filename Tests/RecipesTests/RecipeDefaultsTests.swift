@@ -27,6 +27,7 @@ import Testing
     #expect(data.train[0].weight == 1 && data.train[0].fields.isEmpty)
     #expect(data.shuffle)
     #expect(data.onError == .stop)
+    #expect(data.streaming == .automatic)
 }
 
 @Test func trainingHasTheDefaultsOfTheDesign() throws {

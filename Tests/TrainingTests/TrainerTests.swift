@@ -43,7 +43,7 @@ import Training
             var stream = try BatchStream(
                 dataset: dataset, options: BatchOptions(size: size, packing: packing, shuffle: false), accumulationSteps: 100,
                 epochs: 1)
-            let next = stream.nextWindow()
+            let next = try stream.nextWindow()
             let window = try #require(next)
             let bench = try Bench(on: compute)
             bench.stir()
@@ -73,6 +73,36 @@ import Training
         let (whole, pieces) = (try parameters(), try parameters(split: limit))
         for (a, b) in zip(pieces, whole) { #expect(relativeError(a.map(Double.init), b.map(Double.init)) < 1e-5) }
         #expect(try parameters(recompute: true, split: limit) == pieces)
+    }
+
+    /// Weights of 1 change no bit; others weigh the mean, over micro-batches as within one.
+    @Test func tokensCountByTheirWeights() throws {
+        let all = examples([17, 9])
+        func step(_ weights: [Float]?, cut: [[Int]] = [[0, 1]]) throws -> (loss: Double, gradients: [[Double]]) {
+            let bench = try Bench(on: compute)
+            bench.stir()
+            let weighted = zip(all, weights ?? [1, 1]).map { example, weight in
+                EncodedExample(
+                    ids: example.ids, labels: example.labels, weights: weights.map { _ in example.ids.map { _ in weight } })
+            }
+            let loss = try bench.trainer.step(window(cut.map { $0.map { weighted[$0] } })).loss
+            return (loss, bench.firstGradients)
+        }
+        let (plain, ones) = (try step(nil), try step([1, 1]))
+        #expect(plain.loss == ones.loss && plain.gradients == ones.gradients)
+        let bench = try Bench(on: compute)
+        bench.stir()
+        let alone = try all.map { try Evaluation(of: bench.model, on: EncodedDataset([$0]), compute: compute) }
+        let weights: [Float] = [0.25, 3]
+        let counts = zip(alone, weights).map { Double($0.supervisedTokens) * Double($1) }
+        let expected = zip(alone, counts).reduce(0) { $0 + $1.0.loss * $1.1 } / counts.reduce(0, +)
+        let (weighted, parts) = (try step(weights), try step(weights, cut: [[0], [1]]))
+        #expect(abs(weighted.loss / expected - 1) < 1e-6)
+        #expect(abs(parts.loss / expected - 1) < 1e-6)
+        for (a, b) in zip(parts.gradients, weighted.gradients) { #expect(relativeError(a, b) < 1e-5) }
+        #expect(relativeError(weighted.gradients[0], plain.gradients[0]) > 1e-3)
+        // Only the proportions matter.
+        for (a, b) in zip(try step([0.5, 6]).gradients, weighted.gradients) { #expect(relativeError(a, b) < 1e-5) }
     }
 
     @Test func dropoutChangesGradientsFromStepToStep() throws {

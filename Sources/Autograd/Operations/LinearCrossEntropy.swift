@@ -10,12 +10,14 @@ extension Graph {
     ///   - hidden: `[tokens, hidden]`, after the final norm.
     ///   - head: `[vocabulary, hidden]`.
     ///   - targets: one token id per token, negative where the token is not trained.
+    ///   - weights: how much each token's loss counts; `nil` = each 1.
     ///   - softCap: logits `z` become `cap · tanh(z / cap)` before the softmax.
     /// - Returns: the loss variable `[1]` and its value summed in double precision, natural logarithm.
     public func linearCrossEntropy(
-        _ hidden: Variable, head: Weight, targets: [Int32], softCap: Float? = nil
+        _ hidden: Variable, head: Weight, targets: [Int32], weights: [Float]? = nil, softCap: Float? = nil
     ) -> (loss: Variable, sum: Double) {
         precondition(targets.count == hidden.value.rows, "\(targets.count) targets for \(hidden.value.rows) tokens")
+        precondition(weights == nil || weights?.count == targets.count, "weights of other tokens than the targets'")
         let supervised = targets.indices.filter { targets[$0] >= 0 }
         let type = hidden.value.elementType
         let dHidden = hidden.needsGradient ? compute.empty(hidden.value.shape) : nil
@@ -26,7 +28,9 @@ extension Graph {
         let chunk = max(64, ((supervised.count + chunks - 1) / chunks + 63) / 64 * 64)
         for start in stride(from: 0, to: supervised.count, by: chunk) {
             let rows = Array(supervised[start..<min(supervised.count, start + chunk)])
-            sum += compute.crossEntropyChunk(hidden.value, head, rows, rows.map { targets[$0] }, softCap, dHidden)
+            sum += compute.crossEntropyChunk(
+                hidden.value, head, rows, rows.map { targets[$0] }, weights.map { all in rows.map { all[$0] } }, softCap,
+                dHidden)
         }
         let compute = compute
         let loss = record("loss", compute.tensor([Float(sum)], shape: [1]), inputs: [hidden]) { gradient in
@@ -47,8 +51,8 @@ extension Compute {
 
     /// Loss of the given rows; their gradients are written into `dHidden`.
     fileprivate func crossEntropyChunk(
-        _ hidden: Tensor, _ head: Weight, _ rows: [Int], _ targets: [Int32], _ softCap: Float?,
-        _ dHidden: Tensor?
+        _ hidden: Tensor, _ head: Weight, _ rows: [Int], _ targets: [Int32], _ weights: [Float]?,
+        _ softCap: Float?, _ dHidden: Tensor?
     ) -> Double {
         let width = hidden.columns
         let gathered = empty([rows.count, width])
@@ -77,10 +81,15 @@ extension Compute {
         if let dHidden {
             let gradient = product(logits, head)
             for (index, row) in rows.enumerated() {
-                (dHidden.output + row * width).update(from: gradient.floats + index * width, count: width)
+                let (from, to) = (gradient.floats + index * width, dHidden.output + row * width)
+                if let weights {
+                    martlet_scale(Int64(width), weights[index], from, to)
+                } else {
+                    to.update(from: from, count: width)
+                }
             }
         }
-        return (0..<rows.count).reduce(0.0) { $0 + Double(losses.floats[$1]) }
+        return (0..<rows.count).reduce(0.0) { $0 + Double(losses.floats[$1]) * Double(weights?[$1] ?? 1) }
     }
 
     /// Caps logits in place and returns the derivative of every one, if it is wanted.

@@ -24,6 +24,15 @@ public struct BatchPlan: Sendable, Equatable {
         precondition(counts.reduce(0, +) == lengths.count, "the sources hold other than \(lengths.count) examples")
         var visiting = Mixture(counts: counts, options: options).indices(epoch: epoch)
         if options.shuffle { generator.shuffle(&visiting) }
+        self.init(visiting: visiting, lengths: lengths, options: options, generator: &generator)
+    }
+
+    /// Cuts examples into micro-batches.
+    /// - Parameters:
+    ///   - visiting: Indices of the examples in the order in which they are visited.
+    ///   - lengths: Length in tokens of every example.
+    ///   - generator: What orders the micro-batches of packed examples.
+    init(visiting: [Int32], lengths: [Int32], options: BatchOptions, generator: inout SplitMix64) {
         var batches = Batches(capacity: visiting.count)
         switch options.size {
         case .sequences(let size):

@@ -3,24 +3,43 @@
 public struct DataCursor: Codable, Sendable, Equatable {
     /// Counted from 0.
     public var epoch: Int
-    /// The first micro-batch of the epoch that has not been handed out.
+    /// The stretch of the epoch, counted from 0; data in memory are a single one.
+    public var stretch: Int
+    /// The first micro-batch of the stretch that has not been handed out.
     public var nextBatch: Int
 
     /// The beginning of the first epoch, unless told otherwise.
-    public init(epoch: Int = 0, nextBatch: Int = 0) {
+    public init(epoch: Int = 0, stretch: Int = 0, nextBatch: Int = 0) {
         self.epoch = epoch
+        self.stretch = stretch
         self.nextBatch = nextBatch
     }
+
+    /// Reads a cursor; one without a stretch is of a time when all data were in memory.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        epoch = try container.decode(Int.self, forKey: .epoch)
+        stretch = try container.decodeIfPresent(Int.self, forKey: .stretch) ?? 0
+        nextBatch = try container.decode(Int.self, forKey: .nextBatch)
+    }
+
+    /// Writes a cursor, that of data in memory as it always was: checksums of older checkpoints stay right.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(epoch, forKey: .epoch)
+        if stretch != 0 { try container.encode(stretch, forKey: .stretch) }
+        try container.encode(nextBatch, forKey: .nextBatch)
+    }
+
+    private enum CodingKeys: String, CodingKey { case epoch, stretch, nextBatch }
 }
 
 /// Hands out the micro-batches of a run, one optimiser step's worth at a time, epoch after epoch.
 ///
 /// A window never crosses the end of an epoch: the last one of an epoch may hold fewer micro-batches.
 public struct BatchStream: Sendable {
-    /// What is handed out.
-    public let dataset: EncodedDataset
-    /// How epochs are cut into micro-batches.
-    public let options: BatchOptions
+    /// Where the examples come from.
+    public let supply: any ExampleSupply
     /// Micro-batches per optimiser step.
     public let accumulationSteps: Int
     /// How many epochs to hand out; `nil` goes on for ever.
@@ -29,11 +48,10 @@ public struct BatchStream: Sendable {
     public private(set) var cursor: DataCursor
     /// Tokens of each source in the window that was handed out last.
     public private(set) var windowTokens: [Int]
-    private let sourceCounts: [Int]
-    private var plan: BatchPlan
-    private var plannedEpoch: Int
+    /// That of the cursor.
+    private var stretch: Stretch
 
-    /// Opens a stream.
+    /// Opens a stream over data in memory.
     /// - Parameters:
     ///   - dataset: At least one example.
     ///   - options: How epochs are cut into micro-batches.
@@ -44,78 +62,111 @@ public struct BatchStream: Sendable {
     public init(
         dataset: EncodedDataset, options: BatchOptions, accumulationSteps: Int, epochs: Int?,
         cursor: DataCursor = DataCursor()
-    ) throws(DatasetProblem) {
+    ) throws {
+        try self.init(
+            supply: dataset.supply(options), accumulationSteps: accumulationSteps, epochs: epochs, cursor: cursor)
+    }
+
+    /// Opens a stream.
+    /// - Parameters:
+    ///   - supply: Where the examples come from.
+    ///   - accumulationSteps: Micro-batches per optimiser step, at least 1.
+    ///   - epochs: How many epochs to hand out; `nil` goes on for ever.
+    ///   - cursor: Where to start; the one saved in a checkpoint when resuming.
+    /// - Throws: `DatasetProblem` if there is nothing to hand out or the cursor does not fit this data; what the supply
+    ///   throws.
+    public init(
+        supply: any ExampleSupply, accumulationSteps: Int, epochs: Int?, cursor: DataCursor = DataCursor()
+    ) throws {
         precondition(accumulationSteps > 0, "\(accumulationSteps) micro-batches per step")
-        let file = dataset.sources.first ?? "data set"
-        if dataset.count == 0 { throw DatasetProblem(.empty, file: file) }
-        guard cursor.epoch >= 0, cursor.nextBatch >= 0 else {
-            throw DatasetProblem(.cursorOutside(cursor, batches: 0), file: file)
+        let file = supply.sources.first ?? "data set"
+        guard cursor.epoch >= 0, cursor.stretch >= 0, cursor.nextBatch >= 0,
+            cursor.stretch < supply.stretchCount(epoch: cursor.epoch)
+        else { throw DatasetProblem(.cursorOutside(cursor, batches: 0), file: file) }
+        stretch = try supply.stretch(cursor.stretch, epoch: cursor.epoch)
+        guard cursor.nextBatch <= stretch.plan.count else {
+            throw DatasetProblem(.cursorOutside(cursor, batches: stretch.plan.count), file: file)
         }
-        sourceCounts = dataset.sourceRanges.map(\.count)
-        windowTokens = sourceCounts.map { _ in 0 }
-        plan = BatchPlan(
-            lengths: dataset.lengths, sourceCounts: sourceCounts, options: options, epoch: cursor.epoch)
-        plannedEpoch = cursor.epoch
-        guard cursor.nextBatch <= plan.count else {
-            throw DatasetProblem(.cursorOutside(cursor, batches: plan.count), file: file)
-        }
-        self.dataset = dataset
-        self.options = options
+        self.supply = supply
         self.accumulationSteps = accumulationSteps
         self.epochs = epochs
         self.cursor = cursor
-        if cursor.nextBatch == plan.count { enterEpoch(cursor.epoch + 1) }
+        windowTokens = supply.sources.map { _ in 0 }
+        try findBatch()
     }
+
+    /// The files the examples come from.
+    public var sources: [String] { supply.sources }
 
     /// The micro-batches of the next optimiser step, or `nil` when all epochs have been handed out.
     ///
     /// The whole window is in memory when this returns, so the number of supervised tokens is known before it starts.
-    public mutating func nextWindow() -> [TokenBatch]? {
-        if let epochs, cursor.epoch >= epochs { return nil }
-        let end = min(cursor.nextBatch + accumulationSteps, plan.count)
+    /// - Throws: What the supply throws: a record that cannot be read or used.
+    public mutating func nextWindow() throws -> [TokenBatch]? {
+        if isAtEnd { return nil }
+        let epoch = cursor.epoch
         var window: [TokenBatch] = []
         var streamOffset = 0
-        windowTokens = sourceCounts.map { _ in 0 }
-        for batch in cursor.nextBatch..<end {
-            for example in plan[batch] {
-                windowTokens[dataset.sourceIndex(of: Int(example))] += Int(dataset.lengths[Int(example)])
+        windowTokens = sources.map { _ in 0 }
+        while window.count < accumulationSteps, cursor.epoch == epoch {
+            let (examples, chosen) = (stretch.examples, stretch.plan[cursor.nextBatch])
+            for example in chosen {
+                windowTokens[examples.sourceIndex(of: Int(example))] += Int(examples.lengths[Int(example)])
             }
-            window.append(dataset.batch(of: plan[batch], streamOffset: streamOffset))
+            window.append(examples.batch(of: chosen, streamOffset: streamOffset))
             streamOffset += window[window.count - 1].tokenCount
+            cursor.nextBatch += 1
+            try findBatch()
         }
-        cursor.nextBatch = end
-        if end == plan.count { enterEpoch(cursor.epoch + 1) }
         return window
     }
 
     /// The same stream at another place.
-    public func moved(to cursor: DataCursor) throws(DatasetProblem) -> BatchStream {
-        try BatchStream(
-            dataset: dataset, options: options, accumulationSteps: accumulationSteps, epochs: epochs, cursor: cursor)
+    public func moved(to cursor: DataCursor) throws -> BatchStream {
+        try BatchStream(supply: supply, accumulationSteps: accumulationSteps, epochs: epochs, cursor: cursor)
     }
 
     /// How many windows, that is optimiser steps, an epoch has.
-    /// - Complexity: That of planning the epoch, unless it is the current one.
-    public func windowsPerEpoch(_ epoch: Int) -> Int {
-        let batches = epoch == plannedEpoch ? plan.count : planned(epoch).count
+    /// - Complexity: That of planning the epoch, unless it is the current one and in memory.
+    public func windowsPerEpoch(_ epoch: Int) throws -> Int {
+        let stretches = supply.stretchCount(epoch: epoch)
+        var batches = 0
+        for number in 0..<stretches {
+            let isCurrent = stretches == 1 && epoch == cursor.epoch && !isAtEnd
+            batches += isCurrent ? stretch.plan.count : try supply.batchCount(ofStretch: number, epoch: epoch)
+        }
         return (batches + accumulationSteps - 1) / accumulationSteps
     }
 
-    private mutating func enterEpoch(_ epoch: Int) {
-        cursor = DataCursor(epoch: epoch)
-        if let epochs, epoch >= epochs { return }
-        plan = planned(epoch)
-        plannedEpoch = epoch
-    }
+    private var isAtEnd: Bool { epochs.map { cursor.epoch >= $0 } ?? false }
 
-    private func planned(_ epoch: Int) -> BatchPlan {
-        BatchPlan(lengths: dataset.lengths, sourceCounts: sourceCounts, options: options, epoch: epoch)
+    /// Moves the cursor on to the next micro-batch that there is: into the next stretch or epoch, if need be.
+    private mutating func findBatch() throws {
+        var emptyEpochs = 0
+        while cursor.nextBatch >= stretch.plan.count {
+            if cursor.stretch + 1 < supply.stretchCount(epoch: cursor.epoch) {
+                cursor = DataCursor(epoch: cursor.epoch, stretch: cursor.stretch + 1)
+            } else {
+                cursor = DataCursor(epoch: cursor.epoch + 1)
+                if isAtEnd { return }
+                emptyEpochs += 1
+                // Two ends of an epoch without a micro-batch between them.
+                if emptyEpochs > 1 {
+                    throw DatasetProblem(
+                        .nothingLeft(skipped: 0, dropped: 0, first: nil), file: sources.first ?? "data set")
+                }
+            }
+            stretch = try supply.stretch(cursor.stretch, epoch: cursor.epoch)
+        }
     }
 }
 
 extension Array where Element == TokenBatch {
-    /// Trained targets of all micro-batches: what the summed gradient of an optimiser step is divided by.
+    /// Trained targets of all micro-batches.
     public var supervisedCount: Int { reduce(0) { $0 + $1.supervisedCount } }
+    /// How much they count together: their number, or the sum of their weights. What the summed
+    /// gradient of an optimiser step is divided by.
+    public var supervisedWeight: Double { reduce(0) { $0 + $1.supervisedWeight } }
     /// Tokens of all micro-batches.
     public var tokenCount: Int { reduce(0) { $0 + $1.tokenCount } }
 }

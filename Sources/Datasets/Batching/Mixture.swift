@@ -12,15 +12,19 @@ struct Mixture {
         var visiting: [Int32] = []
         var start = 0
         for (source, count) in counts.enumerated() {
-            let weight = source < options.weights.count ? options.weights[source] : 1
-            precondition(weight > 0, "a source with the weight \(weight)")
-            let share = weight * Double(count)
-            let first = Int((share * Double(epoch)).rounded())
-            let end = count == 0 ? first : max(first + 1, Int((share * Double(epoch + 1)).rounded()))
-            append(first..<end, of: source, start: start, count: count, to: &visiting)
+            append(stretch(of: source, epoch: epoch), of: source, start: start, count: count, to: &visiting)
             start += count
         }
         return visiting
+    }
+
+    /// The part of the endless row of passes through a source that an epoch visits.
+    func stretch(of source: Int, epoch: Int) -> Range<Int> {
+        let weight = source < options.weights.count ? options.weights[source] : 1
+        precondition(weight > 0, "a source with the weight \(weight)")
+        let share = weight * Double(counts[source])
+        let first = Int((share * Double(epoch)).rounded())
+        return first..<(counts[source] == 0 ? first : max(first + 1, Int((share * Double(epoch + 1)).rounded())))
     }
 
     /// Appends a stretch of the endless row of passes through a source.

@@ -42,7 +42,8 @@ public struct SplitMix64: Sendable, Equatable {
 
     private static let step: UInt64 = 0x9E37_79B9_7F4A_7C15
 
-    private static func scramble(_ value: UInt64) -> UInt64 {
+    /// Spreads every bit over all others, one to one.
+    static func scramble(_ value: UInt64) -> UInt64 {
         var z = value
         z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
         z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB

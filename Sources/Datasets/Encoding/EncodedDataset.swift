@@ -7,6 +7,8 @@ public struct EncodedDataset: Sendable {
 
     private var ids: [Int32] = []
     private var labels: [Int32] = []
+    /// Aligned with `ids`, or empty while no example has weights.
+    private var weights: [Float] = []
     /// Where each example starts in `ids`, and at last the number of tokens.
     private var offsets = [0]
     private var lines: [Int32] = []
@@ -35,12 +37,21 @@ public struct EncodedDataset: Sendable {
     /// One example.
     public subscript(index: Int) -> EncodedExample {
         let range = offsets[index]..<offsets[index + 1]
-        return EncodedExample(ids: Array(ids[range]), labels: Array(labels[range]), line: Int(lines[index]))
+        return EncodedExample(
+            ids: Array(ids[range]), labels: Array(labels[range]), weights: weights(of: index).map(Array.init),
+            line: Int(lines[index]))
     }
 
     /// The ids and labels of an example, without a copy.
     func ids(of index: Int) -> ArraySlice<Int32> { ids[offsets[index]..<offsets[index + 1]] }
     func labels(of index: Int) -> ArraySlice<Int32> { labels[offsets[index]..<offsets[index + 1]] }
+
+    /// The weights of an example; `nil` where each trained token counts 1.
+    func weights(of index: Int) -> ArraySlice<Float>? {
+        if weights.isEmpty { return nil }
+        let weights = weights[offsets[index]..<offsets[index + 1]]
+        return weights.allSatisfy { $0 == 1 } ? nil : weights
+    }
 
     /// The examples of each source.
     public var sourceRanges: [Range<Int>] {
@@ -62,7 +73,12 @@ public struct EncodedDataset: Sendable {
     /// Adds an example to the latest source.
     public mutating func append(_ example: EncodedExample) {
         if sources.isEmpty { beginSource("memory") }
+        if let given = example.weights {
+            fillWeights()
+            weights += given
+        }
         ids.append(contentsOf: example.ids)
+        if !weights.isEmpty { fillWeights() }
         labels.append(contentsOf: example.labels)
         offsets.append(ids.count)
         lengths.append(Int32(example.ids.count))
@@ -74,11 +90,21 @@ public struct EncodedDataset: Sendable {
         sources += other.sources
         sourceStarts += other.sourceStarts.map { $0 + count }
         let shift = ids.count
+        if !other.weights.isEmpty {
+            fillWeights()
+            weights += other.weights
+        }
         ids += other.ids
+        if !weights.isEmpty { fillWeights() }
         labels += other.labels
         offsets += other.offsets.dropFirst().map { $0 + shift }
         lengths += other.lengths
         lines += other.lines
+    }
+
+    /// Counts tokens without weights as 1.
+    private mutating func fillWeights() {
+        if weights.count < ids.count { weights.append(contentsOf: repeatElement(1, count: ids.count - weights.count)) }
     }
 
     /// Lays some examples end to end as a micro-batch.
@@ -89,15 +115,16 @@ public struct EncodedDataset: Sendable {
         let chosen = Array(indices)
         var builder = TokenBatchBuilder(capacity: chosen.reduce(0) { $0 + Int(lengths[Int($1)]) })
         for index in chosen.map(Int.init) {
-            let record = RecordPlace(file: source(of: index), line: Int(lines[index]))
-            builder.append(ids: ids(of: index), labels: labels(of: index), record: record)
+            builder.append(
+                ids: ids(of: index), labels: labels(of: index), weights: weights(of: index),
+                record: RecordPlace(file: source(of: index), line: Int(lines[index])))
         }
         return TokenBatch(builder, streamOffset: streamOffset)
     }
 
-    /// Feeds everything that training sees of this data to a hash: number of examples, lengths, ids and labels, all
-    /// little-endian, behind a tag that names this layout. File names and line numbers stay out, so that a moved file
-    /// is the same data.
+    /// Feeds everything that training sees of this data to a hash: number of examples, lengths, ids and labels (and
+    /// weights where there are any), all little-endian, behind a tag that names this layout. File names and line
+    /// numbers stay out, so that a moved file is the same data.
     /// - Parameter update: Called with consecutive pieces; equal data sets give equal bytes in all.
     public func feedFingerprint(into update: (UnsafeRawBufferPointer) throws -> Void) rethrows {
         try Array("martlet-encoded-1\n".utf8).withUnsafeBytes(update)
@@ -109,5 +136,7 @@ public struct EncodedDataset: Sendable {
                 try values.map(\.littleEndian).withUnsafeBytes(update)
             #endif
         }
+        if weights.isEmpty { return }
+        try weights.map(\.bitPattern.littleEndian).withUnsafeBytes(update)
     }
 }

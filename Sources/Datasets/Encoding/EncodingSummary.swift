@@ -1,10 +1,10 @@
 /// What became of a data file's records when they were encoded.
-public struct EncodingSummary: Sendable, Equatable {
+public struct EncodingSummary: Sendable, Equatable, Codable {
     /// How many problems and places are kept for a report.
     public static let listLimit = 10
 
     /// The file.
-    public let source: String
+    public private(set) var source: String
     /// The format of its records.
     public let format: DatasetFormat
     /// Whether the format was found from the keys of the first record.
@@ -38,6 +38,8 @@ public struct EncodingSummary: Sendable, Equatable {
     public internal(set) var problemCounts: [String: Int] = [:]
     /// Examples left out because the same stood earlier; see `EncodedDataset.removeDuplicates`.
     public var duplicates = 0
+    /// How many records there are of which these are a sample; `nil` if all were looked at.
+    public internal(set) var sampledFrom: Int?
     /// Tokens of the shortest example that is trained on; 0 if there is none.
     public internal(set) var shortest = 0
     /// Tokens of the longest example that is trained on; 0 if there is none.
@@ -50,6 +52,13 @@ public struct EncodingSummary: Sendable, Equatable {
         self.source = source
         self.format = format
         self.formatWasDetected = formatWasDetected
+    }
+
+    /// The same under another name, for what is cached by its contents.
+    func named(_ source: String) -> EncodingSummary {
+        var summary = self
+        summary.source = source
+        return summary
     }
 
     mutating func add(_ outcomes: [EncodingOutcome], place: String) {
@@ -94,7 +103,7 @@ extension EncodingSummary: CustomStringConvertible {
     /// One sentence for a report.
     public var description: String {
         var parts = [
-            "\(records) records of the format \(format.rawValue)\(formatWasDetected ? " (detected)" : "")",
+            "\(records) \(sampledFrom.map { "of \($0) " } ?? "")records of the format \(format.rawValue)\(formatWasDetected ? " (detected)" : "")",
             "\(tokens) tokens", "\(Int((supervisedShare * 100).rounded())) % of them trained",
             "\(shortest) to \(longest) tokens each",
         ]

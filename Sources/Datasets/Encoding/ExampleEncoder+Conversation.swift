@@ -9,7 +9,9 @@ extension ExampleEncoder {
         let renderer = ConversationRenderer(template: template, variables: variables(tokenizer), clock: options.now)
         let trained = trainedMessages(of: conversation)
         let rendered = try renderer.render(conversation, trained: trained)
-        if options.trainOn == .all, rendered.contains(where: \.isServed), conversation.untrained.isEmpty {
+        if options.trainOn == .all, rendered.contains(where: \.isServed), conversation.untrained.isEmpty,
+            conversation.weights.isEmpty
+        {
             // Everything is trained, wherever the turns stand; and once, not again in every longer beginning.
             let ids = tokenizer.encode(try renderer.plainText(conversation), addSpecialTokens: false)
             try checkBeginning(ids, tokenizer)
@@ -51,6 +53,7 @@ extension ExampleEncoder {
                 AnswerRegions(rendered, message: message, turn: extent, renderer: renderer)
             }
             for position in learnt { result.labels[position] = encoded.ids[position] }
+            result.setWeight(rendered.conversation.weights[message] ?? 1, of: learnt)
             if !learnt.isEmpty { result.turns.append(tokens[0].lowerBound..<end.upperBound) }
         }
         return result

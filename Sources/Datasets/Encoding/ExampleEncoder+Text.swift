@@ -16,32 +16,34 @@ extension ExampleEncoder {
     /// is.
     func encode(_ segments: [Segment]) throws(DatasetProblemKind) -> LabelledTokens {
         guard let tokenizer else { throw .noTokenizer }
-        var (ids, isTrained) = joined(segments, tokenizer)
+        var (ids, weights) = joined(segments, tokenizer)
         if let end = tokenizer.specialTokens.eos?.id {
             if ids.last != end {
                 ids.append(end)
-                isTrained.append(false)
+                weights.append(0)
             }
-            isTrained[isTrained.count - 1] = segments.last?.isTrained ?? false
+            weights[weights.count - 1] = segments.last?.weight ?? 0
         }
         try checkBeginning(ids, tokenizer)
-        let isAll = options.trainOn == .all
+        if options.trainOn == .all { weights = weights.map { $0 == 0 ? 1 : $0 } }
+        let areAlike = weights.allSatisfy { $0 == 0 || $0 == 1 }
         return LabelledTokens(
-            ids: ids, labels: zip(ids, isTrained).map { isAll || $1 ? $0 : TokenBatch.ignoredLabel })
+            ids: ids, labels: zip(ids, weights).map { $1 > 0 ? $0 : TokenBatch.ignoredLabel },
+            weights: areAlike ? [] : weights)
     }
 
-    /// All pieces as ids, and which of these are trained.
+    /// All pieces as ids, and how much each of these counts.
     ///
     /// They are encoded as one text, so that a tokenizer that marks the start of a text does not mark every piece.
     /// Where a token would straddle the boundary between what is read and what is trained, they are encoded apart
     /// instead: what is read then ends as it will when the model is asked, and all that is trained is learnt.
-    private func joined(_ segments: [Segment], _ tokenizer: Tokenizer) -> (ids: [Int32], isTrained: [Bool]) {
+    private func joined(_ segments: [Segment], _ tokenizer: Tokenizer) -> (ids: [Int32], weights: [Float]) {
         let whole = tokenizer.encodeWithOffsets(segments.map(\.text).joined(), addSpecialTokens: true)
-        var ends: [(byte: Int, isTrained: Bool)] = []
+        var ends: [(byte: Int, weight: Float)] = []
         for segment in segments {
             let start = ends.last?.byte ?? 0
-            if let last = ends.last, last.isTrained == segment.isTrained { ends.removeLast() }
-            ends.append((start + segment.text.utf8.count, segment.isTrained))
+            if let last = ends.last, last.weight == segment.weight { ends.removeLast() }
+            ends.append((start + segment.text.utf8.count, segment.weight))
         }
         let boundaries = ends.dropLast().map(\.byte)
         let straddles = whole.ranges.contains { range in
@@ -49,23 +51,23 @@ extension ExampleEncoder {
         }
         if !straddles {
             // A token that stands for no byte, such as one that begins every text, belongs to nobody.
-            let isTrained = whole.ranges.map { range in
-                !range.isEmpty && ends.first { $0.byte >= range.upperBound }?.isTrained ?? false
+            let weights = whole.ranges.map { range in
+                range.isEmpty ? 0 : ends.first { $0.byte >= range.upperBound }?.weight ?? 0
             }
-            return (whole.ids, isTrained)
+            return (whole.ids, weights)
         }
         return apart(segments, tokenizer)
     }
 
-    private func apart(_ segments: [Segment], _ tokenizer: Tokenizer) -> (ids: [Int32], isTrained: [Bool]) {
-        var (ids, isTrained): ([Int32], [Bool]) = ([], [])
+    private func apart(_ segments: [Segment], _ tokenizer: Tokenizer) -> (ids: [Int32], weights: [Float]) {
+        var (ids, weights): ([Int32], [Float]) = ([], [])
         for (number, segment) in segments.enumerated() {
             var piece = tokenizer.encode(segment.text, addSpecialTokens: number == 0)
             if number == 0, piece.last == tokenizer.specialTokens.eos?.id { piece.removeLast() }
             ids += piece
-            isTrained += piece.map { _ in segment.isTrained }
+            weights += piece.map { _ in segment.weight }
         }
-        return (ids, isTrained)
+        return (ids, weights)
     }
 
     /// Refuses a beginning token that stands twice.

@@ -92,7 +92,7 @@ public struct ExampleEncoder: Sendable {
     private func fitted(_ sequence: LabelledTokens, line: Int) throws(DatasetProblemKind) -> EncodingOutcome {
         let length = sequence.ids.count
         guard let limit = options.maxLength, length > limit else {
-            return .encoded(EncodedExample(ids: sequence.ids, labels: sequence.labels, line: line))
+            return .encoded(sequence.example(upTo: length, line: line))
         }
         switch options.truncation {
         case .error: throw .tooLong(tokens: length, limit: limit)

@@ -27,6 +27,7 @@ extension EncodedDataset {
                 let isKnown = index[hash].contains { earlier in
                     kept.ids(of: Int(earlier)) == ids(of: example)
                         && kept.labels(of: Int(earlier)) == labels(of: example)
+                        && kept.weights(of: Int(earlier)) == weights(of: example)
                 }
                 if isKnown {
                     removed[source] += 1

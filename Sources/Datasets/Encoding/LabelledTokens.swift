@@ -4,6 +4,8 @@ struct LabelledTokens: Equatable {
     var ids: [Int32]
     /// Aligned with `ids`, −100 where nothing is trained.
     var labels: [Int32]
+    /// Aligned with `ids`, or empty where each trained token counts 1.
+    var weights: [Float] = []
     /// The tokens of every trained turn, in order; empty where a record has no turns.
     var turns: [Range<Int>] = []
 }
@@ -19,13 +21,27 @@ public enum TruncationLoss: Sendable, Equatable {
 }
 
 extension LabelledTokens {
+    /// The first tokens as an example.
+    func example(upTo end: Int, line: Int) -> EncodedExample {
+        EncodedExample(
+            ids: Array(ids.prefix(end)), labels: Array(labels.prefix(end)),
+            weights: weights.isEmpty ? nil : Array(weights.prefix(end)), line: line)
+    }
+
+    /// Counts some trained tokens otherwise than as 1.
+    mutating func setWeight(_ weight: Float, of positions: [Int]) {
+        if weight == 1 { return }
+        if weights.isEmpty { weights = [Float](repeating: 1, count: ids.count) }
+        for position in positions { weights[position] = weight }
+    }
+
     /// The first `limit` tokens, or fewer, so that no trained turn is cut in two.
     func truncated(to limit: Int, line: Int) -> (example: EncodedExample, loss: TruncationLoss) {
         let fitting = turns.prefix { $0.upperBound <= limit }
         let lost = turns.count - fitting.count
         let cutsTurn = lost > 0 && !fitting.isEmpty
         let end = cutsTurn ? fitting[fitting.count - 1].upperBound : limit
-        let example = EncodedExample(ids: Array(ids.prefix(end)), labels: Array(labels.prefix(end)), line: line)
+        let example = example(upTo: end, line: line)
         if cutsTurn { return (example, .turns(lost)) }
         let losesTrained = labels[end...].contains { $0 != TokenBatch.ignoredLabel }
         return (example, losesTrained ? .end : .nothingTrained)

@@ -1,7 +1,7 @@
 import Tokenization
 
 /// `{"messages": [{"role": …, "content": …}, …]}`, with `tools` beside it where there are any. A message with
-/// `"train": false` (or `"weight": 0`) is read and never trained.
+/// `"train": false` (or `"weight": 0`) is read and never trained; other weights say how much it counts.
 enum ChatFormat {
     static let requiredKeys = ["messages"]
     /// The roles that a message may have.
@@ -20,7 +20,7 @@ enum ChatFormat {
         for (position, record) in records.enumerated() {
             let fields = try MessageFields(record, key: key, position: position)
             conversation.messages.append(try fields.message())
-            if try !fields.isTrained() { conversation.untrained.insert(position) }
+            conversation.setWeight(try fields.weight(), ofMessage: position)
         }
         return conversation
     }
@@ -37,5 +37,12 @@ enum ChatFormat {
             guard name?.stringValue != nil else { throw .namelessTool(key: "tools[\(position)]") }
         }
         return tools.isEmpty ? nil : .array(tools)
+    }
+}
+
+extension Conversation {
+    /// Notes how much a message counts.
+    mutating func setWeight(_ weight: Float, ofMessage message: Int) {
+        if weight == 0 { untrained.insert(message) } else if weight != 1 { weights[message] = weight }
     }
 }

@@ -85,18 +85,30 @@ struct MessageFields {
         return joined
     }
 
-    func isTrained() throws(DatasetProblemKind) -> Bool {
+    /// How much the message counts in the loss where it is trained: 0 if it is only read.
+    func weight() throws(DatasetProblemKind) -> Float {
         if let train = self["train"] {
             guard let flag = train.boolValue else { throw wrongType("train", "true or false", train) }
-            return flag
+            if !flag { return 0 }
         }
-        guard let weight = self["weight"] else { return true }
-        guard let number = weight.doubleValue else { throw wrongType("weight", "a number", weight) }
-        guard number == 0 || number == 1 else { throw .partialWeight(number, message: position + 1) }
-        return number == 1
+        guard let weight = self["weight"] else { return 1 }
+        guard let number = LossWeight(weight) else { throw wrongType("weight", LossWeight.expected, weight) }
+        return number.value
     }
 
     func wrongType(_ name: String, _ expected: String, _ value: JSONValue) -> DatasetProblemKind {
         .wrongType(key: "\(key)[\(position)].\(name)", expected: expected, found: value.kindDescription)
+    }
+}
+
+/// A weight in a record.
+struct LossWeight {
+    static let expected = "a number from 0 to 10000"
+    let value: Float
+
+    /// `nil` for anything but a number in bounds.
+    init?(_ json: JSONValue) {
+        guard let number = json.doubleValue, (0...10_000).contains(number) else { return nil }
+        value = Float(number)
     }
 }

@@ -1,7 +1,7 @@
 import Tokenization
 
 /// `{"segments": [{"text": …, "train": true}, …]}`: pieces of one text, for those who lay out conversations themselves.
-/// `label` is read in the place of `train`.
+/// `label` is read in the place of `train`; a `weight` says how much a trained piece counts.
 enum SegmentsFormat {
     static let requiredKeys = ["segments"]
 
@@ -15,10 +15,13 @@ enum SegmentsFormat {
                 return .wrongType(key: "segments[\(position)].\(key)", expected: expected, found: found)
             }
             guard let text = entry["text"]?.stringValue else { throw wrongType("text", "a string") }
-            guard let flag = (entry["train"] ?? entry["label"])?.boolValue else {
+            let weight = entry["weight"].map(LossWeight.init)
+            if case .some(nil) = weight { throw wrongType("weight", LossWeight.expected) }
+            let flag = (entry["train"] ?? entry["label"])?.boolValue
+            guard flag != nil || weight != nil && entry["train"] == nil && entry["label"] == nil else {
                 throw wrongType("train", "true or false")
             }
-            if !text.isEmpty { segments.append(Segment(text, isTrained: flag)) }
+            if !text.isEmpty { segments.append(Segment(text, weight: flag == false ? 0 : weight??.value ?? 1)) }
         }
         guard segments.contains(where: \.isTrained) else { throw .emptyField("segments") }
         return .segments(segments)

@@ -24,7 +24,7 @@ enum ShareGPTFormat {
         for (position, entry) in entries.enumerated() {
             let turn = try MessageFields(entry, key: "conversations", position: position)
             let message = try turn.replacing(try members(of: turn, position) + turn.trainingMarks)
-            if try !message.isTrained() { conversation.untrained.insert(conversation.messages.count) }
+            conversation.setWeight(try message.weight(), ofMessage: conversation.messages.count)
             conversation.messages.append(try message.message())
         }
         conversation.tools = try ChatFormat.tools(of: fields)

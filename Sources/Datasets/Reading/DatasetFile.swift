@@ -1,22 +1,22 @@
-import Foundation
-
-/// The bytes of a data file, mapped where the system allows, so that gigabytes cost no memory.
+/// A data file, opened once, so that what was looked at is what is read.
 struct DatasetFile: Sendable {
     let path: String
     let container: Container
-    private let data: Data
+    /// Whether records can be read from the place where they lie.
+    let isPlain: Bool
+    let bytes: OpenFile
 
     init(path: String) throws(DatasetProblem) {
-        do {
-            data = try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)
-        } catch {
-            throw DatasetProblem(.unreadable(reason: Self.reason(error)), file: path)
-        }
         self.path = path
+        do throws(OpenFile.Failure) {
+            bytes = try OpenFile(path)
+        } catch {
+            throw DatasetProblem(.unreadable(reason: error.reason), file: path)
+        }
         let window: ByteWindow
         do throws(WindowProblem) {
-            window = try Self.open(data)
-            if !window.isComplete { try window.advance(past: 0) }
+            window = try Self.open(bytes)
+            try window.advance(past: 0)
         } catch {
             throw DatasetProblem(error.kind, file: path)
         }
@@ -24,25 +24,18 @@ struct DatasetFile: Sendable {
             throw DatasetProblem(.notText(looksLike: other), file: path)
         }
         container = window.withBytes { Container(path: path, start: $0) }
+        isPlain = window.isPlain
     }
 
-    /// A window at the start of the contents.
-    func window() throws(WindowProblem) -> ByteWindow { try Self.open(data) }
+    /// A window at the start of the contents, empty until it is moved.
+    func window() throws(WindowProblem) -> ByteWindow { try Self.open(bytes) }
 
-    private static func open(_ data: Data) throws(WindowProblem) -> ByteWindow {
+    private static func open(_ file: OpenFile) throws(WindowProblem) -> ByteWindow {
         do throws(DamagedFile) {
-            return try ByteWindow(data)
+            return try ByteWindow(file)
         } catch {
             throw .damaged(error.reason)
         }
-    }
-
-    private static func reason(_ error: any Error) -> String {
-        let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
-        if let underlying, underlying.domain == NSPOSIXErrorDomain {
-            return String(cString: strerror(Int32(underlying.code)))
-        }
-        return error.localizedDescription
     }
 
     /// What a file is by its first bytes, where that is certainly not our kind of text.

@@ -1,3 +1,4 @@
+import Foundation
 import Tokenization
 
 /// Reads data record by record: from one file, from all files of a folder or from all that a pattern matches.
@@ -18,7 +19,8 @@ public struct DatasetReader: Sendable {
     public let fields: [String: String]
 
     /// Opened once, so that what was looked at is what is read.
-    private let first: DatasetFile
+    let first: DatasetFile
+    private let names: FieldNames
 
     /// How many records the search for a format looks at when the first ones are broken.
     private static let detectionLimit = 100
@@ -37,44 +39,72 @@ public struct DatasetReader: Sendable {
         files = try DatasetPaths.files(at: path)
         first = try DatasetFile(path: files[0])
         formatWasDetected = format == nil
-        var parsed = ParsedRecords(first, files.dropFirst(), fields: fields)
+        names = FieldNames(fields)
+        var unparsed = UnparsedRecords(first, files.dropFirst())
         if let format {
-            switch parsed.next() {
+            switch unparsed.next()?.flatMap({ $0.parsed() }) {
             case nil: throw DatasetProblem(.empty, file: path)
             case .failure(let problem) where !problem.isSkippable: throw problem
             default: self.format = format
             }
         } else {
-            self.format = try Self.detectFormat(&parsed, path)
+            self.format = try Self.detectFormat(&unparsed, names, path)
         }
+    }
+
+    /// The files that a path stands for.
+    public static func files(at path: String) throws(DatasetProblem) -> [String] { try DatasetPaths.files(at: path) }
+
+    /// Bytes of a file on disk, 0 if there is none.
+    public static func byteCount(_ file: String) -> Int {
+        var status = stat()
+        return stat(file, &status) == 0 ? Int(status.st_size) : 0
+    }
+
+    /// Bytes of all files on disk.
+    public var byteCount: Int { files.reduce(0) { $0 + Self.byteCount($1) } }
+
+    /// Whether a file is packed, by its first bytes; `false` if it cannot be read.
+    public static func isPacked(_ file: String) -> Bool {
+        guard let opened = try? OpenFile(file), let start = try? opened.read(min(4, opened.count), of: UInt8.self, at: 0)
+        else { return false }
+        return start.withUnsafeBufferPointer { Compression($0) != nil }
     }
 
     /// The records in order, each read when it is asked for; broken ones come as problems between the others.
     public func records() -> some Sequence<Result<DatasetRecord, DatasetProblem>> {
-        let format = format
-        return IteratorSequence(ParsedRecords(first, files.dropFirst(), fields: fields)).lazy.map { parsed in
-            parsed.flatMap { file, record in
-                do throws(DatasetProblemKind) {
-                    let example = try format.example(from: record.object)
-                    return .success(DatasetRecord(example, file: file, line: record.line))
-                } catch {
-                    return .failure(DatasetProblem(error, file: file, line: record.line))
-                }
+        unparsed().lazy.map { $0.flatMap(record) }
+    }
+
+    /// The records as bytes, to be parsed elsewhere.
+    func unparsed() -> some Sequence<Result<UnparsedRecord, DatasetProblem>> {
+        IteratorSequence(UnparsedRecords(first, files.dropFirst()))
+    }
+
+    /// Parses a record.
+    func record(from unparsed: UnparsedRecord) -> Result<DatasetRecord, DatasetProblem> {
+        let file = unparsed.parser.path
+        return unparsed.parsed().flatMap { record in
+            do throws(DatasetProblemKind) {
+                let example = try format.example(from: names.applied(to: record.object))
+                return .success(DatasetRecord(example, file: file, line: record.line))
+            } catch {
+                return .failure(DatasetProblem(error, file: file, line: record.line))
             }
         }
     }
 
     private static func detectFormat(
-        _ parsed: inout ParsedRecords, _ path: String
+        _ unparsed: inout UnparsedRecords, _ names: FieldNames, _ path: String
     ) throws(DatasetProblem) -> DatasetFormat {
         var firstProblem: DatasetProblem?
         for _ in 0..<detectionLimit {
-            switch parsed.next() {
-            case nil: throw firstProblem ?? DatasetProblem(.empty, file: path)
+            guard let next = unparsed.next() else { break }
+            switch next.flatMap({ record in record.parsed().map { (record.parser.path, $0) } }) {
             case .failure(let problem): firstProblem = firstProblem ?? problem
             case .success((let file, let record)):
                 do throws(DatasetProblemKind) {
-                    return try DatasetFormat.detect(from: record.object)
+                    return try DatasetFormat.detect(from: names.applied(to: record.object))
                 } catch {
                     throw DatasetProblem(error, file: file, line: record.line)
                 }
@@ -84,41 +114,44 @@ public struct DatasetReader: Sendable {
     }
 }
 
-/// The records of several files as JSON objects under the names that their format has for their keys.
-private struct ParsedRecords: IteratorProtocol {
+/// The records of several files, one file after another.
+private struct UnparsedRecords: IteratorProtocol {
     private var files: ArraySlice<String>
-    private let fields: [(ours: String, theirs: String)]
-    private var current: (file: String, records: RawRecords.Iterator)?
+    private var current: RawRecords.Iterator?
 
-    init(_ first: DatasetFile, _ others: ArraySlice<String>, fields: [String: String]) {
+    init(_ first: DatasetFile, _ others: ArraySlice<String>) {
         files = others
-        current = (first.path, RawRecords(first).makeIterator())
-        self.fields = fields.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+        current = RawRecords(first).makeIterator()
     }
 
-    mutating func next() -> Result<(file: String, ParsedRecord), DatasetProblem>? {
+    mutating func next() -> Result<UnparsedRecord, DatasetProblem>? {
         while true {
-            if let record = current?.records.next() {
-                let file = current?.file ?? ""
-                return record.map { (file, renamed($0)) }
-            }
+            if let record = current?.next() { return record }
             guard let file = files.popFirst() else { return nil }
             do throws(DatasetProblem) {
-                current = (file, RawRecords(try DatasetFile(path: file)).makeIterator())
+                current = RawRecords(try DatasetFile(path: file)).makeIterator()
             } catch {
                 current = nil
                 return .failure(error)
             }
         }
     }
+}
 
-    /// A key of a record that a field of another name is read from no longer counts under its own.
-    private func renamed(_ record: ParsedRecord) -> ParsedRecord {
-        if fields.isEmpty { return record }
-        let members = record.object.members.compactMap { member -> (key: String, value: JSONValue)? in
-            if let field = fields.first(where: { $0.theirs == member.key }) { return (field.ours, member.value) }
-            return fields.contains { $0.ours == member.key } ? nil : member
-        }
-        return ParsedRecord(object: JSONObject(members), line: record.line)
+/// Which keys of records stand for keys of their format.
+private struct FieldNames: Sendable {
+    private let fields: [(ours: String, theirs: String)]
+
+    init(_ fields: [String: String]) { self.fields = fields.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } }
+
+    /// A record under the names that the format has. A key of a record that a field of another name is read from no
+    /// longer counts under its own.
+    func applied(to object: JSONObject) -> JSONObject {
+        if fields.isEmpty { return object }
+        return JSONObject(
+            object.members.compactMap { member -> (key: String, value: JSONValue)? in
+                if let field = fields.first(where: { $0.theirs == member.key }) { return (field.ours, member.value) }
+                return fields.contains { $0.ours == member.key } ? nil : member
+            })
     }
 }

@@ -22,15 +22,16 @@ struct DamagedFile: Error {
     let reason: String
 }
 
-/// Unpacks a file piece by piece: memory for one piece and the algorithm's own window, however large the file is.
+/// Reads a file piece by piece and unpacks it if it is packed: memory for one piece and the algorithm's own window,
+/// however large the file is.
 final class Decompressor {
-    private let input: Data
-    private var position = 0
+    private var input: PackedInput
     private let codec: Codec
-    /// Whether everything has been unpacked.
+    /// Whether everything has been read.
     private(set) var isFinished = false
 
     private enum Codec {
+        case none
         case gzip(UnsafeMutablePointer<z_stream>)
         case zstd(OpaquePointer)
     }
@@ -39,9 +40,11 @@ final class Decompressor {
     /// accepts.
     private static let zstdWindowLimit: Int32 = 27
 
-    init(_ compression: Compression, _ input: Data) throws(DamagedFile) {
-        self.input = input
-        switch compression {
+    init(_ file: OpenFile) throws(DamagedFile) {
+        input = PackedInput(file)
+        try input.refill()
+        switch input.withRest({ Compression($0.bindMemory(to: UInt8.self)) }) {
+        case nil: codec = .none
         case .gzip:
             let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
             stream.initialize(to: z_stream())
@@ -59,8 +62,12 @@ final class Decompressor {
         }
     }
 
+    /// Whether the file is not packed.
+    var isPlain: Bool { if case .none = codec { true } else { false } }
+
     deinit {
         switch codec {
+        case .none: break
         case .gzip(let stream):
             inflateEnd(stream)
             stream.deallocate()
@@ -75,11 +82,13 @@ final class Decompressor {
         buffer.append(contentsOf: repeatElement(0, count: count))
         var written = 0
         while written < count, !isFinished {
+            try input.refill()
             let (room, codec) = (before + written, codec)
             written += try buffer.withUnsafeMutableBytes { bytes in
                 let output = UnsafeMutableRawBufferPointer(rebasing: bytes[room...])
                 return Result { () throws(DamagedFile) in
                     switch codec {
+                    case .none: copySome(output)
                     case .gzip(let stream): try inflateSome(stream, output)
                     case .zstd(let stream): try unpackSome(stream, output)
                     }
@@ -89,11 +98,21 @@ final class Decompressor {
         buffer.removeLast(count - written)
     }
 
+    private func copySome(_ output: UnsafeMutableRawBufferPointer) -> Int {
+        let count = input.withRest { rest in
+            let count = min(rest.count, output.count)
+            output.copyMemory(from: UnsafeRawBufferPointer(rebasing: rest[..<count]))
+            return count
+        }
+        input.consume(count)
+        isFinished = input.isAtEnd
+        return count
+    }
+
     private func inflateSome(
         _ stream: UnsafeMutablePointer<z_stream>, _ output: UnsafeMutableRawBufferPointer
     ) throws(DamagedFile) -> Int {
-        let (status, read, written) = input.withUnsafeBytes { bytes -> (Int32, Int, Int) in
-            let rest = UnsafeRawBufferPointer(rebasing: bytes[position...])
+        let (status, read, written) = input.withRest { rest -> (Int32, Int, Int) in
             // zlib counts in 32 bits.
             let (available, room) = (min(rest.count, 1 << 30), min(output.count, 1 << 30))
             stream.pointee.next_in = UnsafeMutablePointer(mutating: rest.bindMemory(to: UInt8.self).baseAddress)
@@ -103,7 +122,7 @@ final class Decompressor {
             let status = inflate(stream, Z_NO_FLUSH)
             return (status, available - Int(stream.pointee.avail_in), room - Int(stream.pointee.avail_out))
         }
-        position += read
+        input.consume(read)
         switch status {
         case Z_STREAM_END: try startNextMember(stream)
         case Z_OK where read + written > 0: break
@@ -115,8 +134,8 @@ final class Decompressor {
 
     /// A gzip file may hold several members one after another; zeros behind the last are padding.
     private func startNextMember(_ stream: UnsafeMutablePointer<z_stream>) throws(DamagedFile) {
-        while position < input.count, input[input.startIndex + position] == 0 { position += 1 }
-        if position == input.count {
+        try input.skipZeros()
+        if input.isAtEnd {
             isFinished = true
         } else if inflateReset(stream) != Z_OK {
             throw DamagedFile(reason: "its gzip data are damaged")
@@ -125,18 +144,18 @@ final class Decompressor {
 
     private func unpackSome(_ stream: OpaquePointer, _ output: UnsafeMutableRawBufferPointer) throws(DamagedFile) -> Int
     {
-        let (status, read, written) = input.withUnsafeBytes { bytes -> (Int, Int, Int) in
-            var source = ZSTD_inBuffer(src: bytes.baseAddress, size: bytes.count, pos: position)
+        let (status, read, written) = input.withRest { rest -> (Int, Int, Int) in
+            var source = ZSTD_inBuffer(src: rest.baseAddress, size: rest.count, pos: 0)
             var target = ZSTD_outBuffer(dst: output.baseAddress, size: output.count, pos: 0)
             let status = ZSTD_decompressStream(stream, &target, &source)
-            return (status, source.pos - position, target.pos)
+            return (status, source.pos, target.pos)
         }
         if ZSTD_isError(status) != 0 {
             throw DamagedFile(reason: "its zstd data are damaged: \(String(cString: ZSTD_getErrorName(status)))")
         }
-        position += read
+        input.consume(read)
         // 0: a frame is complete; another may follow.
-        if status == 0, position == input.count { isFinished = true }
+        if status == 0, input.isAtEnd { isFinished = true }
         if status != 0, read == 0, written == 0 {
             throw DamagedFile(reason: "it ends before its contents do; is it complete?")
         }

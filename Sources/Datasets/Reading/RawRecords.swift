@@ -7,13 +7,34 @@ struct ParsedRecord {
     let line: Int
 }
 
-/// A file's records as JSON objects.
+/// The bytes of a record and what is needed to parse them, which may be done elsewhere.
+struct UnparsedRecord: Sendable {
+    let bytes: [UInt8]
+    /// Where in the file, unpacked, they lie.
+    let offset: Int
+    /// The line where the record starts, from 1.
+    let line: Int
+    let parser: RecordParser
+
+    func parsed() -> Result<ParsedRecord, DatasetProblem> {
+        bytes.withUnsafeBufferPointer { parser.parse($0, line: line) }
+    }
+}
+
+/// A file's records.
 struct RawRecords: Sequence {
     private let file: DatasetFile
 
     init(_ file: DatasetFile) { self.file = file }
 
     func makeIterator() -> Iterator { Iterator(file) }
+
+    /// What parses the records of a file, wherever their bytes come from.
+    static func parser(of file: DatasetFile) throws(DatasetProblem) -> RecordParser {
+        var records = Iterator(file)
+        try records.open()
+        return records.parser
+    }
 
     struct Iterator: IteratorProtocol {
         private let file: DatasetFile
@@ -24,21 +45,31 @@ struct RawRecords: Sequence {
 
         init(_ file: DatasetFile) { self.file = file }
 
-        mutating func next() -> Result<ParsedRecord, DatasetProblem>? {
+        /// What parses the records, once the first has been asked for.
+        var parser: RecordParser { RecordParser(container: file.container, header: header ?? [], path: file.path) }
+
+        mutating func next() -> Result<UnparsedRecord, DatasetProblem>? {
+            nextPlace().map { place in
+                place.map { window, raw in
+                    UnparsedRecord(
+                        bytes: window.withBytes { Array($0[raw.range]) }, offset: window.offset + raw.range.lowerBound,
+                        line: raw.line, parser: parser)
+                }
+            }
+        }
+
+        /// Where the next record lies in the window.
+        mutating func nextPlace() -> Result<(ByteWindow, RawRecord), DatasetProblem>? {
             do throws(DatasetProblem) {
                 if scanner == nil { try open() }
-                guard let (window, raw) = try nextRaw() else { return nil }
-                let parser = RecordParser(container: file.container, header: header ?? [], path: file.path)
-                return window.withBytes { bytes in
-                    parser.parse(UnsafeBufferPointer(rebasing: bytes[raw.range]), line: raw.line)
-                }
+                return try nextRaw().map { .success($0) }
             } catch {
                 return .failure(error)
             }
         }
 
         /// Opens the window; a table's first row names its columns.
-        private mutating func open() throws(DatasetProblem) {
+        fileprivate mutating func open() throws(DatasetProblem) {
             do throws(WindowProblem) {
                 let window = try file.window()
                 if !window.isComplete { try window.advance(past: 0) }

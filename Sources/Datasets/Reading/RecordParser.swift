@@ -1,7 +1,7 @@
 import Tokenization
 
 /// Makes a JSON object of a record's bytes.
-struct RecordParser {
+struct RecordParser: Sendable {
     let container: Container
     /// The names of a table's columns.
     let header: [String]

@@ -107,14 +107,18 @@ extension PackedCache {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: packedModels.path)) ?? []
         return names.filter { FileDigest(hex: $0) != nil }.map { name in
             let place = packedModels.appendingPathComponent(name)
-            let files = (try? FileManager.default.contentsOfDirectory(atPath: place.path)) ?? []
-            let sizes = files.map { file in
-                let attributes = try? FileManager.default.attributesOfItem(atPath: place.appendingPathComponent(file).path)
-                return (attributes?[.size] as? Int) ?? 0
-            }
             let attributes = try? FileManager.default.attributesOfItem(atPath: place.path)
-            return Entry(digest: name, bytes: sizes.reduce(0, +), made: (attributes?[.modificationDate] as? Date) ?? .distantPast)
+            return Entry(digest: name, bytes: Self.bytes(in: place), made: (attributes?[.modificationDate] as? Date) ?? .distantPast)
         }.sorted { $0.made < $1.made }
+    }
+
+    /// Bytes of the files in a folder.
+    static func bytes(in folder: URL) -> Int {
+        let files = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+        return files.reduce(0) { sum, file in
+            let attributes = try? FileManager.default.attributesOfItem(atPath: folder.appendingPathComponent(file).path)
+            return sum + ((attributes?[.size] as? Int) ?? 0)
+        }
     }
 
     /// Deletes packed models; those that a process has mapped stay readable for it.

@@ -41,8 +41,8 @@ package struct MemoryPlanner {
     ) {
         self.network = network
         trainedParameters = adapter.parameters.reduce(0) { $0 + $1.value.count }
-        (all, supervised) = (data.train.tokenCount, data.train.supervisedCount)
-        longest = Int(data.train.lengths.max() ?? 0)
+        (all, supervised) = data.trainSize
+        longest = data.longest(recipe)
         let largest = switch recipe.training.microBatch {
         case .tokens(let count): max(count, longest)
         case .sequences(let count): count * longest

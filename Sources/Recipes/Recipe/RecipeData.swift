@@ -19,11 +19,23 @@ extension Recipe {
         public var shuffle = true
         /// Whether of examples that are the same to the token only the first is trained on.
         public var deduplicate = false
+        /// Whether training data stay on disk.
+        public var streaming = Streaming.automatic
         /// What happens to a record that cannot be used.
         public var onError = ErrorPolicy.stop
 
         /// The training sources, with defaults for the rest.
         public init(train: [Source]) { self.train = train }
+    }
+
+    /// Whether training data are held in memory or stay on disk. The order of the examples differs between the two.
+    public enum Streaming: String, Sendable, CaseIterable {
+        /// On disk if the files are larger than 256 MB together.
+        case automatic = "auto"
+        /// On disk.
+        case always
+        /// In memory.
+        case never
     }
 
     /// A file, a folder of files or a pattern of paths.

@@ -87,6 +87,9 @@ extension Recipe.Data {
         .key("shuffle", \.shuffle, .bool, "Whether each epoch has its own order."),
         .key("deduplicate", \.deduplicate, .bool, "Whether of examples that are the same to the token only the first is used."),
         .key(
+            "streaming", \.streaming, .choice(),
+            "Whether training data stay on disk, tokenised once into the cache; auto = from 256 MB of files."),
+        .key(
             "on_error", \.onError, .choice(),
             "What happens to a record that cannot be used; those skipped are listed in the run folder."),
     ]

@@ -2,12 +2,14 @@ import Checkpoints
 import Crypto
 public import Datasets
 import Foundation
-import Tokenization
+import TensorCore
 
 /// The data of a recipe as tokens: training and validation sets with a report on each.
 public struct EncodedData: Sendable {
-    /// All training sources, one after another.
+    /// All training sources, one after another; empty where they stay on disk.
     public private(set) var train = EncodedDataset()
+    /// The training sources where they stay on disk.
+    private(set) var streamed: StreamedData?
     /// One set per validation source.
     public private(set) var validation: [EncodedDataset] = []
     /// What was read: training sources first.
@@ -37,6 +39,18 @@ public struct EncodedData: Sendable {
     /// How many skipped records are listed; beyond, they are only counted.
     public static let listLimit = 100_000
 
+    /// How many records of each source are looked at where the data are too large for memory.
+    public static let lookLimit = 10_000
+
+    /// Whether the training data of a recipe stay on disk.
+    public static func stream(_ recipe: Recipe) throws(DatasetProblem) -> Bool {
+        switch recipe.data.streaming {
+        case .automatic: try StreamedData.isLarge(recipe.data.train)
+        case .always: true
+        case .never: false
+        }
+    }
+
     /// What the data are read for.
     public enum Purpose: Sendable, Equatable {
         /// For a run: the first problem that the recipe does not want skipped is thrown.
@@ -51,16 +65,58 @@ public struct EncodedData: Sendable {
         let encoder = ExampleEncoder(
             tokenizer: base.tokenizer, template: base.template, vocabularySize: vocabularySize,
             options: recipe.encodingOptions)
+        var purpose = purpose
+        if purpose == .look(records: nil), try Self.stream(recipe) { purpose = .look(records: Self.lookLimit) }
         let reading = Reading(encoder: encoder, onError: recipe.data.onError, purpose: purpose)
         for source in recipe.data.train { try read(source, reading, into: \.train) }
         if recipe.data.deduplicate {
             for (source, removed) in train.removeDuplicates().enumerated() { summaries[source].duplicates = removed }
         }
+        try readValidation(recipe, reading)
+        for dataset in validation { note(dataset.examples(alsoIn: train), in: dataset) }
+    }
+
+    /// Prepares training sources that stay on disk, and reads the validation sources.
+    /// - Throws: `DatasetProblem` naming file and line.
+    init(
+        streaming recipe: Recipe, base: BaseModel, vocabularySize: Int?, cache: DataCache, on compute: Compute,
+        note: (String) -> Void
+    ) throws {
+        let encoder = ExampleEncoder(
+            tokenizer: base.tokenizer, template: base.template, vocabularySize: vocabularySize,
+            options: recipe.encodingOptions)
+        try readValidation(recipe, Reading(encoder: encoder, onError: recipe.data.onError, purpose: .run))
+        let streamed = try StreamedData(
+            recipe, base: base, encoder: encoder, validation: validation, cache: cache, on: compute, note: note)
+        for (dataset, known) in zip(validation, streamed.overlaps) { self.note(known, in: dataset) }
+        summaries = streamed.summaries + summaries
+        skipped = streamed.skipped + skipped
+        self.streamed = streamed
+    }
+
+    /// The training sources, as the recipe names them.
+    public var trainSources: [String] { streamed?.supply.sources ?? train.sources }
+
+    /// Tokens and trained tokens of the training data, at most.
+    var trainSize: (tokens: Int, supervised: Int) {
+        streamed == nil ? (train.tokenCount, train.supervisedCount) : (.max, .max)
+    }
+
+    /// Tokens of the longest training example, at most.
+    func longest(_ recipe: Recipe) -> Int {
+        streamed == nil ? Int(train.lengths.max() ?? 0) : recipe.data.maxLength
+    }
+
+    /// What a run is given.
+    func supply(_ recipe: Recipe) throws -> any ExampleSupply {
+        try streamed?.supply ?? train.supply(recipe.batchOptions)
+    }
+
+    private mutating func readValidation(_ recipe: Recipe, _ reading: Reading) throws(DatasetProblem) {
         for source in recipe.data.validation {
             validation.append(EncodedDataset())
             try read(source, reading, into: \.validation[validation.count - 1])
         }
-        for dataset in validation { compare(dataset) }
     }
 
     private struct Reading {
@@ -94,8 +150,7 @@ public struct EncodedData: Sendable {
     }
 
     /// Notes validation examples that are trained on.
-    private mutating func compare(_ dataset: EncodedDataset) {
-        let known = dataset.examples(alsoIn: train)
+    private mutating func note(_ known: [Int], in dataset: EncodedDataset) {
         guard !known.isEmpty else { return }
         overlaps.append(
             Overlap(
@@ -103,8 +158,9 @@ public struct EncodedData: Sendable {
                 firstLines: known.prefix(EncodingSummary.listLimit).map { dataset[$0].line }))
     }
 
-    /// Digest of the training tokens and labels.
+    /// Digest of the training tokens and labels, or of what decides them.
     var fingerprint: String {
+        if let streamed { return streamed.fingerprint }
         var hash = SHA256()
         train.feedFingerprint { hash.update(bufferPointer: $0) }
         return hash.finalize().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
@@ -113,15 +169,12 @@ public struct EncodedData: Sendable {
     /// Writes `skipped.jsonl`, a line with `file`, `line` and `reason` for each record left out; nothing if there are
     /// none.
     func writeSkipped(to folder: URL) throws {
-        if skipped.isEmpty { return }
-        var text = ""
-        for problem in skipped {
-            let entry: JSONObject = [
-                "file": .string(problem.file), "line": problem.line.map { .integer($0) } ?? .null,
-                "reason": .string("\(problem.kind.found); \(problem.kind.remedy)"),
-            ]
-            text += JSONValue.object(entry).serialized(pretty: false) + "\n"
+        if skipped.isEmpty {
+            try streamed?.log?.open(in: folder)
+            return
         }
+        var text = ""
+        for problem in skipped { text += problem.listEntry + "\n" }
         let count = summaries.reduce(0) { $0 + $1.skipped }
         if count > skipped.count { text += #"{"more": \#(count - skipped.count)}"# + "\n" }
         try AtomicFile.write(Data(text.utf8), to: folder.appendingPathComponent("skipped.jsonl"))

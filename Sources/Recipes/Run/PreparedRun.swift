@@ -57,14 +57,20 @@ public final class PreparedRun {
                     hint: "leave it out")
             ])
         }
-        data = try EncodedData(recipe, base: base, vocabularySize: model.vocabularySize)
+        let streams = try EncodedData.stream(recipe)
+        recipe.data.streaming = streams ? .always : .never
+        data = streams
+            ? try EncodedData(
+                streaming: recipe, base: base, vocabularySize: model.vocabularySize, cache: DataCache(cache), on: compute,
+                note: note)
+            : try EncodedData(recipe, base: base, vocabularySize: model.vocabularySize)
         var identity = try RunIdentity(
             recipe, base, model, data, precision: compute.precision.rawValue,
             instructionSet: InstructionSet.current.rawValue, openBLASCore: BLAS.core)
         let check = checkpoint.map { ResumeCheck(recipe, identity, since: $0.state.identity) }
         if let checkpoint { try check?.approve(allowed, run: checkpoint.run, note: note) }
         adapter = try Self.attach(recipe, to: model, resuming: checkpoint, on: compute)
-        totalSteps = try recipe.training.steps ?? Self.steps(of: recipe, data.train)
+        totalSteps = try recipe.training.steps ?? Self.steps(of: recipe, data)
         let planner = MemoryPlanner(recipe, model, data, adapter, compute)
         memory = try recipe.chooseMemory(planner, limit: memoryLimit, resuming: checkpoint, allowed: allowed, note: note)
         identity.settings = recipe.identitySettings
@@ -92,7 +98,7 @@ public final class PreparedRun {
         let run = try TrainingRun(
             trainer: trainer, adapter: adapter, stream: stream, validation: data.validation, settings: settings,
             folder: folder, identity: identity, resuming: checkpoint, on: compute)
-        if resumeCheck?.movesData == true { run.forgetPlansForData(sources: data.train.sources.count) }
+        if resumeCheck?.movesData == true { run.forgetPlansForData(sources: data.trainSources.count) }
         if resumeCheck?.changes.contains(where: { $0.key == "data.validation" }) == true { run.forgetBest() }
         return run
     }
@@ -101,9 +107,8 @@ public final class PreparedRun {
     private func stream(at cursor: DataCursor) throws -> BatchStream {
         func stream(_ cursor: DataCursor) throws -> BatchStream {
             try BatchStream(
-                dataset: data.train, options: recipe.batchOptions,
-                accumulationSteps: recipe.training.gradientAccumulationSteps, epochs: recipe.training.epochs,
-                cursor: cursor)
+                supply: data.supply(recipe), accumulationSteps: recipe.training.gradientAccumulationSteps,
+                epochs: recipe.training.epochs, cursor: cursor)
         }
         do { return try stream(cursor) } catch let problem as DatasetProblem where resumeCheck?.movesData == true {
             guard case .cursorOutside = problem.kind else { throw problem }
@@ -156,11 +161,11 @@ public final class PreparedRun {
     }
 
     /// Steps of all epochs; each is packed in its own way.
-    private static func steps(of recipe: Recipe, _ dataset: EncodedDataset) throws -> Int {
+    private static func steps(of recipe: Recipe, _ data: EncodedData) throws -> Int {
         let stream = try BatchStream(
-            dataset: dataset, options: recipe.batchOptions,
-            accumulationSteps: recipe.training.gradientAccumulationSteps, epochs: recipe.training.epochs)
-        return (0..<(recipe.training.epochs ?? 1)).reduce(0) { $0 + stream.windowsPerEpoch($1) }
+            supply: data.supply(recipe), accumulationSteps: recipe.training.gradientAccumulationSteps,
+            epochs: recipe.training.epochs)
+        return try (0..<(recipe.training.epochs ?? 1)).reduce(0) { $0 + (try stream.windowsPerEpoch($1)) }
     }
 }
 

@@ -20,7 +20,7 @@ extension TrainingRun {
                 throw TrainingError.givenUp(problem, attempts: "\(Self.mostSkipsInARow) such steps one after another")
             }
             try report(.note("step \(problem.step) is left out: \(problem)"))
-            try leaveOut("\(problem.published(PublishedNames(stream.dataset.sources)))")
+            try leaveOut("\(problem.published(PublishedNames(stream.sources)))")
         case .rollback: try rollBack(problem, report)
         }
     }

@@ -94,7 +94,7 @@ public final class TrainingRun {
             try save(report)
             try finishSave(report)
         }
-        while state.step < settings.totalSteps, !isStoppedEarly, let window = stream.nextWindow() {
+        while state.step < settings.totalSteps, !isStoppedEarly, let window = try stream.nextWindow() {
             let (epoch, step) = (state.cursor.epoch, state.step)
             try takeStep(window, report)
             // After a rollback, nothing is due.
@@ -188,8 +188,8 @@ public final class TrainingRun {
     /// The last line of a run on several sources: how many tokens of each went through the model, and their shares.
     private func logSources() throws {
         guard let tokens = state.sourceTokens, tokens.count > 1, state.tokens > 0 else { return }
-        let names = PublishedNames(stream.dataset.sources)
-        let table = Dictionary(zip(stream.dataset.sources.map { names[$0] }, tokens.map(Double.init)), uniquingKeysWith: +)
+        let names = PublishedNames(stream.sources)
+        let table = Dictionary(zip(stream.sources.map { names[$0] }, tokens.map(Double.init)), uniquingKeysWith: +)
         try log?.append(
             [:], integers: ["step": state.step],
             tables: ["source_tokens": table, "source_shares": table.mapValues { $0 / Double(state.tokens) }])

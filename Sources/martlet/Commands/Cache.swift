@@ -5,12 +5,12 @@ import Tokenization
 
 struct Cache: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Lists or deletes packed base models.",
-        discussion: "Training with model.quantization: nf4 packs a base once and keeps the copy. Deleting it costs the time to pack again.",
+        abstract: "Lists or deletes what is kept: packed base models and tokenised data.",
+        discussion: "Training with model.quantization: nf4 packs a base once and keeps the copy; data that stream from disk are tokenised once. Deleting either costs the time to make it again.",
         subcommands: [List.self, Prune.self], defaultSubcommand: List.self)
 
     struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Lists packed base models, the oldest first.")
+        static let configuration = CommandConfiguration(abstract: "Lists packed base models and tokenised data, the oldest first.")
 
         @OptionGroup var cache: CacheOptions
 
@@ -18,26 +18,34 @@ struct Cache: ParsableCommand {
         var json = false
 
         func run() throws {
-            let (cache, entries) = (cache.packedModels, cache.packedModels.entries())
+            let (data, entries) = (cache.data.entries(), cache.packedModels.entries())
+            let folder = cache.packedModels.folder.path
             if json {
                 return Terminal.output([
-                    "folder": .string(cache.folder.path),
+                    "folder": .string(folder),
                     "models": .array(entries.map {
                         .object([
                             "digest": .string($0.digest), "bytes": .integer($0.bytes),
                             "made": .string($0.made.formatted(.iso8601)),
                         ])
                     }),
+                    "data": .array(data.map {
+                        .object([
+                            "kind": .string($0.kind.rawValue), "digest": .string($0.digest), "bytes": .integer($0.bytes),
+                            "made": .string($0.made.formatted(.iso8601)),
+                        ])
+                    }),
                 ])
             }
             for entry in entries { Terminal.output(Cache.line(entry)) }
-            Terminal.note("\(entries.count) packed models in \(cache.folder.path)")
+            for entry in data { Terminal.output(Cache.line(entry)) }
+            Terminal.note("\(entries.count) packed models and \(data.count) entries for data in \(folder)")
         }
     }
 
     struct Prune: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Deletes packed base models.", discussion: "Runs that use one at the moment keep it until they end.")
+            abstract: "Deletes packed base models and tokenised data.", discussion: "Runs that use one at the moment keep it until they end.")
 
         @Option(name: .customLong("older-than-days"), help: "Delete only those made more than this many days ago.")
         var days = 0
@@ -49,15 +57,27 @@ struct Cache: ParsableCommand {
         }
 
         func run() throws {
-            let cache = cache.packedModels
+            let (models, data) = (cache.packedModels, cache.data)
             let limit = Date(timeIntervalSinceNow: -86_400 * Double(days))
-            let doomed = cache.entries().filter { $0.made <= limit }
-            try cache.remove(doomed)
+            let doomed = models.entries().filter { $0.made <= limit }
+            try models.remove(doomed)
             for entry in doomed { Terminal.output("deleted " + Cache.line(entry)) }
+            let doomedData = data.entries().filter { $0.made <= limit }
+            try data.remove(doomedData)
+            for entry in doomedData { Terminal.output("deleted " + Cache.line(entry)) }
         }
     }
 
     private static func line(_ entry: PackedCache.Entry) -> String {
-        String(format: "%@  %8.1f MB  %@", entry.digest.prefix(16) as NSString as String, Double(entry.bytes) / 1e6, entry.made.formatted(.iso8601))
+        line("model", entry.digest, entry.bytes, entry.made)
+    }
+
+    private static func line(_ entry: DataCache.Entry) -> String {
+        line(entry.kind == .tokens ? "tokens" : "index", entry.digest, entry.bytes, entry.made)
+    }
+
+    private static func line(_ kind: String, _ digest: String, _ bytes: Int, _ made: Date) -> String {
+        let size = String(format: "%10.1f MB", Double(bytes) / 1e6)
+        return "\(digest.prefix(16))  \(kind.padding(toLength: 6, withPad: " ", startingAt: 0))\(size)  \(made.formatted(.iso8601))"
     }
 }

@@ -24,7 +24,7 @@ struct Preview: ParsableCommand {
     @Option(help: "Examples to show of each source.")
     var examples = 2
 
-    @Option(help: "Look at so many records of each source only; left out, at all of them.")
+    @Option(help: "Look at so many records of each source only; left out, at all of them, or at the first 10000 of data that stream from disk.")
     var records: Int?
 
     @Flag(help: "Print one JSON object.")
@@ -40,6 +40,9 @@ struct Preview: ParsableCommand {
         let base = try BaseModel.open(recipe.model.path)
         let data = try EncodedData(
             recipe, base: base, vocabularySize: base.vocabularySize, for: .look(records: records))
+        if records == nil, try EncodedData.stream(recipe) {
+            Terminal.note("the data are large: looked at are the first \(EncodedData.lookLimit) records of each source; --records says how many")
+        }
         let report = PreviewReport(data, recipe: recipe, tokenizer: base.tokenizer, examples: examples)
         if json { Terminal.output(report.object) } else { report.print() }
         if let refusal = data.refusal { throw refusal }

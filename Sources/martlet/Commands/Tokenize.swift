@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoints
+import Datasets
 import Foundation
 import Recipes
 import Tokenization
@@ -10,6 +11,8 @@ struct Tokenize: ParsableCommand {
         discussion: """
             Text comes from --text, from a .jsonl file (objects with a key "text", or "ids" for the way back) or from a
             file of lines; one result per record, in order. Only tokenizer files are needed, no weights.
+            With --count the file may be data of any format and size; what its records say is counted, text by text,
+            without a chat template.
             """)
 
     @Option(help: "A model folder, a folder with tokenizer.json, or a .gguf file.")
@@ -27,6 +30,9 @@ struct Tokenize: ParsableCommand {
     @Flag(name: .customLong("no-special"), help: "Leave out the tokens that the tokenizer puts around a text (BOS, EOS).")
     var noSpecial = false
 
+    @Flag(help: "Print only how many records and tokens the file has.")
+    var count = false
+
     @Flag(help: "Print one JSON object per record: ids and pieces.")
     var json = false
 
@@ -34,12 +40,14 @@ struct Tokenize: ParsableCommand {
         if [text, file, decodeIDs].compactMap({ $0 }).count != 1 {
             throw ValidationError("give exactly one of --text, a file, or --decode-ids")
         }
+        if count && file == nil { throw ValidationError("--count needs a file") }
     }
 
     func run() throws {
         let tokenizer = try openTokenizer()
         if let decodeIDs { return try decode(decodeIDs, tokenizer) }
         if let text { return print(text, tokenizer) }
+        if count { return try printCounts(of: file ?? "", tokenizer) }
         for record in try records(file ?? "") {
             switch record {
             case .text(let text): print(text, tokenizer)
@@ -69,6 +77,18 @@ struct Tokenize: ParsableCommand {
             ])
         }
         Terminal.output(zip(ids, pieces).map { "\($0) \($1)" }.joined(separator: "\n"))
+    }
+
+    private func printCounts(of path: String, _ tokenizer: Tokenizer) throws {
+        var (records, tokens) = (0, 0)
+        for record in try DatasetReader(path: path).records() {
+            records += 1
+            for text in try record.get().example.texts {
+                tokens += tokenizer.encode(text, addSpecialTokens: !noSpecial).count
+            }
+        }
+        if json { return Terminal.output(["records": .integer(records), "tokens": .integer(tokens)]) }
+        Terminal.output("\(records) records, \(tokens) tokens")
     }
 
     private func decode(_ list: String, _ tokenizer: Tokenizer) throws {
@@ -133,6 +153,26 @@ enum TokenIDList {
                 throw CommandError(.usage, "\(option) holds \(part), expected token ids separated by commas")
             }
             return id
+        }
+    }
+}
+
+extension Example {
+    /// Everything it says, piece by piece.
+    fileprivate var texts: [String] {
+        switch self {
+        case .conversation(let conversation): conversation.messages.compactMap(\.content)
+        case .completion(let prompt, let response): [prompt, response]
+        case .text(let text): [text]
+        case .segments(let segments): segments.map(\.text)
+        case .preference(let preference):
+            [preference.prompt, preference.chosen, preference.rejected].flatMap { content in
+                switch content {
+                case .text(let text): [text]
+                case .messages(let messages): messages.compactMap(\.content)
+                }
+            }
+        case .tokens: []
         }
     }
 }

@@ -134,7 +134,7 @@ struct Train: ParsableCommand {
         progress.finish(run.state)
         RunSummary(
             run.state, run: folder.url.relativePath, adapter: folder.adapter.relativePath,
-            sources: prepared.data.train.sources, speed: progress.tokensPerSecond, plannedMemory: plan.total
+            sources: prepared.data.trainSources, speed: progress.tokensPerSecond, plannedMemory: plan.total
         ).print()
     }
 

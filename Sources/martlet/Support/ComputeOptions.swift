@@ -96,10 +96,12 @@ struct PackingOptions: ParsableArguments {
     }
 }
 
-/// Where packed base models are kept.
+/// Where packed base models and tokenised data are kept.
 struct CacheOptions: ParsableArguments {
-    @Option(help: "Folder for packed base models; left out, $XDG_CACHE_HOME/martlet or ~/.cache/martlet.")
+    @Option(help: "Folder for packed base models and tokenised data; left out, $XDG_CACHE_HOME/martlet or ~/.cache/martlet.")
     var cache: String?
 
     var packedModels: PackedCache { PackedCache(cache.map { URL(fileURLWithPath: $0, isDirectory: true) }) }
+
+    var data: DataCache { DataCache(packedModels) }
 }

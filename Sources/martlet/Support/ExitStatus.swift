@@ -39,7 +39,7 @@ extension RecipeError: ExitStatusProviding {
 }
 
 extension DatasetProblem: ExitStatusProviding {
-    var exitStatus: ExitStatus { isMissingInput ? .missingInput : .unsuitableData }
+    var exitStatus: ExitStatus { isMissingInput ? .missingInput : isUnwritable ? .inputOutput : .unsuitableData }
 }
 
 extension BaseModelError: ExitStatusProviding {

@@ -141,6 +141,7 @@ struct PreviewReport {
             }),
             "input_ids": .array(example.ids.map { .integer(Int($0)) }),
             "labels": .array(example.labels.map { .integer(Int($0)) }),
+            "weights": example.weights.map { .array($0.map { .number(Double($0)) }) } ?? .null,
         ]
     }
 }

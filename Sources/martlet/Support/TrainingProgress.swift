@@ -95,7 +95,7 @@ final class TrainingProgress {
     func finish(_ state: TrainingState) {
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         if let experts = state.experts { showExperts(experts) }
-        let sources = prepared.data.train.sources
+        let sources = prepared.data.trainSources
         if let tokens = state.sourceTokens, tokens.count > 1 {
             for (source, count) in zip(sources, tokens) {
                 line("  \(source): \(Self.grouped(count)) tokens, \(Self.percent(Double(count) / Double(max(1, state.tokens)))) of all")
