@@ -89,6 +89,8 @@ import Tokenization
         "{{ '%.1000000000f' % 1 }}", "{{ 'x'.center(10000000000) }}", "{{ ('\\n' * 1000000) | indent(1000) }}",
         "{{ range(1000) | list | tojson(indent='x' * 1000000) }}", "{{ [1] | batch(1000000000, 0) | list }}",
         "{{ [1] | slice(1000000000) | list }}", "{{ 2 ** 100000000 }}", "{{ 10.0 ** 400 }}", "{{ range(200000) }}",
+        "{{ 1.5 | round(-9223372036854775807 - 1, 'ceil') }}", "{{ (-9223372036854775807 - 1) | round(-18) }}",
+        "{{ range(0, 10, 2)[::9223372036854775807] }}",
         "{{ range(-9223372036854775807, 9223372036854775807) }}", "{{ (-9223372036854775807 - 1) | abs }}",
         "{% set s = 'a' * 1000000 %}{% for a in range(100000) %}{% if 'b' in s %}{% endif %}{% endfor %}",
         "{% for i in range(100000) %}{% for b in range(100000) %}{% break %}{% endfor %}{% endfor %}",
@@ -97,6 +99,55 @@ import Tokenization
     ])
     func workIsBounded(source: String) { #expect(isStopped(source)) }
 
+    /// What a single step does is paid for by its size: each of these loops repeats something that looks cheap.
+    @Test(arguments: [
+        "{{ [%] | length }}", "{{ (%) | length }}", "{{ dict(a=1, **{}).get(1, [%]) }}", "{{ cycler(%) is none }}",
+        "{{ m(*range(99999)) }}", "{{ [1] | length if 0 else m(%) }}", "{% set x %}{% endset %}{{ m(**kw) }}",
+        "{{ 1 < % }}", "{% if 0 %}{% elif 0 %}{% endif %}{{ (1, %) == (2, %) }}", "{{ d | items | list | length }}",
+        "{{ dict(d) | length }}", "{{ d[s] }}", "{{ s in d }}", "{{ d.get(s) }}", "{{ [s] == [s ~ ''] }}",
+        "{{ '%.0s' % (s,) }}", "{{ '%.0s' % (l,) }}", "{{ '{:.0}'.format(s) }}", "{{ s is upper }}", "{{ none[s] }}",
+        "{{ l | map(attribute=dots) | list | length }}", "{{ s | truncate(99999999) | length }}", "{{ s | forceescape }}",
+        "{{ '' | center(99999) | first }}", "{{ t[::1] | length }}", "{% for x in range(99999) if 0 %}{% endfor %}",
+        "{% for a, b in [range(2)] %}{% endfor %}{{ n[s] }}",
+    ])
+    func aStepIsPaidByItsSize(body: String) {
+        let ones = Array(repeating: "1", count: 2000).joined(separator: ", ")
+        let setup = """
+            {% macro m() %}{{ varargs }}{{ kwargs }}{% endmacro %}{% set s = 'a' * 1000000 %}{% set dots = 'a.' * 500000 %}
+            {% set l = [s, s, s] %}{% set d = dict(range(40000) | batch(2)) %}{% set t = (1,) * 200000 %}
+            {% set kw = {'a': 1, 'b': 2} %}{% set n = namespace(d={}) %}
+            """
+        let clock = ContinuousClock()
+        let time = clock.measure {
+            let source = setup + "{% for i in range(99999) %}{% for j in range(99999) %}"
+                + body.replacingOccurrences(of: "%)", with: ones + ")").replacingOccurrences(of: "%]", with: ones + "]")
+                .replacingOccurrences(of: "< %", with: "< " + ones.replacingOccurrences(of: ",", with: " <"))
+                + "{% endfor %}{% endfor %}"
+            #expect(isStopped(source))
+        }
+        #expect(time < .seconds(20), "\(body) took \(time)")
+    }
+
+    /// Reading a template takes time in proportion to its length.
+    @Test(arguments: ["{{ f(#) }}", "{{ f(@) }}", "{% macro m(@) %}{% endmacro %}", "{{ [#] }}", "!"])
+    func longSourcesAreReadOrRefused(shape: String) {
+        let list = times("a,", 200_000)
+        let named = (0..<60_000).map { "a\($0)=1" }.joined(separator: ",")
+        let source = shape.replacingOccurrences(of: "#", with: list).replacingOccurrences(of: "@", with: named)
+            .replacingOccurrences(of: "!", with: times("{{ x|zz }}", 60_000) + times("{{ 1 if 1 else x|zz }}", 20_000))
+        let time = ContinuousClock().measure { _ = try? ChatTemplate(source) }
+        #expect(time < .seconds(20), "\(shape) took \(time)")
+    }
+
+    /// The items of a loop whose length has to be counted first are not moved at every turn.
+    @Test func aLoopWithAnUnknownLengthIsLinear() throws {
+        let source = "{% for x in range(90000) | map('string') %}{% if loop.length == loop.index %}{{ x }}{{ loop.revindex }}{% endif %}{% endfor %}"
+        var text = ""
+        let time = try ContinuousClock().measure { text = try outcome(source).get() }
+        #expect(text == "899991")
+        #expect(time < .seconds(20), "\(time)")
+    }
+
     @Test(arguments: [
         ("{{ ('a' * 200000).find(('a' * 100000) ~ 'b') }}", "-1"),
         ("{{ ('Σ' ~ (':' * 100000)) | lower | length }}{{ ('Σ:' * 5000) | lower | length }}", "10000110000"),
@@ -104,6 +155,8 @@ import Tokenization
         ("{{ [1,2,3][::-9223372036854775807 - 1] }}", "[3]"), ("{{ [1,2][-9223372036854775807 - 1:] }}", "[1, 2]"),
         ("{{ 'abc'.find('b', -9223372036854775807 - 1) }}", "1"), ("{{ 15 | round(-1000000000) }}", "0"),
         ("{{ range(0, 9, 3) == range(0, 8, 3) }}{{ range(3, 3) == range(0) }}", "TrueTrue"),
+        ("{{ range(9223372036854775806, 9223372036854775807, 5) }}", "range(9223372036854775806, 9223372036854775807, 5)"),
+        ("{{ range(0, 10, 3) }}{{ range(10)[1:8:3] }}", "range(0, 10, 3)range(1, 8, 3)"),
         ("{{ '-' | int }}{{ '' | int }}{{ '0x' | int(0, 16) }}", "000"),
     ])
     func extremesAreHandled(source: String, expected: String) throws {

@@ -47,6 +47,7 @@ extension Evaluator {
     func values(
         of expressions: [TemplateExpression], in scope: TemplateScope
     ) throws(TemplateFailure) -> [TemplateValue] {
+        try spend(expressions.count)
         var values: [TemplateValue] = []
         values.reserveCapacity(expressions.count)
         for expression in expressions { values.append(try evaluate(expression, in: scope)) }
@@ -90,6 +91,7 @@ extension Evaluator {
     ) throws(TemplateFailure) -> TemplateValue {
         var left = try evaluate(first, in: scope)
         for (comparison, expression) in rest {
+            try spend(1)
             let right = try evaluate(expression, in: scope)
             at(line)
             if try !compare(comparison, left, right) { return .bool(false) }
@@ -103,7 +105,8 @@ extension Evaluator {
     ) throws(TemplateFailure) -> TemplateValue {
         var text = ""
         for part in parts {
-            text += try evaluate(part, in: scope).printed
+            try spend(1)
+            text += try printed(try evaluate(part, in: scope))
             try checkLength(text.utf8.count)
         }
         return try charged(.string(text))

@@ -122,10 +122,13 @@ extension TemplateParser {
         } else {
             result = try body(until: ends[0], insideLoop: insideLoop, resetsLoop: resetsLoop)
         }
-        unknownHard += unknown
+        if unknownHard.isEmpty { unknownHard = unknown }
         unknown = outer
         return result
     }
+
+    /// What stands inside an `if` fails only when it is reached.
+    mutating func forgetUnknown(from count: Int) { unknown.removeLast(unknown.count - count) }
 
     private mutating func statement() throws(TemplateFailure) -> [TemplateStatement] {
         let line = line
@@ -190,8 +193,8 @@ extension TemplateParser {
     }
 
     private mutating func branch() throws(TemplateFailure) -> TemplateStatement.Kind {
-        let known = unknown
-        defer { unknown = known }
+        let known = unknown.count
+        defer { forgetUnknown(from: known) }
         var branches: [TemplateStatement.Branch] = []
         while true {
             let test = try tuple(allowsConditional: false)
