@@ -68,11 +68,11 @@ enum FuzzFolder {
         return place
     }
 
-    /// Puts a fixture beside the file that is fuzzed.
-    static func link(_ fixture: String, as name: String) {
+    /// Puts a copy of a fixture beside the file that is fuzzed, once.
+    static func add(_ fixture: String, as name: String) {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         let place = url.appendingPathComponent(name)
-        try? FileManager.default.removeItem(at: place)
-        try? FileManager.default.createSymbolicLink(at: place, withDestinationURL: root.appendingPathComponent(fixture))
+        guard !FileManager.default.fileExists(atPath: place.path) else { return }
+        try? FileManager.default.copyItem(at: root.appendingPathComponent(fixture), to: place)
     }
 }

@@ -28,7 +28,7 @@ enum FuzzData {
         for (name, fixture) in [
             ("adapter_config.json", "adapter_config.json"), ("adapter_model.safetensors", "adapter_model.safetensors"),
             ("optimizer.safetensors", "adapter_model.safetensors"),
-        ] { FuzzFolder.link("MartletTests/Fixtures/cli/llama-adapter/\(fixture)", as: name) }
+        ] { FuzzFolder.add("MartletTests/Fixtures/cli/llama-adapter/\(fixture)", as: name) }
         _ = FuzzFolder.write(input, "state.json")
         _ = try? TrainingCheckpoint(FuzzFolder.url)
     }

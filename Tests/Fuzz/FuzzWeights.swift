@@ -3,6 +3,7 @@ import Foundation
 import Models
 import Recipes
 import TensorCore
+import Tokenization
 
 /// Readers of tensors. Whatever is accepted is read to its last byte.
 enum FuzzWeights {
@@ -34,7 +35,7 @@ enum FuzzWeights {
 
     static func shards(_ input: Data) {
         for part in ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"] {
-            FuzzFolder.link("ModelsTests/Fixtures/mixtral/\(part)", as: part)
+            FuzzFolder.add("ModelsTests/Fixtures/mixtral/\(part)", as: part)
         }
         _ = FuzzFolder.write(input, "model.safetensors.index.json")
         guard let source = try? ShardedSafetensors(folder: FuzzFolder.url) else { return }
@@ -52,8 +53,8 @@ enum FuzzWeights {
 
     static func manifest(_ input: Data) {
         guard let compute else { return }
-        FuzzFolder.link("ModelsTests/Fixtures/llama-bnb-4bit/model.safetensors", as: "model.safetensors")
-        FuzzFolder.link("ModelsTests/Fixtures/llama-bnb-4bit/config.json", as: "config.json")
+        FuzzFolder.add("ModelsTests/Fixtures/llama-bnb-4bit/model.safetensors", as: "model.safetensors")
+        FuzzFolder.add("ModelsTests/Fixtures/llama-bnb-4bit/config.json", as: "config.json")
         _ = FuzzFolder.write(input, PackedManifest.fileName)
         _ = PackedManifest.problem(in: FuzzFolder.url, digest: FileDigest.sha256(of: Data()), on: compute)
     }

@@ -9,20 +9,27 @@ import Tokenization
     private func times(_ text: String, _ count: Int = many) -> String { String(repeating: text, count: count) }
 
     /// Renders on a thread with the small stack that threads of a pool may have.
-    private func outcome(_ source: String) -> Result<String, any Error> {
+    private func outcome(_ source: String) -> Result<String, any Error> { measured(source).result }
+
+    private func measured(_ source: String) -> Box {
         let box = Box()
         let thread = Thread {
             box.result = Result { try ChatTemplate(source).render(messages: []).text }
+            var time = timespec()
+            clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+            box.seconds = Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
             box.done.signal()
         }
         thread.stackSize = 1 << 20
         thread.start()
         box.done.wait()
-        return box.result
+        return box
     }
 
     private final class Box: @unchecked Sendable {
         var result: Result<String, any Error> = .success("")
+        /// Processor time, which does not depend on what else the machine does.
+        var seconds = 0.0
         let done = DispatchSemaphore(value: 0)
     }
 
@@ -101,51 +108,41 @@ import Tokenization
 
     /// What a single step does is paid for by its size: each of these loops repeats something that looks cheap.
     @Test(arguments: [
-        "{{ [%] | length }}", "{{ (%) | length }}", "{{ dict(a=1, **{}).get(1, [%]) }}", "{{ cycler(%) is none }}",
-        "{{ m(*range(99999)) }}", "{{ [1] | length if 0 else m(%) }}", "{% set x %}{% endset %}{{ m(**kw) }}",
-        "{{ 1 < % }}", "{% if 0 %}{% elif 0 %}{% endif %}{{ (1, %) == (2, %) }}", "{{ d | items | list | length }}",
-        "{{ dict(d) | length }}", "{{ d[s] }}", "{{ s in d }}", "{{ d.get(s) }}", "{{ [s] == [s ~ ''] }}",
-        "{{ '%.0s' % (s,) }}", "{{ '%.0s' % (l,) }}", "{{ '{:.0}'.format(s) }}", "{{ s is upper }}", "{{ none[s] }}",
-        "{{ l | map(attribute=dots) | list | length }}", "{{ s | truncate(99999999) | length }}", "{{ s | forceescape }}",
-        "{{ '' | center(99999) | first }}", "{{ t[::1] | length }}", "{% for x in range(99999) if 0 %}{% endfor %}",
-        "{% for a, b in [range(2)] %}{% endfor %}{{ n[s] }}",
+        "{{ [#] | length }}", "{{ m(*range(99999)) }}", "{{ d | items | list | length }}", "{{ dict(d) | length }}",
+        "{{ d[s] }}", "{{ [s] == [s ~ ''] }}", "{{ '%.0s' % (l,) }}", "{{ '{:.0}'.format(s) }}", "{{ s is upper }}",
+        "{{ none[s] }}", "{{ '' | center(99999) | first }}", "{{ t[::1] | length }}",
     ])
     func aStepIsPaidByItsSize(body: String) {
-        let ones = Array(repeating: "1", count: 2000).joined(separator: ", ")
         let setup = """
-            {% macro m() %}{{ varargs }}{{ kwargs }}{% endmacro %}{% set s = 'a' * 1000000 %}{% set dots = 'a.' * 500000 %}
-            {% set l = [s, s, s] %}{% set d = dict(range(40000) | batch(2)) %}{% set t = (1,) * 200000 %}
-            {% set kw = {'a': 1, 'b': 2} %}{% set n = namespace(d={}) %}
+            {% macro m() %}{{ varargs }}{% endmacro %}{% set s = 'a' * 1000000 %}{% set l = [s, s, s] %}
+            {% set d = dict(range(40000) | batch(2)) %}{% set t = (1,) * 200000 %}
             """
-        let clock = ContinuousClock()
-        let time = clock.measure {
-            let source = setup + "{% for i in range(99999) %}{% for j in range(99999) %}"
-                + body.replacingOccurrences(of: "%)", with: ones + ")").replacingOccurrences(of: "%]", with: ones + "]")
-                .replacingOccurrences(of: "< %", with: "< " + ones.replacingOccurrences(of: ",", with: " <"))
-                + "{% endfor %}{% endfor %}"
-            #expect(isStopped(source))
+        let box = measured(
+            setup + "{% for i in range(99999) %}{% for j in range(99999) %}"
+                + body.replacingOccurrences(of: "#", with: times("1,", 2000)) + "{% endfor %}{% endfor %}")
+        guard case .failure(TemplateError.limit) = box.result else {
+            Issue.record("\(body): \(box.result)")
+            return
         }
-        #expect(time < .seconds(20), "\(body) took \(time)")
+        #expect(box.seconds < 12)
     }
 
     /// Reading a template takes time in proportion to its length.
     @Test(arguments: ["{{ f(#) }}", "{{ f(@) }}", "{% macro m(@) %}{% endmacro %}", "{{ [#] }}", "!"])
     func longSourcesAreReadOrRefused(shape: String) {
-        let list = times("a,", 200_000)
         let named = (0..<60_000).map { "a\($0)=1" }.joined(separator: ",")
-        let source = shape.replacingOccurrences(of: "#", with: list).replacingOccurrences(of: "@", with: named)
+        let source = shape.replacingOccurrences(of: "#", with: times("a,", 200_000)).replacingOccurrences(of: "@", with: named)
             .replacingOccurrences(of: "!", with: times("{{ x|zz }}", 60_000) + times("{{ 1 if 1 else x|zz }}", 20_000))
-        let time = ContinuousClock().measure { _ = try? ChatTemplate(source) }
-        #expect(time < .seconds(20), "\(shape) took \(time)")
+        #expect(measured(source).seconds < 5)
     }
 
     /// The items of a loop whose length has to be counted first are not moved at every turn.
     @Test func aLoopWithAnUnknownLengthIsLinear() throws {
-        let source = "{% for x in range(90000) | map('string') %}{% if loop.length == loop.index %}{{ x }}{{ loop.revindex }}{% endif %}{% endfor %}"
-        var text = ""
-        let time = try ContinuousClock().measure { text = try outcome(source).get() }
-        #expect(text == "899991")
-        #expect(time < .seconds(20), "\(time)")
+        let source = "{% for x in range(90000) | map('string') %}{% if loop.length == loop.index %}{{ x }}{{ loop.revindex }}"
+            + "{% endif %}{% endfor %}"
+        let box = measured(source)
+        #expect(try box.result.get() == "899991")
+        #expect(box.seconds < 5)
     }
 
     @Test(arguments: [

@@ -68,7 +68,12 @@ extension Evaluator {
             throw .limit("it takes more than \(limits.steps) steps; does the template loop over too much?")
         }
         unclocked += 16 + count
-        guard unclocked > 2048 else { return }
+        if unclocked > 2048 { try checkClock() }
+    }
+
+    // Not inlined, here and below: evaluation is recursive, and every variable of a frame counts 600 times.
+    @inline(never)
+    private func checkClock() throws(TemplateFailure) {
         unclocked = 0
         guard Self.processorSeconds - start <= limits.seconds else {
             throw .limit("it takes more than \(Int(limits.seconds)) seconds; does the template loop over too much?")
@@ -89,6 +94,7 @@ extension Evaluator {
     }
 
     /// Accounts for work that looks up every character of a text.
+    @inline(never)
     func charge(charactersOf text: String) throws(TemplateFailure) {
         try checkLength(text.utf8.count)
         try spend(text.utf8.count >> 3)
@@ -120,6 +126,7 @@ extension Evaluator {
     }
 
     /// The text of a value as `{{ value }}` prints it, paid for unless it is a text already.
+    @inline(never)
     func printed(_ value: TemplateValue) throws(TemplateFailure) -> String {
         if let text = value.text { return text }
         try spend(value.extent.weight)

@@ -33,12 +33,14 @@ extension Evaluator {
     }
 
     /// Every item, paid for.
+    @inline(never)
     func counted(_ value: TemplateValue) throws(TemplateFailure) -> [TemplateValue] {
         if let length = value.length { try spend(length) }
         return try value.items
     }
 
     /// Python's `len`, paid for: that of a text is counted.
+    @inline(never)
     func paidLength(_ value: TemplateValue) throws(TemplateFailure) -> Int? {
         if let text = value.text { try charge(bytes: text.utf8.count) }
         return value.length

@@ -128,7 +128,10 @@ extension TemplateParser {
     }
 
     /// What stands inside an `if` fails only when it is reached.
-    mutating func forgetUnknown(from count: Int) { unknown.removeLast(unknown.count - count) }
+    mutating func forgetUnknown(from count: Int) {
+        // There are fewer where an error inside a body of its own is on its way out.
+        if unknown.count > count { unknown.removeLast(unknown.count - count) }
+    }
 
     private mutating func statement() throws(TemplateFailure) -> [TemplateStatement] {
         let line = line

@@ -1,5 +1,6 @@
 /// Python's `format % values`.
 extension Evaluator {
+    @inline(never)
     func percentFormatted(_ format: String, _ values: TemplateValue) throws(TemplateFailure) -> TemplateValue {
         try charge(charactersOf: format)
         var formatter = PercentFormatter(format: Array(format.unicodeScalars), values: values, evaluator: self)

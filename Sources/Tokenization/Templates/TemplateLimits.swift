@@ -7,7 +7,7 @@ struct TemplateLimits {
     /// The longest output or intermediate string, in bytes.
     var stringBytes = 16 << 20
     /// Nesting of expressions, blocks and macro calls while rendering.
-    var evaluationDepth = 600
+    var evaluationDepth = 500
     /// The longest template source, in bytes.
     static let sourceBytes = 1 << 20
     /// Nesting of expressions within one template source.
