@@ -101,5 +101,5 @@ if ProcessInfo.processInfo.environment["MARTLET_FUZZING"] != nil {
             dependencies: [
                 "Recipes", "Training", "Models", "Layers", "Autograd", "TensorCore", "Checkpoints", "Datasets", "Tokenization",
             ],
-            path: "Tests/Fuzz", exclude: ["Dictionaries"], swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]))
+            path: "Tests/Fuzz", exclude: ["Dictionaries"], swiftSettings: settings))
 }

@@ -1,14 +1,25 @@
 import Foundation
 
-/// The entry point of libFuzzer, which hands over one input after the other. `MARTLET_FUZZ` names what reads them.
+/// libFuzzer's own driver: reads the arguments of the command line and hands over one input after the other.
+@_silgen_name("LLVMFuzzerRunDriver")
+private func runDriver(
+    _ count: UnsafeMutablePointer<CInt>,
+    _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
+    _ read: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
+) -> CInt
+
+/// Feeds a reader of files; `MARTLET_FUZZ` names it. Tests/Scripts/fuzz.sh builds and runs this.
 ///
 /// A reader may refuse an input with an error, nothing else: a trap, a hang, a huge allocation and (with the address
-/// sanitizer) a read outside of the input are findings. Tests/Scripts/fuzz.sh builds and runs this.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    let input = bytes.map { Data(bytes: $0, count: count) } ?? Data()
-    FuzzTarget.chosen.read(input)
-    return 0
+/// sanitizer) a read outside of the input are findings.
+@main struct Driver {
+    static func main() {
+        var (count, arguments) = (CommandLine.argc, CommandLine.unsafeArgv)
+        exit(runDriver(&count, &arguments) { bytes, count in
+            FuzzTarget.chosen.read(bytes.map { Data(bytes: $0, count: count) } ?? Data())
+            return 0
+        })
+    }
 }
 
 /// What can be fed.

@@ -73,6 +73,7 @@ extension Evaluator {
         return .callable(try CallableBox(.method(name, of: value)))
     }
 
+    @inline(never)
     func slice(
         _ base: TemplateExpression, _ start: TemplateExpression?, _ stop: TemplateExpression?,
         _ step: TemplateExpression?, in scope: TemplateScope

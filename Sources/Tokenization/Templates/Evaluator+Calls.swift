@@ -57,6 +57,7 @@ extension Evaluator {
         return result
     }
 
+    @inline(never)
     func call(
         _ base: TemplateExpression, _ arguments: CallArguments, _ line: Int, in scope: TemplateScope
     ) throws(TemplateFailure) -> TemplateValue {
@@ -87,7 +88,8 @@ extension Evaluator {
             case .function(let function): return try call(function, values)
             case .method(let name, let receiver):
                 return try nested { () throws(TemplateFailure) in try callMethod(name, of: receiver, values) }
-            case .macro(let definition, let scope): return try call(definition, scope, values)
+            case .macro(let definition, let scope):
+                return try nested { () throws(TemplateFailure) in try call(definition, scope, values) }
             case .joiner(let separator):
                 defer { box.wasCalled = true }
                 return .string(box.wasCalled ? separator : "")

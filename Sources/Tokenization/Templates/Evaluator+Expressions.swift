@@ -1,4 +1,5 @@
-/// Expressions. The switch only forwards, so that the stack frame of a nested evaluation stays small.
+/// Expressions. The switch only forwards, so that the stack frame of a nested evaluation stays small; what it forwards to
+/// must not be drawn into it.
 extension Evaluator {
     func evaluate(_ expression: TemplateExpression, in scope: TemplateScope) throws(TemplateFailure) -> TemplateValue {
         switch expression.kind {
@@ -44,6 +45,7 @@ extension Evaluator {
         }
     }
 
+    @inline(never)
     func values(
         of expressions: [TemplateExpression], in scope: TemplateScope
     ) throws(TemplateFailure) -> [TemplateValue] {
@@ -54,6 +56,7 @@ extension Evaluator {
         return values
     }
 
+    @inline(never)
     private func dict(
         _ entries: [(key: TemplateExpression, value: TemplateExpression)], in scope: TemplateScope
     ) throws(TemplateFailure) -> TemplateValue {
@@ -66,6 +69,7 @@ extension Evaluator {
         return .dict(try DictBox(result))
     }
 
+    @inline(never)
     private func item(
         _ base: TemplateExpression, _ key: TemplateExpression, _ line: Int, in scope: TemplateScope
     ) throws(TemplateFailure) -> TemplateValue {
@@ -75,6 +79,7 @@ extension Evaluator {
         return try item(key, of: value)
     }
 
+    @inline(never)
     private func arithmetic(
         _ sign: ArithmeticOperator, _ left: TemplateExpression, _ right: TemplateExpression, _ line: Int,
         in scope: TemplateScope
@@ -85,6 +90,7 @@ extension Evaluator {
         return try arithmetic(sign, a, b)
     }
 
+    @inline(never)
     private func compare(
         _ first: TemplateExpression, _ rest: [(comparison: Comparison, value: TemplateExpression)], _ line: Int,
         in scope: TemplateScope
@@ -100,6 +106,7 @@ extension Evaluator {
         return .bool(true)
     }
 
+    @inline(never)
     private func concatenated(
         _ parts: [TemplateExpression], in scope: TemplateScope
     ) throws(TemplateFailure) -> TemplateValue {
@@ -112,6 +119,7 @@ extension Evaluator {
         return try charged(.string(text))
     }
 
+    @inline(never)
     private func negative(_ part: TemplateExpression, in scope: TemplateScope) throws(TemplateFailure) -> TemplateValue
     {
         let value = try evaluate(part, in: scope)
@@ -119,6 +127,7 @@ extension Evaluator {
         return try arithmetic(.subtract, .integer(0), value)
     }
 
+    @inline(never)
     private func positive(_ part: TemplateExpression, in scope: TemplateScope) throws(TemplateFailure) -> TemplateValue
     {
         let value = try evaluate(part, in: scope)
@@ -126,6 +135,7 @@ extension Evaluator {
         return try arithmetic(.add, .integer(0), value)
     }
 
+    @inline(never)
     private func conditional(
         _ value: TemplateExpression, _ test: TemplateExpression, _ otherwise: TemplateExpression?, _ line: Int,
         in scope: TemplateScope
@@ -135,6 +145,7 @@ extension Evaluator {
         return .undefined(.other("the inline if on line \(line) is false and has no else"))
     }
 
+    @inline(never)
     private func test(
         _ base: TemplateExpression, _ call: TestCall, _ line: Int, in scope: TemplateScope
     ) throws(TemplateFailure) -> TemplateValue {
