@@ -99,7 +99,8 @@ if ProcessInfo.processInfo.environment["MARTLET_FUZZING"] != nil {
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "Recipes", "Training", "Models", "Layers", "Autograd", "TensorCore", "Checkpoints", "Datasets", "Tokenization",
+                "Recipes", "Training", "Models", "Layers", "Autograd", "TensorCore", "Checkpoints", "Datasets",
+                "Tokenization",
             ],
             path: "Tests/Fuzz", exclude: ["Dictionaries"], swiftSettings: settings))
 }

@@ -116,7 +116,8 @@ extension Evaluator {
     ) throws(TemplateFailure) -> TemplateValue {
         // Every parameter may be searched for among the names given.
         let (searches, overflow) = macro.parameters.count.multipliedReportingOverflow(by: values.named.count)
-        try spend(overflow ? Int.max : macro.parameters.count + values.positional.count + values.named.count + searches >> 3)
+        try spend(overflow ? Int.max : searches >> 3)
+        try spend(macro.parameters.count + values.positional.count + values.named.count)
         var values = values
         let scope = TemplateScope(parent: definitionScope)
         let line = line

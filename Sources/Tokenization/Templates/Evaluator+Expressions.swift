@@ -1,5 +1,5 @@
-/// Expressions. The switch only forwards, so that the stack frame of a nested evaluation stays small; what it forwards to
-/// must not be drawn into it.
+/// Expressions. The switch only forwards, so that the stack frame of a nested evaluation stays small; what it forwards
+/// to must not be drawn into it.
 extension Evaluator {
     func evaluate(_ expression: TemplateExpression, in scope: TemplateScope) throws(TemplateFailure) -> TemplateValue {
         switch expression.kind {

@@ -45,11 +45,13 @@ final class MetricsLog {
     }
 
     /// Foundation's errors name neither the file nor, always, the reason.
-    private static func reporting<Result>(_ action: String, _ path: String, _ body: () throws -> Result) throws -> Result {
+    private static func reporting<Result>(
+        _ action: String, _ path: String, _ body: () throws -> Result
+    ) throws -> Result {
         do { return try body() } catch {
             let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
-            throw FileError(
-                action: action, path: path, code: underlying.domain == NSPOSIXErrorDomain ? Int32(underlying.code) : EIO)
+            let code = underlying.domain == NSPOSIXErrorDomain ? Int32(underlying.code) : EIO
+            throw FileError(action: action, path: path, code: code)
         }
     }
 }
