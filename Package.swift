@@ -1,4 +1,5 @@
 // swift-tools-version: 6.1
+import Foundation
 import PackageDescription
 
 let settings: [SwiftSetting] = [
@@ -91,3 +92,15 @@ let package = Package(
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c17
 )
+
+// Only for Tests/Scripts/fuzz.sh, which builds everything with the compiler's instrumentation.
+if ProcessInfo.processInfo.environment["MARTLET_FUZZING"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "Fuzz",
+            dependencies: [
+                "Recipes", "Training", "Models", "Layers", "Autograd", "TensorCore", "Checkpoints", "Datasets",
+                "Tokenization",
+            ],
+            path: "Tests/Fuzz", exclude: ["Dictionaries"], swiftSettings: settings))
+}

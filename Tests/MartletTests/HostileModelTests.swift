@@ -124,6 +124,19 @@ struct Damage: Sendable, CustomTestStringConvertible {
         try refuses(Damage("", says: "m.gguf") { try $0.truncate("m.gguf", to: count) }, model: "m.gguf", in: scratch)
     }
 
+    /// Opening a pipe that nobody writes to would wait for ever.
+    @Test(arguments: ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"])
+    func aPipeInThePlaceOfAFile(file: String) throws {
+        let scratch = try Scratch()
+        try scratch.copy(Program.llama, as: "m")
+        try scratch.remove("m/" + file)
+        #expect(mkfifo(scratch.path("m/" + file), 0o600) == 0)
+        let line = "timeout 30 \"$M\" inspect m --json; timeout 30 \"$M\" eval --model m --data \(Program.tokens) --json"
+        let result = try Program.shell(line, in: scratch)
+        #expect(result.status != 124 && !result.wasKilled, "\(result.errors)")
+        if file == "config.json" || file == "model.safetensors" { #expect([65, 66].contains(result.status), "\(result.errors)") }
+    }
+
     @Test func aFileThatIsNoGGUF() throws {
         let scratch = try Scratch()
         try refuses(Damage("", says: "m.gguf", "GGUF") { try $0.write("GGML, no GGUF", to: "m.gguf") }, model: "m.gguf", in: scratch)

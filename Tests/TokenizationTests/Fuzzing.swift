@@ -3,7 +3,8 @@ import Testing
 import Tokenization
 
 /// Random damage, on request only: `MARTLET_FUZZ=json`, `tokenizer` or `template` names what is fed,
-/// `MARTLET_FUZZ_SECONDS` (60) for how long, `MARTLET_FUZZ_SEED` (1) where to start. Tests/Scripts/fuzz.sh runs all.
+/// `MARTLET_FUZZ_SECONDS` (60) for how long, `MARTLET_FUZZ_SEED` (1) where to start. It knows what JSON and tokenizers look
+/// like, which Tests/Scripts/fuzz.sh does not; that one is guided by coverage and feeds every reader.
 ///
 /// What must hold: no crash, no input that takes long, and memory that does not grow. What was read as valid is used.
 @Suite(.serialized) struct Fuzzing {

@@ -74,4 +74,11 @@ import Tokenization
         let year = Calendar(identifier: .gregorian).component(.year, from: Date())
         #expect(try ChatTemplate("{{ strftime_now('%Y') }}").render(messages: []).text == "\(year)")
     }
+
+    /// Found by the fuzzer: an error inside a body with filters of its own, behind an unknown filter in the same `if`.
+    @Test(arguments: [
+        "{{ x | zz }}{% if 1 %}{% for i in y %}{{", "{{ x | zz }}{% if 1 %}{% macro m() %}{% endfor %}{% endif %}",
+        "{% if x | zz %}{% elif 1 %}{% set a %}{{ 1 if 2 }}{% endif %}",
+    ])
+    func anErrorInsideABodyIsAnError(source: String) { #expect(throws: TemplateError.self) { try ChatTemplate(source) } }
 }

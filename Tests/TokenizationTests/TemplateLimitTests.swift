@@ -9,20 +9,27 @@ import Tokenization
     private func times(_ text: String, _ count: Int = many) -> String { String(repeating: text, count: count) }
 
     /// Renders on a thread with the small stack that threads of a pool may have.
-    private func outcome(_ source: String) -> Result<String, any Error> {
+    private func outcome(_ source: String) -> Result<String, any Error> { measured(source).result }
+
+    private func measured(_ source: String) -> Box {
         let box = Box()
         let thread = Thread {
             box.result = Result { try ChatTemplate(source).render(messages: []).text }
+            var time = timespec()
+            clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+            box.seconds = Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
             box.done.signal()
         }
         thread.stackSize = 1 << 20
         thread.start()
         box.done.wait()
-        return box.result
+        return box
     }
 
     private final class Box: @unchecked Sendable {
         var result: Result<String, any Error> = .success("")
+        /// Processor time, which does not depend on what else the machine does.
+        var seconds = 0.0
         let done = DispatchSemaphore(value: 0)
     }
 
@@ -89,6 +96,8 @@ import Tokenization
         "{{ '%.1000000000f' % 1 }}", "{{ 'x'.center(10000000000) }}", "{{ ('\\n' * 1000000) | indent(1000) }}",
         "{{ range(1000) | list | tojson(indent='x' * 1000000) }}", "{{ [1] | batch(1000000000, 0) | list }}",
         "{{ [1] | slice(1000000000) | list }}", "{{ 2 ** 100000000 }}", "{{ 10.0 ** 400 }}", "{{ range(200000) }}",
+        "{{ 1.5 | round(-9223372036854775807 - 1, 'ceil') }}", "{{ (-9223372036854775807 - 1) | round(-18) }}",
+        "{{ range(0, 10, 2)[::9223372036854775807] }}",
         "{{ range(-9223372036854775807, 9223372036854775807) }}", "{{ (-9223372036854775807 - 1) | abs }}",
         "{% set s = 'a' * 1000000 %}{% for a in range(100000) %}{% if 'b' in s %}{% endif %}{% endfor %}",
         "{% for i in range(100000) %}{% for b in range(100000) %}{% break %}{% endfor %}{% endfor %}",
@@ -97,6 +106,45 @@ import Tokenization
     ])
     func workIsBounded(source: String) { #expect(isStopped(source)) }
 
+    /// What a single step does is paid for by its size: each of these loops repeats something that looks cheap.
+    @Test(arguments: [
+        "{{ [#] | length }}", "{{ m(*range(99999)) }}", "{{ d | items | list | length }}", "{{ dict(d) | length }}",
+        "{{ d[s] }}", "{{ [s] == [s ~ ''] }}", "{{ '%.0s' % (l,) }}", "{{ '{:.0}'.format(s) }}", "{{ s is upper }}",
+        "{{ none[s] }}", "{{ '' | center(99999) | first }}", "{{ t[::1] | length }}",
+    ])
+    func aStepIsPaidByItsSize(body: String) {
+        let setup = """
+            {% macro m() %}{{ varargs }}{% endmacro %}{% set s = 'a' * 1000000 %}{% set l = [s, s, s] %}
+            {% set d = dict(range(40000) | batch(2)) %}{% set t = (1,) * 200000 %}
+            """
+        let box = measured(
+            setup + "{% for i in range(99999) %}{% for j in range(99999) %}"
+                + body.replacingOccurrences(of: "#", with: times("1,", 2000)) + "{% endfor %}{% endfor %}")
+        guard case .failure(TemplateError.limit) = box.result else {
+            Issue.record("\(body): \(box.result)")
+            return
+        }
+        #expect(box.seconds < 12)
+    }
+
+    /// Reading a template takes time in proportion to its length.
+    @Test(arguments: ["{{ f(#) }}", "{{ f(@) }}", "{% macro m(@) %}{% endmacro %}", "{{ [#] }}", "!"])
+    func longSourcesAreReadOrRefused(shape: String) {
+        let named = (0..<60_000).map { "a\($0)=1" }.joined(separator: ",")
+        let source = shape.replacingOccurrences(of: "#", with: times("a,", 200_000)).replacingOccurrences(of: "@", with: named)
+            .replacingOccurrences(of: "!", with: times("{{ x|zz }}", 60_000) + times("{{ 1 if 1 else x|zz }}", 20_000))
+        #expect(measured(source).seconds < 5)
+    }
+
+    /// The items of a loop whose length has to be counted first are not moved at every turn.
+    @Test func aLoopWithAnUnknownLengthIsLinear() throws {
+        let source = "{% for x in range(90000) | map('string') %}{% if loop.length == loop.index %}{{ x }}{{ loop.revindex }}"
+            + "{% endif %}{% endfor %}"
+        let box = measured(source)
+        #expect(try box.result.get() == "899991")
+        #expect(box.seconds < 5)
+    }
+
     @Test(arguments: [
         ("{{ ('a' * 200000).find(('a' * 100000) ~ 'b') }}", "-1"),
         ("{{ ('Σ' ~ (':' * 100000)) | lower | length }}{{ ('Σ:' * 5000) | lower | length }}", "10000110000"),
@@ -104,6 +152,8 @@ import Tokenization
         ("{{ [1,2,3][::-9223372036854775807 - 1] }}", "[3]"), ("{{ [1,2][-9223372036854775807 - 1:] }}", "[1, 2]"),
         ("{{ 'abc'.find('b', -9223372036854775807 - 1) }}", "1"), ("{{ 15 | round(-1000000000) }}", "0"),
         ("{{ range(0, 9, 3) == range(0, 8, 3) }}{{ range(3, 3) == range(0) }}", "TrueTrue"),
+        ("{{ range(9223372036854775806, 9223372036854775807, 5) }}", "range(9223372036854775806, 9223372036854775807, 5)"),
+        ("{{ range(0, 10, 3) }}{{ range(10)[1:8:3] }}", "range(0, 10, 3)range(1, 8, 3)"),
         ("{{ '-' | int }}{{ '' | int }}{{ '0x' | int(0, 16) }}", "000"),
     ])
     func extremesAreHandled(source: String, expected: String) throws {

@@ -44,6 +44,43 @@ import Training
         }
     }
 
+    /// A checksum protects from accidents only: whoever writes a state can write a checksum that fits.
+    @Test func impossibleStatesAreRefused() throws {
+        let lies: [(inout TrainingState) -> Void] = [
+            { $0.step = -1 }, { $0.tokens = .max }, { $0.supervisedTokens = -5 }, { $0.cursor.epoch = .max },
+            { $0.cursor.nextBatch = -1 }, { $0.sourceTokens = [1, .min] }, { $0.evaluationsSinceBest = .max }, { $0.bestStep = 9 },
+        ]
+        try withFolder { root in
+            let folder = root.appendingPathComponent("c")
+            let (bench, state) = try write(to: folder)
+            for (number, lie) in lies.enumerated() {
+                var changed = state
+                lie(&changed)
+                try TrainingCheckpoint.write(
+                    changed, adapter: bench.adapter, optimizer: bench.trainer.optimizer, baseModel: "tiny", to: folder)
+                guard case .damagedCheckpoint = trainingError({ _ = try TrainingCheckpoint(folder) }) else {
+                    Issue.record("lie \(number) is believed")
+                    continue
+                }
+            }
+        }
+    }
+
+    @Test(arguments: ["adapter_config.json", "adapter_model.safetensors", "optimizer.safetensors", "state.json"])
+    func nothingInACheckpointLeadsOutOfIt(file: String) throws {
+        try withFolder { root in
+            let (folder, other) = (root.appendingPathComponent("c"), root.appendingPathComponent("other"))
+            _ = try write(to: folder)
+            try FileManager.default.moveItem(at: folder.appendingPathComponent(file), to: other)
+            // The same bytes, but elsewhere; and a pipe, which would never end.
+            try FileManager.default.createSymbolicLink(at: folder.appendingPathComponent(file), withDestinationURL: other)
+            #expect(trainingError { _ = try TrainingCheckpoint(folder) } != nil)
+            try FileManager.default.removeItem(at: folder.appendingPathComponent(file))
+            #expect(mkfifo(folder.appendingPathComponent(file).path, 0o600) == 0)
+            #expect(trainingError { _ = try TrainingCheckpoint(folder) } != nil)
+        }
+    }
+
     @Test(arguments: ["adapter_config.json", "adapter_model.safetensors", "optimizer.safetensors", "state.json"])
     func damageIsNamed(file: String) throws {
         let damages: [(String, (inout Data) -> Void)] = [

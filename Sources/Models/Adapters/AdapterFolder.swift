@@ -29,7 +29,7 @@ public struct AdapterFolder {
         path = folder.path
         let place = folder.appendingPathComponent("adapter_config.json")
         let data: Data
-        do { data = try Data(contentsOf: place) } catch {
+        do { data = try RegularFile.contents(place) } catch {
             if !FileManager.default.fileExists(atPath: folder.path) {
                 throw .checkpoint(.file(FileError(action: "open the adapter folder", path: folder.path, code: ENOENT)))
             }
@@ -54,7 +54,7 @@ public struct AdapterFolder {
     public static func expertLayout(of folder: URL) throws -> ExpertBank.FactorLayout? {
         let place = folder.appendingPathComponent("adapter_config.json")
         let file = try ConfigurationFile.decode(
-            PEFTConfiguration.self, from: try Data(contentsOf: place), place: place.path)
+            PEFTConfiguration.self, from: try RegularFile.contents(place), place: place.path)
         if (file.targetParameters ?? []).isEmpty { return nil }
         let weights = try SafetensorsFile(folder.appendingPathComponent("adapter_model.safetensors"))
         return try layout(file, weights.metadata, place: place.path)

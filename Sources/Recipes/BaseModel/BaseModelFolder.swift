@@ -13,7 +13,7 @@ extension BaseModel {
     static func openFolder(_ path: String) throws -> BaseModel {
         let folder = URL(fileURLWithPath: path, isDirectory: true)
         let configurationFile = folder.appendingPathComponent("config.json")
-        guard let configuration = try? Data(contentsOf: configurationFile) else {
+        guard let configuration = try? RegularFile.contents(configurationFile) else {
             throw BaseModelError.notAModel(path: path, reason: "there is no readable config.json")
         }
         let object = try parse(configuration, configurationFile.path)
@@ -53,7 +53,7 @@ extension BaseModel {
         _ folder: URL
     ) throws -> (tokenizer: Tokenizer?, template: ChatTemplate?, companions: [String: Data]) {
         var files: [String: Data] = [:]
-        for name in companionNames { files[name] = try? Data(contentsOf: folder.appendingPathComponent(name)) }
+        for name in companionNames { files[name] = try? RegularFile.contents(folder.appendingPathComponent(name)) }
         guard let tokenizerFile = files["tokenizer.json"] else { return (nil, nil, files) }
         let place = folder.appendingPathComponent("tokenizer.json").path
         let configuration = try files["tokenizer_config.json"].map {

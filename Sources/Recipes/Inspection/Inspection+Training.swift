@@ -9,7 +9,7 @@ extension Inspection {
     /// A PEFT adapter, also one of a kind that this program cannot train.
     static func adapter(_ folder: URL) throws -> JSONObject {
         let place = folder.appendingPathComponent("adapter_config.json")
-        guard let data = try? Data(contentsOf: place) else { throw InspectionError.unreadable(path: place.path) }
+        guard let data = try? RegularFile.contents(place) else { throw InspectionError.unreadable(path: place.path) }
         let configuration = try BaseModel.parse(data, place.path)
         let file = try SafetensorsFile(folder.appendingPathComponent("adapter_model.safetensors"))
         return JSONObject([

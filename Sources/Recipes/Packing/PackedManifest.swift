@@ -1,10 +1,10 @@
-import Checkpoints
-import Foundation
-import TensorCore
+package import Checkpoints
+package import Foundation
+package import TensorCore
 
 /// What a folder of the cache must contain to be trusted: a sum for every tensor, a digest for every other file.
-struct PackedManifest: Codable {
-    static let fileName = "martlet.json"
+package struct PackedManifest: Codable {
+    package static let fileName = "martlet.json"
     /// Raised when the same source would be packed into other bytes.
     static let currentLayout = 1
 
@@ -28,8 +28,8 @@ struct PackedManifest: Codable {
     }
 
     /// What is wrong with a folder, in a clause; `nil` if nothing is. Reads everything in it.
-    static func problem(in folder: URL, digest: FileDigest, on compute: Compute) -> String? {
-        guard let data = try? Data(contentsOf: folder.appendingPathComponent(fileName)),
+    package static func problem(in folder: URL, digest: FileDigest, on compute: Compute) -> String? {
+        guard let data = try? RegularFile.contents(folder.appendingPathComponent(fileName)),
             let manifest = try? JSONDecoder().decode(PackedManifest.self, from: data)
         else { return "it has no readable \(fileName)" }
         guard manifest.layout == currentLayout, manifest.digest == digest else { return "it belongs to something else" }

@@ -52,8 +52,9 @@ public struct FileError: Error, Sendable, Hashable, CustomStringConvertible {
 
     /// The system's text for `code`, "No such file or directory" for example.
     public var reason: String {
+        if action == "map", code == EINVAL { return "it is a pipe or a device, not a file" }
         // Linux texts stay below 64 bytes; strerror itself is not safe with several threads.
-        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
+        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
             guard let text = buffer.baseAddress, strerror_r(code, text, buffer.count) == 0 else {
                 return "error \(code)"
             }

@@ -28,6 +28,7 @@ extension Evaluator {
         default: break
         }
         if let name = key.text, let own = try ownAttribute(name, of: value) { return own }
+        try spend(key.extent.weight)
         return .undefined(.element(try key.repr, of: value.typeName))
     }
 
@@ -58,7 +59,9 @@ extension Evaluator {
             guard ListMethod(rawValue: name) != nil else { return nil }
         case .number:
             guard name == "is_integer" else { return nil }
-        case .namespace(let box): return box[name]
+        case .namespace(let box):
+            try spend(box.attributes.count >> 3)
+            return box[name]
         case .loop(let box): return try box.attribute(name)
         case .cycler(let box):
             if name == "current" { return box.items.items[box.position] }
@@ -70,6 +73,7 @@ extension Evaluator {
         return .callable(try CallableBox(.method(name, of: value)))
     }
 
+    @inline(never)
     func slice(
         _ base: TemplateExpression, _ start: TemplateExpression?, _ stop: TemplateExpression?,
         _ step: TemplateExpression?, in scope: TemplateScope
@@ -82,13 +86,14 @@ extension Evaluator {
         case .list(let box):
             try spend(box.items.count)
             return try .list(slice.indices(count: box.items.count).map { box.items[$0] })
-        case .tuple(let box): return try .tuple(slice.indices(count: box.items.count).map { box.items[$0] })
+        case .tuple(let box):
+            try spend(box.items.count)
+            return try .tuple(slice.indices(count: box.items.count).map { box.items[$0] })
         case .string(let text): return try charged(.string(slice.applied(to: text)))
         case .markup(let text): return try charged(.markup(slice.applied(to: text)))
         case .range(let range):
-            let first = range[slice.bounds(count: range.count).first]
-            let count = slice.indices(count: range.count).count
-            return .range(PythonRange(start: first, count: count, step: range.step * slice.step))
+            try spend(range.count >> 3)
+            return .range(try range.sliced(slice))
         default: throw .evaluation("a value of type \(value.typeName) cannot be sliced")
         }
     }
@@ -105,10 +110,27 @@ extension Evaluator {
 }
 
 extension PythonRange {
+    fileprivate func sliced(_ slice: PythonSlice) throws(TemplateFailure) -> PythonRange {
+        let (first, last) = slice.bounds(count: count)
+        let taken = slice.indices(count: count).count
+        let (step, overflow) = step.multipliedReportingOverflow(by: slice.step)
+        guard !overflow, let start = bound(first), let stop = bound(last) else {
+            throw .limit("the slice of a range exceeds 64 bits")
+        }
+        return PythonRange(start: start, stop: stop, count: taken, step: step)
+    }
+
+    /// The number at a position that may lie one before or behind the range.
+    private func bound(_ position: Int) -> Int? {
+        let (way, tooFar) = position.multipliedReportingOverflow(by: step)
+        let (number, overflow) = start.addingReportingOverflow(way)
+        return tooFar || overflow ? nil : number
+    }
+
     fileprivate func attribute(_ name: String) -> TemplateValue? {
         switch name {
         case "start": .integer(start)
-        case "stop": .integer(start + count * step)
+        case "stop": .integer(stop)
         case "step": .integer(step)
         default: nil
         }

@@ -67,7 +67,7 @@ struct BraceFormatter {
         }
         guard position < format.count, format[position] == "}" else { throw unclosed }
         position += 1
-        output += try BraceFormatter.text(value, conversion, spec)
+        output += try text(value, conversion, spec)
     }
 
     private mutating func take(until isEnd: (Unicode.Scalar) -> Bool) -> String {
@@ -110,6 +110,7 @@ struct BraceFormatter {
             }
             return arguments.positional[position]
         }
+        try evaluator.spend(arguments.named.count >> 3)
         guard let value = arguments.named.first(where: { $0.name == name })?.value else {
             throw .evaluation("the values of a format have no \(name)")
         }
@@ -119,20 +120,23 @@ struct BraceFormatter {
 
 // MARK: - One field
 extension BraceFormatter {
-    private static func text(
+    private func text(
         _ value: TemplateValue, _ conversion: Unicode.Scalar?, _ spec: String
     ) throws(TemplateFailure) -> String {
         switch conversion {
         case nil: return try text(value, spec)
-        case "s": return try text(.string(value.printed), spec)
-        case "r": return try text(.string(value.repr), spec)
+        case "s": return try text(.string(evaluator.printed(value)), spec)
+        case "r":
+            try evaluator.spend(value.extent.weight)
+            return try text(.string(value.repr), spec)
         default: throw .evaluation("a format has the unknown conversion !\(conversion ?? " ")")
         }
     }
 
-    private static func text(_ value: TemplateValue, _ spec: String) throws(TemplateFailure) -> String {
-        if spec.isEmpty { return try value.printed }
-        let format = try parse(spec)
+    private func text(_ value: TemplateValue, _ spec: String) throws(TemplateFailure) -> String {
+        if spec.isEmpty { return try evaluator.printed(value) }
+        try evaluator.spend(value.extent.weight)
+        let format = try Self.parse(spec)
         switch value {
         case .string(let text), .markup(let text):
             guard format.letter == nil || format.letter == "s", format.fitsText else { break }

@@ -39,12 +39,14 @@ extension Evaluator {
                 || arguments.namedSpread != nil
         else { return result }
         result.positional = try values(of: arguments.positional, in: scope)
-        if let spread = arguments.spread { result.positional += try evaluate(spread, in: scope).items }
+        if let spread = arguments.spread { result.positional += try counted(try evaluate(spread, in: scope)) }
+        try spend(arguments.named.count)
         for (name, expression) in arguments.named { result.named.append((name, try evaluate(expression, in: scope))) }
         if let spread = arguments.namedSpread {
             guard case .dict(let box) = try evaluate(spread, in: scope) else {
                 throw .evaluation("only a dict can follow ** in a call")
             }
+            try spend(box.entries.count)
             for entry in box.entries {
                 guard let name = entry.key.text else {
                     throw .evaluation("the keys of a dict after ** must be strings")
@@ -55,6 +57,7 @@ extension Evaluator {
         return result
     }
 
+    @inline(never)
     func call(
         _ base: TemplateExpression, _ arguments: CallArguments, _ line: Int, in scope: TemplateScope
     ) throws(TemplateFailure) -> TemplateValue {
@@ -85,7 +88,8 @@ extension Evaluator {
             case .function(let function): return try call(function, values)
             case .method(let name, let receiver):
                 return try nested { () throws(TemplateFailure) in try callMethod(name, of: receiver, values) }
-            case .macro(let definition, let scope): return try call(definition, scope, values)
+            case .macro(let definition, let scope):
+                return try nested { () throws(TemplateFailure) in try call(definition, scope, values) }
             case .joiner(let separator):
                 defer { box.wasCalled = true }
                 return .string(box.wasCalled ? separator : "")
@@ -110,6 +114,10 @@ extension Evaluator {
     private func call(
         _ macro: MacroDefinition, _ definitionScope: TemplateScope, _ values: CallValues
     ) throws(TemplateFailure) -> TemplateValue {
+        // Every parameter may be searched for among the names given.
+        let (searches, overflow) = macro.parameters.count.multipliedReportingOverflow(by: values.named.count)
+        try spend(overflow ? Int.max : searches >> 3)
+        try spend(macro.parameters.count + values.positional.count + values.named.count)
         var values = values
         let scope = TemplateScope(parent: definitionScope)
         let line = line
@@ -177,10 +185,10 @@ extension Evaluator {
             return .cycler(CyclerBox(try ListBox(values.positional)))
         case .joiner:
             let separator = try values.bound(to: ["sep"], of: "joiner")[0]
-            return .callable(try CallableBox(.joiner(separator: try separator?.printed ?? ", ")))
+            return .callable(try CallableBox(.joiner(separator: try separator.map(printed) ?? ", ")))
         case .raiseException:
             let message = try values.bound(to: ["message"], of: "raise_exception")[0]
-            throw TemplateFailure(kind: .refused, reason: try message?.printed ?? "")
+            throw TemplateFailure(kind: .refused, reason: try message.map(printed) ?? "")
         case .strftimeNow:
             let format = try values.bound(to: ["format"], of: "strftime_now")[0]
             guard let text = format?.text else { throw .evaluation("strftime_now needs a format") }
@@ -209,19 +217,21 @@ extension Evaluator {
         guard count <= TemplateLimits.rangeCount else {
             throw .limit("a range has more than \(TemplateLimits.rangeCount) items")
         }
-        return .range(PythonRange(start: start, count: Int(count), step: step))
+        return .range(PythonRange(start: start, stop: stop, count: Int(count), step: step))
     }
 
     /// What `dict(…)` is made of: another dict or pairs, then keywords.
     private func entries(_ values: CallValues, of what: String) throws(TemplateFailure) -> [DictBox.Entry] {
         guard values.positional.count <= 1 else { throw .evaluation("\(what) takes at most one dict") }
+        try spend(values.positional.first?.extent.weight ?? 0)
+        try spend(values.named.count)
         var entries: [DictBox.Entry] = []
         switch values.positional.first {
         case nil: break
         case .dict(let box)?: entries = box.entries
         case let source?:
-            for pair in try source.items {
-                let parts = try pair.items
+            for pair in try counted(source) {
+                let parts = try counted(pair)
                 guard parts.count == 2 else { throw .evaluation("\(what) needs pairs of a key and a value") }
                 entries.append((parts[0], parts[1]))
             }

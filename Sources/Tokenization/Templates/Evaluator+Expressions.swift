@@ -1,4 +1,5 @@
-/// Expressions. The switch only forwards, so that the stack frame of a nested evaluation stays small.
+/// Expressions. The switch only forwards, so that the stack frame of a nested evaluation stays small; what it forwards
+/// to must not be drawn into it.
 extension Evaluator {
     func evaluate(_ expression: TemplateExpression, in scope: TemplateScope) throws(TemplateFailure) -> TemplateValue {
         switch expression.kind {
@@ -44,15 +45,18 @@ extension Evaluator {
         }
     }
 
+    @inline(never)
     func values(
         of expressions: [TemplateExpression], in scope: TemplateScope
     ) throws(TemplateFailure) -> [TemplateValue] {
+        try spend(expressions.count)
         var values: [TemplateValue] = []
         values.reserveCapacity(expressions.count)
         for expression in expressions { values.append(try evaluate(expression, in: scope)) }
         return values
     }
 
+    @inline(never)
     private func dict(
         _ entries: [(key: TemplateExpression, value: TemplateExpression)], in scope: TemplateScope
     ) throws(TemplateFailure) -> TemplateValue {
@@ -65,6 +69,7 @@ extension Evaluator {
         return .dict(try DictBox(result))
     }
 
+    @inline(never)
     private func item(
         _ base: TemplateExpression, _ key: TemplateExpression, _ line: Int, in scope: TemplateScope
     ) throws(TemplateFailure) -> TemplateValue {
@@ -74,6 +79,7 @@ extension Evaluator {
         return try item(key, of: value)
     }
 
+    @inline(never)
     private func arithmetic(
         _ sign: ArithmeticOperator, _ left: TemplateExpression, _ right: TemplateExpression, _ line: Int,
         in scope: TemplateScope
@@ -84,12 +90,14 @@ extension Evaluator {
         return try arithmetic(sign, a, b)
     }
 
+    @inline(never)
     private func compare(
         _ first: TemplateExpression, _ rest: [(comparison: Comparison, value: TemplateExpression)], _ line: Int,
         in scope: TemplateScope
     ) throws(TemplateFailure) -> TemplateValue {
         var left = try evaluate(first, in: scope)
         for (comparison, expression) in rest {
+            try spend(1)
             let right = try evaluate(expression, in: scope)
             at(line)
             if try !compare(comparison, left, right) { return .bool(false) }
@@ -98,17 +106,20 @@ extension Evaluator {
         return .bool(true)
     }
 
+    @inline(never)
     private func concatenated(
         _ parts: [TemplateExpression], in scope: TemplateScope
     ) throws(TemplateFailure) -> TemplateValue {
         var text = ""
         for part in parts {
-            text += try evaluate(part, in: scope).printed
+            try spend(1)
+            text += try printed(try evaluate(part, in: scope))
             try checkLength(text.utf8.count)
         }
         return try charged(.string(text))
     }
 
+    @inline(never)
     private func negative(_ part: TemplateExpression, in scope: TemplateScope) throws(TemplateFailure) -> TemplateValue
     {
         let value = try evaluate(part, in: scope)
@@ -116,6 +127,7 @@ extension Evaluator {
         return try arithmetic(.subtract, .integer(0), value)
     }
 
+    @inline(never)
     private func positive(_ part: TemplateExpression, in scope: TemplateScope) throws(TemplateFailure) -> TemplateValue
     {
         let value = try evaluate(part, in: scope)
@@ -123,6 +135,7 @@ extension Evaluator {
         return try arithmetic(.add, .integer(0), value)
     }
 
+    @inline(never)
     private func conditional(
         _ value: TemplateExpression, _ test: TemplateExpression, _ otherwise: TemplateExpression?, _ line: Int,
         in scope: TemplateScope
@@ -132,6 +145,7 @@ extension Evaluator {
         return .undefined(.other("the inline if on line \(line) is false and has no else"))
     }
 
+    @inline(never)
     private func test(
         _ base: TemplateExpression, _ call: TestCall, _ line: Int, in scope: TemplateScope
     ) throws(TemplateFailure) -> TemplateValue {

@@ -1,3 +1,5 @@
+import Foundation
+
 /// Renders one conversation. Statements are here, expressions and calls in the files beside.
 final class Evaluator {
     /// One execution of a `{% generation %}` block.
@@ -15,6 +17,9 @@ final class Evaluator {
     let limits = TemplateLimits()
     private(set) var line = 1
     private var steps = 0
+    /// What was paid since the clock was last looked at.
+    private var unclocked = 0
+    private let start = Evaluator.processorSeconds
     private var depth = 0
     /// The text so far, and above it what is being captured by macros and blocks.
     private var outputs = [""]
@@ -62,12 +67,37 @@ extension Evaluator {
         guard (0...limits.steps).contains(steps) else {
             throw .limit("it takes more than \(limits.steps) steps; does the template loop over too much?")
         }
+        unclocked += 16 + count
+        if unclocked > 2048 { try checkClock() }
+    }
+
+    // Not inlined, here and below: evaluation is recursive, and every variable of a frame counts 600 times.
+    @inline(never)
+    private func checkClock() throws(TemplateFailure) {
+        unclocked = 0
+        guard Self.processorSeconds - start <= limits.seconds else {
+            throw .limit("it takes more than \(Int(limits.seconds)) seconds; does the template loop over too much?")
+        }
+    }
+
+    /// Of this thread, so that a busy machine does not matter.
+    private static var processorSeconds: Double {
+        var time = timespec()
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
     }
 
     /// Accounts for work on a string.
     func charge(bytes: Int) throws(TemplateFailure) {
         try checkLength(bytes)
         try spend(bytes >> 6)
+    }
+
+    /// Accounts for work that looks up every character of a text.
+    @inline(never)
+    func charge(charactersOf text: String) throws(TemplateFailure) {
+        try checkLength(text.utf8.count)
+        try spend(text.utf8.count >> 3)
     }
 
     func checkLength(_ bytes: Int) throws(TemplateFailure) {
@@ -93,6 +123,16 @@ extension Evaluator {
             depth -= 1
             throw .limit("it is nested more than \(limits.evaluationDepth) deep; does a macro call itself without end?")
         }
+    }
+
+    /// The text of a value as `{{ value }}` prints it, paid for unless it is a text already.
+    @inline(never)
+    func printed(_ value: TemplateValue) throws(TemplateFailure) -> String {
+        if let text = value.text { return text }
+        try spend(value.extent.weight)
+        let text = try value.printed
+        try charge(charactersOf: text)
+        return text
     }
 
     func keep(_ namespace: NamespaceBox) { namespacesToClear.append(namespace) }
@@ -147,14 +187,14 @@ extension Evaluator {
         try spend(1)
         switch statement.kind {
         case .text(let text): try write(text)
-        case .output(let expression): try write(try evaluate(expression, in: scope).printed)
+        case .output(let expression): try write(try printed(try evaluate(expression, in: scope)))
         case .loop(let loop): return try run(loop, in: scope)
         case .branch(let branches, let otherwise): return try choose(branches, otherwise, in: scope)
         case .set(let target, let value): try assign(try evaluate(value, in: scope), to: target, in: scope)
         case .setBlock(let target, let filters, let body):
             return try setBlock(target, filters, body, in: scope)
         case .macro(let definition): scope.variables[definition.name] = try macro(definition, in: scope)
-        case .call(let call, let caller): try write(try value(of: call, caller: caller, in: scope).printed)
+        case .call(let call, let caller): try write(try printed(try value(of: call, caller: caller, in: scope)))
         case .filter(let filters, let body): return try filterBlock(filters, body, in: scope)
         case .with(let assignments, let body): return try with(assignments, body, in: scope)
         case .scope(let body): return try execute(body, in: TemplateScope(parent: scope))
@@ -168,8 +208,9 @@ extension Evaluator {
     private func choose(
         _ branches: [TemplateStatement.Branch], _ otherwise: [TemplateStatement], in scope: TemplateScope
     ) throws(TemplateFailure) -> Flow {
-        for branch in branches where try evaluate(branch.test, in: scope).isTrue {
-            return try execute(branch.body, in: scope)
+        for branch in branches {
+            try spend(1)
+            if try evaluate(branch.test, in: scope).isTrue { return try execute(branch.body, in: scope) }
         }
         return otherwise.isEmpty ? .normal : try execute(otherwise, in: scope)
     }
@@ -193,7 +234,7 @@ extension Evaluator {
             try execute(body, in: TemplateScope(parent: scope))
         }
         guard flow == .normal else { return flow }
-        try write(try apply(filters, to: .string(text), in: scope).printed)
+        try write(try printed(try apply(filters, to: .string(text), in: scope)))
         return .normal
     }
 
@@ -202,6 +243,7 @@ extension Evaluator {
         in scope: TemplateScope
     ) throws(TemplateFailure) -> Flow {
         let inner = TemplateScope(parent: scope)
+        try spend(assignments.count)
         for (target, value) in assignments { try assign(try evaluate(value, in: scope), to: target, in: inner) }
         return try execute(body, in: inner)
     }
@@ -244,7 +286,7 @@ extension Evaluator {
             }
             try set(attribute, to: value, of: namespace)
         case .tuple(let targets):
-            let items = try value.items
+            let items = try counted(value)
             guard items.count == targets.count else {
                 throw .evaluation("\(items.count) values cannot be assigned to \(targets.count) names")
             }
@@ -256,6 +298,7 @@ extension Evaluator {
         guard !name.hasPrefix("_") else {
             throw .evaluation("the attribute \(name) of a namespace may not start with an underscore")
         }
+        try spend(namespace.attributes.count >> 3)
         namespace[name] = value
     }
 }
@@ -302,6 +345,7 @@ extension Evaluator {
         guard let test = loop.test else { return items }
         return try IteratorBox(over: items.extent) { [unowned self] () throws(TemplateFailure) in
             while let item = try items.next() {
+                try self.spend(1)
                 let inner = TemplateScope(parent: scope)
                 try self.assign(item, to: loop.target, in: inner)
                 if try self.evaluate(test, in: inner).isTrue { return item }

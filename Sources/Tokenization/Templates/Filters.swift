@@ -19,6 +19,7 @@ extension Evaluator {
     func apply(
         _ call: FilterCall, to value: TemplateValue, in scope: TemplateScope
     ) throws(TemplateFailure) -> TemplateValue {
+        try spend(1)
         let arguments = try values(of: call.arguments, in: scope)
         at(call.line)
         guard let filter = call.filter else {

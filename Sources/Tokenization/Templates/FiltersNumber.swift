@@ -50,7 +50,7 @@ extension Evaluator {
         switch method {
         case "common": return try commonlyRounded(number, digits)
         case "ceil", "floor":
-            guard abs(digits) <= 300 else { throw .limit("numbers cannot be rounded to \(digits) digits") }
+            guard -300...300 ~= digits else { throw .limit("numbers cannot be rounded to \(digits) digits") }
             let scale = pow(10, Double(digits))
             let scaled = number.double * scale
             return .number((method == "ceil" ? scaled.rounded(.up) : scaled.rounded(.down)) / scale)
@@ -66,7 +66,8 @@ extension Evaluator {
             guard digits > -19 else { return .integer(0) }
             let unit = (0..<(-digits)).reduce(1) { result, _ in result * 10 }
             let remainder = ((value % unit) + unit) % unit
-            let down = value - remainder
+            let (down, overflow) = value.subtractingReportingOverflow(remainder)
+            guard !overflow else { throw .limit("an integer exceeds 64 bits") }
             let isUp = remainder * 2 > unit || (remainder * 2 == unit && down / unit % 2 != 0)
             return isUp ? try Numeric.apply(.add, .integer(down), .integer(unit)) : .integer(down)
         case .number(let value):

@@ -20,7 +20,7 @@ extension Evaluator {
         -> TemplateValue
     {
         guard isCaseSensitive?.isTrue != true, let text = value.text else { return value }
-        try charge(bytes: text.utf8.count)
+        try charge(charactersOf: text)
         return .string(text.pythonLowercased)
     }
 

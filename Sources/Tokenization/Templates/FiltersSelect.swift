@@ -86,7 +86,7 @@ extension Evaluator {
             return { [unowned self] (item) throws(TemplateFailure) in try path.value(of: item, self).isTrue }
         }
         guard let name = first.text, let test = TemplateTest(rawValue: name) else {
-            throw .evaluation("there is no test \(try first.printed), or it is not supported")
+            throw .evaluation("there is no test \(try printed(first)), or it is not supported")
         }
         values.positional.removeFirst()
         return { [unowned self, values, path] (item) throws(TemplateFailure) in
@@ -115,6 +115,7 @@ struct AttributePath {
     func value(
         of item: TemplateValue, _ evaluator: Evaluator, fallback: TemplateValue? = nil
     ) throws(TemplateFailure) -> TemplateValue {
+        try evaluator.spend(parts.count)
         var value = item
         for part in parts {
             value = try evaluator.item(part, of: value)

@@ -33,15 +33,22 @@ extension Evaluator {
     }
 
     /// Every item, paid for.
+    @inline(never)
     func counted(_ value: TemplateValue) throws(TemplateFailure) -> [TemplateValue] {
         if let length = value.length { try spend(length) }
         return try value.items
     }
 
-    private func length(_ value: TemplateValue) throws(TemplateFailure) -> TemplateValue? {
+    /// Python's `len`, paid for: that of a text is counted.
+    @inline(never)
+    func paidLength(_ value: TemplateValue) throws(TemplateFailure) -> Int? {
         if let text = value.text { try charge(bytes: text.utf8.count) }
+        return value.length
+    }
+
+    private func length(_ value: TemplateValue) throws(TemplateFailure) -> TemplateValue? {
         if case .loop(let box) = value { return .integer(try box.length()) }
-        return value.length.map(TemplateValue.integer)
+        return try paidLength(value).map(TemplateValue.integer)
     }
 
     private func first(_ value: TemplateValue) throws(TemplateFailure) -> TemplateValue {
@@ -62,10 +69,11 @@ extension Evaluator {
     }
 
     private func pairs(_ value: TemplateValue) throws(TemplateFailure) -> TemplateValue {
-        try deferred(value) { () throws(TemplateFailure) in
+        try deferred(value) { [unowned self] () throws(TemplateFailure) in
             switch value {
             case .undefined: return nil
             case .dict(let box):
+                try self.spend(box.entries.count)
                 let pairs = try TemplateValue.view(DictView(part: .items, dict: box)).iterator
                 return { () throws(TemplateFailure) in try pairs.next() }
             default: throw .evaluation("only a dict has items, not a value of type \(value.typeName)")
@@ -82,12 +90,12 @@ extension Evaluator {
 
     private func join(_ value: TemplateValue, _ call: FilterArguments) throws(TemplateFailure) -> TemplateValue {
         let bound = try call.bound("d", "attribute")
-        let separator = try bound[0]?.printed ?? ""
+        let separator = try bound[0].map(printed) ?? ""
         let path = try AttributePath(bound[1])
         var text = ""
         for (at, item) in try counted(value).enumerated() {
             if at > 0 { text += separator }
-            text += try path.value(of: item, self).printed
+            text += try printed(try path.value(of: item, self))
             try checkLength(text.utf8.count)
         }
         return try charged(.string(text))
@@ -115,15 +123,18 @@ extension Evaluator {
         }
         var separators: [String] = []
         if let given = bound[2], !given.equals(.none) {
-            for separator in try given.items { separators.append(try separator.printed) }
+            for separator in try counted(given) { separators.append(try printed(separator)) }
             guard separators.count == 2 else { throw .evaluation("the filter tojson needs two separators") }
         }
         var writer = PythonJSONWriter(
             indentation: indentation, itemSeparator: separators.first, keySeparator: separators.last)
         writer.escapesNonASCII = bound[0]?.isTrue == true
         writer.sortsKeys = bound[3]?.isTrue == true
+        try spend(value.extent.weight)
         try writer.write(value)
-        return try charged(.string(String(decoding: writer.output, as: UTF8.self)))
+        let text = String(decoding: writer.output, as: UTF8.self)
+        try charge(charactersOf: text)
+        return .string(text)
     }
 
     /// Rows of a given length.

@@ -5,7 +5,7 @@ extension Evaluator {
     ) throws(TemplateFailure) -> TemplateValue? {
         if let text = value.text { try charge(bytes: text.utf8.count) }
         switch filter {
-        case .trim: return try like(value, value.printed.stripped(characters(try call.bound("chars")[0])))
+        case .trim: return try like(value, printed(value).stripped(characters(try call.bound("chars")[0])))
         case .replace: return try replace(value, call)
         case .indent: return try indent(value, call)
         case .center: return try center(value, call)
@@ -14,7 +14,8 @@ extension Evaluator {
         default: break
         }
         try call.none()
-        let text = try value.printed
+        let text = try printed(value)
+        if filter != .string, filter != .safe { try charge(charactersOf: text) }
         switch filter {
         case .upper: return try like(value, text.pythonUppercased)
         case .lower: return try like(value, text.pythonLowercased)
@@ -24,8 +25,8 @@ extension Evaluator {
         case .safe: return .markup(text)
         case .escape, .e:
             if case .markup = value { return value }
-            return .markup(text.htmlEscaped)
-        case .forceescape: return .markup(text.htmlEscaped)
+            return try charged(.markup(text.htmlEscaped))
+        case .forceescape: return try charged(.markup(text.htmlEscaped))
         case .urlencode: return try urlEncoded(value)
         case .wordcount: return .integer(text.wordCount)
         default: return nil
@@ -48,11 +49,11 @@ extension Evaluator {
 
     private func replace(_ value: TemplateValue, _ call: FilterArguments) throws(TemplateFailure) -> TemplateValue {
         let bound = try call.bound("old", "new", "count")
-        let old = try call.required(bound[0], "old").printed
-        let new = try call.required(bound[1], "new").printed
+        let old = try printed(try call.required(bound[0], "old"))
+        let new = try printed(try call.required(bound[1], "new"))
         var count = -1
         if let given = bound[2], !given.equals(.none) { count = try call.integer(given, default: -1) }
-        return try replaced(try value.printed, old, new, count)
+        return try replaced(try printed(value), old, new, count)
     }
 
     /// Estimates the size before making the text.
@@ -91,19 +92,19 @@ extension Evaluator {
 
     private func center(_ value: TemplateValue, _ call: FilterArguments) throws(TemplateFailure) -> TemplateValue {
         let width = try NumberFormat.checked(try call.integer(try call.bound("width")[0], default: 80))
-        return .string(try value.printed.centered(width, " "))
+        return try charged(.string(printed(value).centered(width, " ")))
     }
 
     private func truncate(_ value: TemplateValue, _ call: FilterArguments) throws(TemplateFailure) -> TemplateValue? {
         let bound = try call.bound("length", "killwords", "end", "leeway")
-        let end = try bound[2]?.printed ?? "..."
+        let end = try bound[2].map(printed) ?? "..."
         let length = try call.integer(bound[0], default: 255)
         let leeway = try call.integer(bound[3], default: 5)
         let endCount = end.unicodeScalars.count
         guard length >= endCount, leeway >= 0 else {
             throw .evaluation("the filter truncate is given too short a length")
         }
-        if let count = value.length, count - leeway <= length { return value }
+        if let count = try paidLength(value), count - leeway <= length { return value }
         guard let text = value.text else { return nil }
         let cut = String(text.unicodeScalars.prefix(length - endCount))
         if bound[1]?.isTrue == true { return .string(cut + end) }
@@ -116,28 +117,29 @@ extension Evaluator {
         guard values.positional.isEmpty || values.named.isEmpty else {
             throw .evaluation("the filter format takes positional or named values, not both")
         }
-        let text = try value.printed
-        if values.named.isEmpty { return try charged(.string(percentFormatted(text, try .tuple(values.positional)))) }
+        let text = try printed(value)
+        if values.named.isEmpty { return try percentFormatted(text, try .tuple(values.positional)) }
         let dict = try DictBox(values.named.map { (.string($0.name), $0.value) })
-        return try charged(.string(percentFormatted(text, .dict(dict))))
+        return try percentFormatted(text, .dict(dict))
     }
 
     private func urlEncoded(_ value: TemplateValue) throws(TemplateFailure) -> TemplateValue {
         let pairs: [TemplateValue]
         switch value {
-        case .string(let text), .markup(let text): return .string(text.urlQuoted(keepsSlash: true))
-        case .dict(let box): pairs = try DictView(part: .items, dict: box).items
-        case .list, .tuple, .view, .iterator, .undefined, .range: pairs = try value.items
-        default: return .string(try value.printed.urlQuoted(keepsSlash: true))
+        case .string(let text), .markup(let text): return try charged(.string(text.urlQuoted(keepsSlash: true)))
+        case .dict(let box): pairs = try counted(.view(DictView(part: .items, dict: box)))
+        case .list, .tuple, .view, .iterator, .undefined, .range: pairs = try counted(value)
+        default: return try charged(.string(printed(value).urlQuoted(keepsSlash: true)))
         }
         var parts: [String] = []
         for pair in pairs {
-            let items = try pair.items
+            let items = try counted(pair)
             guard items.count == 2 else { throw .evaluation("the filter urlencode needs pairs") }
-            let texts = try (items[0].printed, items[1].printed)
-            parts.append([texts.0, texts.1].map { $0.urlQuoted(keepsSlash: false) }.joined("="))
+            let texts = try [printed(items[0]), printed(items[1])].map { $0.urlQuoted(keepsSlash: false) }
+            try charge(bytes: texts[0].utf8.count + texts[1].utf8.count)
+            parts.append(texts.joined("="))
         }
-        return .string(parts.joined("&"))
+        return try charged(.string(parts.joined("&")))
     }
 }
 

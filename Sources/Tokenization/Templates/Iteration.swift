@@ -99,7 +99,9 @@ final class LoopBox {
     private(set) var index0 = -1
     private(set) var current: TemplateValue?
     private(set) var previous: TemplateValue?
+    /// Items that were asked for before their turn, from `aheadStart`.
     private var ahead: [TemplateValue] = []
+    private var aheadStart = 0
     private var knownLength: Int?
     /// What the last call of `loop.changed` was given.
     var lastChanged: [TemplateValue]?
@@ -113,8 +115,9 @@ final class LoopBox {
     }
 
     func advance() throws(TemplateFailure) -> TemplateValue? {
-        let item = ahead.isEmpty ? try iterator.next() : ahead.removeFirst()
-        guard let item else { return nil }
+        guard let item = try peek() else { return nil }
+        aheadStart += 1
+        if aheadStart == ahead.count { (ahead, aheadStart) = ([], 0) }
         index0 += 1
         previous = current
         current = item
@@ -123,13 +126,13 @@ final class LoopBox {
 
     func peek() throws(TemplateFailure) -> TemplateValue? {
         if ahead.isEmpty, let item = try iterator.next() { ahead.append(item) }
-        return ahead.first
+        return ahead.isEmpty ? nil : ahead[aheadStart]
     }
 
     func length() throws(TemplateFailure) -> Int {
         if let knownLength { return knownLength }
         ahead += try iterator.rest()
-        let length = index0 + 1 + ahead.count
+        let length = index0 + 1 + ahead.count - aheadStart
         knownLength = length
         return length
     }

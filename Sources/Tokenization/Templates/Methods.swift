@@ -78,7 +78,7 @@ extension Evaluator {
         guard arguments.named.isEmpty else { throw .evaluation("\(name) takes no named arguments") }
         let values = arguments.positional
         if name == "cycle" {
-            guard !values.isEmpty else { throw .evaluation("cycle needs at least one value") }
+            guard !values.isEmpty, box.index0 >= 0 else { throw .evaluation("cycle needs at least one value") }
             return values[box.index0 % values.count]
         }
         try spend(values.reduce(0) { $0 + $1.extent.weight })

@@ -37,6 +37,7 @@ extension Evaluator {
         _ method: StringMethod, _ text: String, _ call: MethodArguments
     ) throws(TemplateFailure) -> TemplateValue {
         _ = try call.bound()
+        try charge(charactersOf: text)
         let scalars = text.unicodeScalars
         switch method {
         case .upper: return try charged(.string(text.pythonUppercased))

@@ -18,7 +18,7 @@ extension Evaluator {
             if let result = try repeated(left, right) { return result }
             if let result = try repeated(right, left) { return result }
         case (.modulo, _, _):
-            if let format = left.text { return try charged(.string(percentFormatted(format, right))) }
+            if let format = left.text { return try percentFormatted(format, right) }
         default: break
         }
         throw .evaluation("\(sign.rawValue) cannot be applied to \(left.typeName) and \(right.typeName)")
@@ -73,7 +73,6 @@ extension Evaluator {
     func ordered(
         _ comparison: Comparison, _ left: TemplateValue, _ right: TemplateValue
     ) throws(TemplateFailure) -> Bool {
-        if let a = left.text, let b = right.text { try charge(bytes: min(a.utf8.count, b.utf8.count)) }
         try spend(min(left.extent.weight, right.extent.weight))
         return try comparison.holds(left, right)
     }

@@ -46,12 +46,12 @@ extension TemplateParser {
 
     private mutating func conditional() throws(TemplateFailure) -> Expression {
         let line = line
-        let known = unknown
+        let known = unknown.count
         var result = try or()
         while skip(word: "if") {
             let test = try or()
             let otherwise = skip(word: "else") ? try expression() : nil
-            unknown = known
+            forgetUnknown(from: known)
             result = try make(
                 .conditional(result, test: test, otherwise: otherwise), line, over: [result, test, otherwise ?? test])
         }

@@ -72,18 +72,23 @@ extension TemplateParser {
 
     private mutating func callArguments() throws(TemplateFailure) -> CallArguments {
         var arguments = CallArguments()
+        var names: Set<String> = []
+        var isFirst = true
         try expect(.leftParenthesis)
         while !skip(.rightParenthesis) {
-            if !arguments.expressions.isEmpty {
+            if !isFirst {
                 try expect(.comma)
                 if skip(.rightParenthesis) { break }
             }
-            try argument(into: &arguments)
+            isFirst = false
+            try argument(into: &arguments, names: &names)
         }
         return arguments
     }
 
-    private mutating func argument(into arguments: inout CallArguments) throws(TemplateFailure) {
+    private mutating func argument(
+        into arguments: inout CallArguments, names: inout Set<String>
+    ) throws(TemplateFailure) {
         let wrongOrder = failure("the arguments of the call are in an order that Python refuses")
         if skip(.times) {
             guard arguments.spread == nil, arguments.namedSpread == nil else { throw wrongOrder }
@@ -95,7 +100,7 @@ extension TemplateParser {
             guard arguments.namedSpread == nil else { throw wrongOrder }
             advance()
             advance()
-            guard !arguments.named.contains(where: { $0.name == name }) else {
+            guard names.insert(name).inserted else {
                 throw failure("the argument \(name) is given twice")
             }
             arguments.named.append((name, try expression()))

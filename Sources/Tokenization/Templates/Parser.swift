@@ -122,9 +122,15 @@ extension TemplateParser {
         } else {
             result = try body(until: ends[0], insideLoop: insideLoop, resetsLoop: resetsLoop)
         }
-        unknownHard += unknown
+        if unknownHard.isEmpty { unknownHard = unknown }
         unknown = outer
         return result
+    }
+
+    /// What stands inside an `if` fails only when it is reached.
+    mutating func forgetUnknown(from count: Int) {
+        // There are fewer where an error inside a body of its own is on its way out.
+        if unknown.count > count { unknown.removeLast(unknown.count - count) }
     }
 
     private mutating func statement() throws(TemplateFailure) -> [TemplateStatement] {
@@ -190,8 +196,8 @@ extension TemplateParser {
     }
 
     private mutating func branch() throws(TemplateFailure) -> TemplateStatement.Kind {
-        let known = unknown
-        defer { unknown = known }
+        let known = unknown.count
+        defer { forgetUnknown(from: known) }
         var branches: [TemplateStatement.Branch] = []
         while true {
             let test = try tuple(allowsConditional: false)

@@ -1,19 +1,25 @@
 /// Python's `format % values`.
-func percentFormatted(_ format: String, _ values: TemplateValue) throws(TemplateFailure) -> String {
-    var formatter = PercentFormatter(format: Array(format.unicodeScalars), values: values)
-    return try formatter.run()
+extension Evaluator {
+    @inline(never)
+    func percentFormatted(_ format: String, _ values: TemplateValue) throws(TemplateFailure) -> TemplateValue {
+        try charge(charactersOf: format)
+        var formatter = PercentFormatter(format: Array(format.unicodeScalars), values: values, evaluator: self)
+        return try charged(.string(formatter.run()))
+    }
 }
 
 private struct PercentFormatter {
     let format: [Unicode.Scalar]
     let values: TemplateValue
+    let evaluator: Evaluator
     var position = 0
     var used = 0
     var output = ""
 
-    init(format: [Unicode.Scalar], values: TemplateValue) {
+    init(format: [Unicode.Scalar], values: TemplateValue, evaluator: Evaluator) {
         self.format = format
         self.values = values
+        self.evaluator = evaluator
     }
 
     mutating func run() throws(TemplateFailure) -> String {
@@ -25,9 +31,7 @@ private struct PercentFormatter {
             } else {
                 output.unicodeScalars.append(scalar)
             }
-            guard output.utf8.count <= TemplateLimits().stringBytes else {
-                throw .limit("a formatted text is too long")
-            }
+            try evaluator.checkLength(output.utf8.count)
         }
         let isMapping =
             switch values {
@@ -132,6 +136,7 @@ private struct PercentFormatter {
             if spec.fill == "0" { (spec.fill, spec.alignment) = (" ", nil) }
             if spec.alignment == nil { spec.alignment = ">" }
             if letter == "c" { return spec.padded(try character(value), default: ">") }
+            try evaluator.spend(value.extent.weight)
             return spec.text(try letter == "s" ? value.printed : value.repr)
         case "d", "i", "u": return spec.integer(try integer(value, letter), radix: 10, prefix: "")
         case "x": return spec.integer(try exactInteger(value, letter), radix: 16, prefix: "0x")

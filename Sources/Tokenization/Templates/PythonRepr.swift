@@ -81,8 +81,7 @@ private struct ReprWriter {
     }
 
     private mutating func write(_ range: PythonRange) {
-        let stop = range.start + range.count * range.step
-        output += "range(\(range.start), \(stop)" + (range.step == 1 ? ")" : ", \(range.step))")
+        output += "range(\(range.start), \(range.stop)" + (range.step == 1 ? ")" : ", \(range.step))")
     }
 
     private mutating func write(_ items: [TemplateValue], _ open: String, _ close: String) throws(TemplateFailure) {

@@ -44,6 +44,9 @@ struct ValueExtent {
     var weight = 1
 
     static let single = ValueExtent()
+
+    /// A text counts by its length too: the same text may stand in a list a million times.
+    static func text(_ text: String) -> ValueExtent { ValueExtent(weight: 1 + text.utf8.count >> 6) }
 }
 
 extension ValueExtent {
@@ -89,7 +92,7 @@ final class DictBox {
 
     /// Makes a dict of entries whose keys are known to be different strings; small ones need no index.
     init(unique entries: [Entry]) throws(TemplateFailure) {
-        extent = try ValueExtent(over: entries.lazy.map(\.value.extent))
+        extent = try ValueExtent(over: entries.lazy.flatMap { [$0.key.extent, $0.value.extent] })
         self.entries = entries
         guard entries.count > Self.searchLimit else { return }
         for (at, entry) in entries.enumerated() {
@@ -170,6 +173,7 @@ struct DictView {
 /// What `range()` returns.
 struct PythonRange {
     let start: Int
+    let stop: Int
     let count: Int
     let step: Int
 

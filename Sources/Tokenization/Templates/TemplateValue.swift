@@ -55,6 +55,7 @@ enum TemplateValue {
     /// How large the value is.
     var extent: ValueExtent {
         switch self {
+        case .string(let text), .markup(let text): .text(text)
         case .list(let box), .tuple(let box): box.extent
         case .dict(let box): box.extent
         case .view(let view): view.dict.extent

@@ -55,10 +55,17 @@ extension Evaluator {
             try requireKey(value)
             guard let name = value.text else { return false }
             return test == .filter ? TemplateFilter(rawValue: name) != nil : TemplateTest(rawValue: name) != nil
-        case .lower: return try value.printed.isAllCased(upper: false)
-        case .upper: return try value.printed.isAllCased(upper: true)
+        case .lower: return try searchable(value).isAllCased(upper: false)
+        case .upper: return try searchable(value).isAllCased(upper: true)
         default: return value.isOf(test)
         }
+    }
+
+    /// The text of a value that is about to be searched through.
+    private func searchable(_ value: TemplateValue) throws(TemplateFailure) -> String {
+        let text = try printed(value)
+        try charge(charactersOf: text)
+        return text
     }
 
     private func only(_ arguments: CallValues, of test: TemplateTest) throws(TemplateFailure) -> TemplateValue {

@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import TensorCore
 
 /// `metrics.jsonl`: one JSON object a line, appended as the run goes.
 final class MetricsLog {
@@ -18,8 +19,11 @@ final class MetricsLog {
             return logged <= step
         }
         try AtomicFile.write(Data(kept.flatMap { $0 + [UInt8(ascii: "\n")] }), to: url)
-        handle = try FileHandle(forWritingTo: url)
-        try handle.seekToEnd()
+        handle = try Self.reporting("open", path) {
+            let handle = try FileHandle(forWritingTo: url)
+            try handle.seekToEnd()
+            return handle
+        }
     }
 
     /// Appends a line. Numbers that are not finite are left out, and so are experts where there are none and tables without
@@ -39,6 +43,17 @@ final class MetricsLog {
         for (key, table) in tables where !table.isEmpty { object[key] = table.filter { $0.value.isFinite } }
         var line = try JSONSerialization.data(withJSONObject: object, options: [.sortedKeys])
         line.append(UInt8(ascii: "\n"))
-        try handle.write(contentsOf: line)
+        try Self.reporting("write to", path) { try handle.write(contentsOf: line) }
+    }
+
+    /// Foundation's errors name neither the file nor, always, the reason.
+    private static func reporting<Result>(
+        _ action: String, _ path: String, _ body: () throws -> Result
+    ) throws -> Result {
+        do { return try body() } catch {
+            let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
+            let code = underlying.domain == NSPOSIXErrorDomain ? Int32(underlying.code) : EIO
+            throw FileError(action: action, path: path, code: code)
+        }
     }
 }

@@ -58,6 +58,10 @@ public struct TrainingCheckpoint {
     /// - Throws: ``TrainingError/damagedCheckpoint(path:reason:)``.
     public init(_ folder: URL) throws(TrainingError) {
         func damaged(_ reason: String) -> TrainingError { .damagedCheckpoint(path: folder.path, reason: reason) }
+        // A link could lead to another checkpoint's file, whose checksum would fit, and a pipe would never end.
+        for file in Self.files + ["state.json"] where !RegularFile.isPlain(folder.appendingPathComponent(file)) {
+            throw damaged("\(file) is missing or no regular file")
+        }
         guard let data = try? Data(contentsOf: folder.appendingPathComponent("state.json")) else {
             throw damaged("state.json is missing or cannot be read")
         }
@@ -68,6 +72,7 @@ public struct TrainingCheckpoint {
             throw damaged("state.json is damaged")
         }
         guard let own = try? contents.ownDigest(), own == contents.checksum else { throw damaged("state.json does not match its checksum") }
+        if let problem = contents.state.problem { throw damaged("state.json is damaged: \(problem)") }
         for file in Self.files {
             guard let expected = contents.sha256[file] else { throw damaged("state.json holds no checksum of \(file)") }
             guard let found = try? FileDigest.sha256(of: folder.appendingPathComponent(file)) else {

@@ -66,6 +66,7 @@ extension CheckpointError: ExitStatusProviding {
 extension FileError: ExitStatusProviding {
     var exitStatus: ExitStatus {
         let reads = action.hasPrefix("open") || action.hasPrefix("read") || action.hasPrefix("map")
+        if action == "map", code == EINVAL { return .unsuitableData }
         // A path that leads through a file is as impossible as one that does not exist.
         if code == ENOTDIR || code == ENAMETOOLONG { return reads ? .missingInput : .cannotCreate }
         return switch kind {
