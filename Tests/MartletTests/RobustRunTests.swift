@@ -124,24 +124,23 @@ import Testing
 
     @Test func aSecondSignalStopsAtOnce() throws {
         let scratch = try Scratch()
-        try writeRecords(15_000, to: "d.jsonl", in: scratch)
+        try writeRecords(8000, to: "d.jsonl", in: scratch)
         try scratch.writeRecipe([
-            Program.tokens: "d.jsonl", "steps: 3": "epochs: 1\n  gradient_accumulation_steps: 1500",
+            Program.tokens: "d.jsonl", "steps: 3": "epochs: 1\n  gradient_accumulation_steps: 500",
             "output:": "checkpoint:\n  every_steps: 1\noutput:",
         ])
         let running = try Program.start(Program.executable, ["train", "recipe.yaml"], in: scratch)
         let deadline = Date(timeIntervalSinceNow: 60)
         let lines = { (try? scratch.read("run/metrics.jsonl"))?.split(separator: "\n").count ?? 0 }
-        // A step takes about a second; the third has just begun, and the checkpoint of the first is there.
+        // The third step has begun, and the checkpoint of the first is there.
         while lines() < 2, running.process.isRunning, Date() < deadline { usleep(2000) }
         #expect(running.process.isRunning && scratch.exists("run/checkpoints/latest"))
-        kill(running.process.processIdentifier, SIGINT)
-        usleep(100_000)
-        kill(running.process.processIdentifier, SIGINT)
+        // Both come before the program can go on, however busy the machine is.
+        for signal in [SIGSTOP, SIGINT, SIGTERM, SIGCONT] { kill(running.process.processIdentifier, signal) }
         let stopped = try Program.finish(running)
-        // In the middle of a step: no line of it, no checkpoint, no word of one.
+        // At once: no checkpoint for the occasion, no word of one.
         #expect(stopped.status == 75 && !stopped.errors.contains("stopped after step"))
-        #expect(lines() == 2)
+        #expect(stopped.output.isEmpty && lines() < 16 && !scratch.exists("run/adapter"))
         let latest = try FileManager.default.destinationOfSymbolicLink(atPath: scratch.path("run/checkpoints/latest"))
         let inspection = try Program.run(["inspect", "run/checkpoints/\(latest)", "--json"], in: scratch)
         #expect(inspection.status == 0 && inspection.json["finished"] as? Bool == false)
