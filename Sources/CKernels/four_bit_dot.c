@@ -56,28 +56,96 @@ void martlet_dot_rows_four_bit_portable DOT_ROWS_FOUR_BIT_PARAMETERS { DOT_ALL_R
 
 #if defined(__x86_64__)
 
+// What the sixteen codes stand for under one scale, rounded to bfloat16 (nearest even) if asked.
+MARTLET_TARGET_AVX512 MARTLET_INLINE __m512 entries_avx512(__m512 table, float scale, int round) {
+    __m512 entries = _mm512_mul_ps(table, _mm512_set1_ps(scale));
+    if (!round) return entries;
+    __m512i bits = _mm512_castps_si512(entries);
+    __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    bits = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+    return _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32((int)0xffff0000)));
+}
+
+// Rows that share the loads of the vector, scales that are decoded at a time, and bytes that are fetched ahead of their use.
+enum { ROWS = 4, SCALES = 4096, AHEAD = 4096 };
+
+// The scales of the next `count` blocks, up to sixteen at a time, which share the scale of their group.
+MARTLET_TARGET_AVX512 MARTLET_INLINE void fill_scales_avx512(const struct martlet_four_bit *matrix,
+                                                             struct position at, int64_t count, float *scales) {
+    if (matrix->scales) memcpy(scales, matrix->scales + 4 * at.block, (size_t)count * sizeof *scales);
+    for (int64_t k = 0, some; k < count && !matrix->scales; k += some) {
+        some = count - k < 16 ? count - k : 16;
+        if (some > at.blocks_left) some = at.blocks_left;
+        __mmask16 mask = (__mmask16)((1u << some) - 1);
+        __m512i index = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, matrix->scale_codes + at.block));
+        __m512 values = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), mask, index, matrix->scale_table, 4);
+        values = _mm512_mul_ps(values, _mm512_set1_ps(matrix->group_scales[at.group]));
+        _mm512_mask_storeu_ps(scales + k, mask, _mm512_add_ps(values, _mm512_set1_ps(matrix->offset)));
+        skip_blocks(matrix, &at, some);
+    }
+}
+
+// ROWS rows over one vector, which is loaded once for all. Where fewer are left, the last one stands in for the others.
 // A look-up in a register of sixteen needs only the low four bits of an index: low nibbles are not masked.
-MARTLET_TARGET_AVX512 MARTLET_INLINE float dot_row_avx512(const struct martlet_four_bit *matrix,
-                                                          struct position at, const uint8_t *codes,
-                                                          int64_t blocks, int64_t bytes, const float *even,
-                                                          const float *odd, int round) {
-    __m512 high = _mm512_setzero_ps(), low = _mm512_setzero_ps();
-    for (; blocks > 0; blocks--, codes += bytes, even += bytes, odd += bytes) {
-        float entries[16];
-        block_entries(matrix, &at, round, entries);
-        __m512 table = _mm512_loadu_ps(entries);
-        for (int64_t b = 0; b < bytes; b += 16) {
-            __m512i index = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(codes + b)));
-            __m512 first = _mm512_permutexvar_ps(_mm512_srli_epi32(index, 4), table);
-            high = _mm512_fmadd_ps(first, _mm512_loadu_ps(even + b), high);
-            low = _mm512_fmadd_ps(_mm512_permutexvar_ps(index, table), _mm512_loadu_ps(odd + b), low);
+MARTLET_TARGET_AVX512 MARTLET_INLINE void dot_group_avx512(__m512 table, const float *scales, const uint8_t *codes,
+                                                           int64_t rows, int64_t blocks, int64_t bytes,
+                                                           const float *even, const float *odd, int round,
+                                                           float *sums) {
+    __m512 high[ROWS], low[ROWS];
+    const uint8_t *row[ROWS];
+    for (int64_t r = 0; r < ROWS; r++) {
+        high[r] = low[r] = _mm512_setzero_ps();
+        row[r] = codes + (r < rows ? r : rows - 1) * blocks * bytes;
+    }
+    for (int64_t block = 0; block < blocks; block++) {
+        __m512 entries[ROWS];
+        for (int r = 0; r < ROWS; r++) {
+            entries[r] = entries_avx512(table, scales[(r < rows ? r : 0) * blocks + block], round);
+            _mm_prefetch((const char *)row[r] + block * bytes + AHEAD, _MM_HINT_T0);
+        }
+        for (int64_t b = block * bytes; b < (block + 1) * bytes; b += 16) {
+            __m512 x = _mm512_loadu_ps(even + b), y = _mm512_loadu_ps(odd + b);
+            for (int r = 0; r < ROWS; r++) {
+                __m512i index = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(row[r] + b)));
+                __m512 first = _mm512_permutexvar_ps(_mm512_srli_epi32(index, 4), entries[r]);
+                high[r] = _mm512_fmadd_ps(first, x, high[r]);
+                low[r] = _mm512_fmadd_ps(_mm512_permutexvar_ps(index, entries[r]), y, low[r]);
+            }
         }
     }
-    return _mm512_reduce_add_ps(_mm512_add_ps(high, low));
+    for (int r = 0; r < ROWS; r++) sums[r] = _mm512_reduce_add_ps(_mm512_add_ps(high[r], low[r]));
+}
+
+// `rows` rows, whose scales fit.
+MARTLET_TARGET_AVX512 MARTLET_INLINE void dot_some_avx512 DOT_ROWS_FOUR_BIT_PARAMETERS {
+    int64_t bytes = matrix->block_size / 2, half = columns / 2, blocks = half / bytes;
+    __m512 table = _mm512_loadu_ps(matrix->table);
+    float scales[SCALES], sums[ROWS];
+    fill_scales_avx512(matrix, position_of(matrix, first * columns), rows * blocks, scales);
+    for (int64_t r = 0; r < rows; r += ROWS) {
+        const uint8_t *codes = matrix->codes + (first + r) * half;
+        int64_t left = rows - r < ROWS ? rows - r : ROWS;
+        for (int64_t i = 0; i < count; i++) {
+            float *target = result + i * result_stride + r;
+            dot_group_avx512(table, scales + r * blocks, codes, left, blocks, bytes, even + i * half, odd + i * half,
+                             round, sums);
+            for (int64_t k = 0; k < left; k++) target[k] = accumulate ? target[k] + sums[k] : sums[k];
+        }
+    }
 }
 
 MARTLET_TARGET_AVX512 void martlet_dot_rows_four_bit_avx512 DOT_ROWS_FOUR_BIT_PARAMETERS {
-    DOT_ALL_ROWS(dot_row_avx512);
+    int64_t some = SCALES / (columns / matrix->block_size) / ROWS * ROWS;
+    if (some == 0)
+        return martlet_dot_rows_four_bit_avx2(matrix, count, first, rows, columns, even, odd, round, accumulate, result,
+                                              result_stride);
+    for (int64_t r = 0; r < rows; r += some) {
+        int64_t now = rows - r < some ? rows - r : some;
+        if (round)
+            dot_some_avx512(matrix, count, first + r, now, columns, even, odd, 1, accumulate, result + r, result_stride);
+        else
+            dot_some_avx512(matrix, count, first + r, now, columns, even, odd, 0, accumulate, result + r, result_stride);
+    }
 }
 
 // A look-up in a register of eight sees three bits of an index; the fourth chooses between the halves of the table.

@@ -10,4 +10,13 @@ uint64_t martlet_checksum(const uint8_t *bytes, int64_t count);
 // Number of processors in the affinity mask of this process.
 int martlet_allowed_processors(void);
 
+// Tells the processor that this thread spins, so that it leaves the core's units to the other one and saves power.
+static inline void martlet_spin_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");
+#endif
+}
+
 #endif
