@@ -53,7 +53,11 @@ public struct Tensor: Sendable {
     /// Size of the last dimension; 1 for a scalar.
     public var columns: Int { shape.last ?? 1 }
     /// Number of rows when all dimensions but the last are taken together.
-    public var rows: Int { shape.dropLast().reduce(1, *) }
+    public var rows: Int {
+        var rows = 1
+        for index in shape.indices.dropLast() { rows *= shape[index] }
+        return rows
+    }
 
     /// Whether the rows lie one after another without gaps.
     package var isDense: Bool { rowStride == columns }

@@ -10,16 +10,17 @@ extension Compute {
         _ x: Tensor, _ weight: Weight, plus term: ThinTerm?, into y: Tensor, _ epilogue: Epilogue?
     ) {
         let x = rounded(x)
-        let (operand, outputs) = (MatrixPointer(x.floats, stride: x.columns), weight.rows)
+        let (rows, inputs, outputs) = (x.rows, weight.columns, weight.rows)
+        let operand = MatrixPointer(x.floats, stride: inputs)
         // A number of the result is one dot product: it does not depend on the cut.
         let size = max(16, (outputs / (4 * threads.threadCount) + 15) / 16 * 16)
         DotSource.with(weight, precision) { source in
             threads.run(tiles: (outputs + size - 1) / size) { part in
                 let columns = part * size..<min(outputs, (part + 1) * size)
-                withResult(y, 0..<x.rows, columns) { target, stride in
-                    dots(x.rows, operand, source, columns, inputs: weight.columns, into: target, stride: stride)
-                    epilogue?(0..<x.rows, columns, target, stride)
-                    term?.add(0..<x.rows, columns, to: target, stride: stride)
+                withResult(y, 0..<rows, columns) { target, stride in
+                    dots(rows, operand, source, columns, inputs: inputs, into: target, stride: stride)
+                    epilogue?(0..<rows, columns, target, stride)
+                    term?.add(0..<rows, columns, to: target, stride: stride)
                 }
             }
         }
