@@ -172,8 +172,9 @@ extension GroupedWeight {
             let isForward = !rowsAreOutputs
             let groups = isForward ? parts[group].map { [$0] } : [parts[group]]
             return groups.flatMap { parts in
-                TileGrid.groupedPanels(columns: parts[0].weight.columns, block: parts[0].weight.columnBlock).map {
-                    part in
+                TileGrid.groupedPanels(
+                    rows: rows.count, columns: parts[0].weight.columns, block: parts[0].weight.columnBlock
+                ).map { part in
                     let first = isForward ? parts[0].outputs.lowerBound : 0
                     return GroupedPanel(
                         group: group, rows: rows, columns: first + part.lowerBound..<first + part.upperBound,

@@ -45,9 +45,15 @@ package enum TileGrid {
         pieces(rows, target: min(512, max(64, groupedPanelElements / max(1, depth) / 64 * 64)))
     }
 
-    /// Cuts the stored columns of a group into panels of the result that end with blocks of the format.
-    static func groupedPanels(columns: Int, block: Int) -> [Range<Int>] {
-        let size = (256 + block - 1) / block * block
+    /// Elements of the result that a panel over stored columns has, if its group has few rows.
+    private static let groupedResultElements = 1 << 16
+
+    /// Cuts the stored columns of a group with `rows` rows into panels of the result that end with blocks of the format.
+    /// The fewer the rows, the wider: whole rows of a weight are expanded faster than pieces of them.
+    static func groupedPanels(rows: Int, columns: Int, block: Int) -> [Range<Int>] {
+        let target = max(256, groupedResultElements / max(1, rows))
+        let number = max(1, (columns + target / 2) / target)
+        let size = ((columns + number - 1) / number + block - 1) / block * block
         return stride(from: 0, to: columns, by: size).map { $0..<min(columns, $0 + size) }
     }
 }
