@@ -84,10 +84,9 @@ extension Compute {
             // Rows a few hundred at a time, so that an operand that has to be widened fits the cache.
             for part in TileGrid.pieces(panel.rows.count, target: 256) {
                 let from = panel.rows.lowerBound + part.lowerBound..<panel.rows.lowerBound + part.upperBound
-                withOperand(x, from) { operand in
+                withOperand(x, from, columns: piece.operandColumns) { operand in
                     sgemm(
-                        part.count, panel.columns.count, piece.depth,
-                        MatrixPointer(operand.start + piece.operandColumn, stride: operand.stride),
+                        part.count, panel.columns.count, piece.depth, operand,
                         piece.isTransposed ? block.transposed : block, beta: piece.isFirst ? 0 : 1,
                         into: target + part.lowerBound * stride, stride: stride)
                 }
@@ -100,10 +99,10 @@ extension Compute {
         _ x: Tensor, _ panel: GroupedPanel, _ piece: GroupedPanel.Piece, into target: UnsafeMutablePointer<Float>,
         stride: Int
     ) {
-        withOperand(x, panel.rows) { operand in
+        withOperand(x, panel.rows, columns: piece.operandColumns) { operand in
             dots(
-                panel.rows.count, MatrixPointer(operand.start + piece.operandColumn, stride: operand.stride), piece.weight,
-                piece.storedRows, accumulate: !piece.isFirst, into: target, stride: stride)
+                panel.rows.count, operand, piece.weight, piece.storedRows, accumulate: !piece.isFirst, into: target,
+                stride: stride)
         }
     }
 
@@ -133,6 +132,7 @@ struct GroupedPanel {
         let isFirst: Bool
 
         var depth: Int { isTransposed ? storedColumns.count : storedRows.count }
+        var operandColumns: Range<Int> { operandColumn..<operandColumn + depth }
     }
 
     let group: Int

@@ -57,11 +57,10 @@ extension Compute {
         let grid = TileGrid.tiles(rows: dy.rows, columns: weight.columns)
         forEachPanel(of: weight, adding: update) { panel, values in
             forEachTile(grid) { rows, columns in
-                withOperand(dy, rows) { operand in
+                withOperand(dy, rows, columns: panel) { operand in
                     let target = result.output + rows.lowerBound * weight.columns + columns.lowerBound
                     sgemm(
-                        rows.count, columns.count, panel.count,
-                        MatrixPointer(operand.start + panel.lowerBound, stride: operand.stride),
+                        rows.count, columns.count, panel.count, operand,
                         MatrixPointer(values + columns.lowerBound, stride: weight.columns),
                         beta: panel.lowerBound > 0 ? 1 : 0, into: target, stride: weight.columns)
                     if panel.upperBound == weight.rows {
@@ -114,16 +113,26 @@ extension Compute {
         }
     }
 
-    /// Rows of the activations as a product sees them.
-    func withOperand(_ x: Tensor, _ rows: Range<Int>, _ body: (MatrixPointer) -> Void) {
-        readRows(x, rows) { values in
-            if precision == .float32 || x.elementType == .bfloat16 {
-                return body(MatrixPointer(values, stride: x.columns))
+    /// Some columns of rows of the activations as a product sees them: float32, where they lie if they need no rounding.
+    func withOperand(
+        _ x: Tensor, _ rows: Range<Int>, columns: Range<Int>? = nil, _ body: (MatrixPointer) -> Void
+    ) {
+        let part = columns ?? 0..<x.columns
+        let at = rows.lowerBound * x.rowStride + part.lowerBound
+        if x.elementType == .float32 && precision == .float32 {
+            return body(MatrixPointer(x.floatRows + at, stride: x.rowStride))
+        }
+        // Rows that follow each other without a gap are one run of elements.
+        let (runs, length) = part.count == x.rowStride ? (1, rows.count * part.count) : (rows.count, part.count)
+        withScratch(rows.count * part.count) { scratch in
+            for run in 0..<runs {
+                let (from, to) = (at + run * x.rowStride, scratch + run * length)
+                switch x.elementType {
+                case .float32: martlet_round_to_bfloat16(Int64(length), x.floatRows + from, to)
+                case .bfloat16: martlet_from_bfloat16(Int64(length), x.bfloatRows + from, to)
+                }
             }
-            withScratch(rows.count * x.columns) { scratch in
-                martlet_round_to_bfloat16(Int64(rows.count * x.columns), values, scratch)
-                body(MatrixPointer(scratch, stride: x.columns))
-            }
+            body(MatrixPointer(scratch, stride: part.count))
         }
     }
 
