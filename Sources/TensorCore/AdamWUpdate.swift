@@ -27,7 +27,8 @@ extension Compute {
         first.withUniqueFloats { m in
             second.withUniqueFloats { v in
                 guard let p = parameter.baseAddress, let m = m.baseAddress, let v = v.baseAddress else { return }
-                let piece = 1 << 14
+                // Small enough that the adapter of one layer keeps all threads busy.
+                let piece = 1 << 12
                 threads.run(tiles: (parameter.count + piece - 1) / piece) { index in
                     let start = index * piece
                     var settings = update.kernel

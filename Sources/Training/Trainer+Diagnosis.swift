@@ -12,11 +12,8 @@ extension Trainer {
 
     /// The first parameter whose norm is not finite or beyond all reason.
     func wildParameter() -> (name: String, norm: Double)? {
-        for parameter in optimizer.parameters {
-            let norm = compute.sumOfSquares(parameter.value).squareRoot()
-            if !(norm <= Self.largestNorm) { return (parameter.name, norm) }
-        }
-        return nil
+        let norms = compute.sumsOfSquares(optimizer.parameters.map(\.value)).map { $0.squareRoot() }
+        return zip(optimizer.parameters, norms).first { !($0.1 <= Self.largestNorm) }.map { ($0.0.name, $0.1) }
     }
 
     /// What made the loss or the gradient of a step bad.

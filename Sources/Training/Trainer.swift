@@ -79,8 +79,8 @@ public final class Trainer {
         }
         let weight = window.supervisedWeight
         let supervised = weight > 0 ? weight : 1
-        let norm = optimizer.parameters.reduce(0.0) { $0 + (gradients[$1].map(compute.sumOfSquares) ?? 0) }.squareRoot()
-            / supervised
+        let squares = compute.sumsOfSquares(optimizer.parameters.compactMap { gradients[$0] })
+        let norm = squares.reduce(0, +).squareRoot() / supervised
         let loss = sum / supervised
         let clip = maxGradientNorm > 0 && norm > maxGradientNorm ? maxGradientNorm / (norm + 1e-6) : 1
         if !loss.isFinite || !norm.isFinite || norm * clip > Self.largestGradient {
