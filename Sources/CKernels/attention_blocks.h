@@ -1,0 +1,184 @@
+// What the blocks of attention have in common: which queries see which keys, transposing, and the steps of the softmax.
+#ifndef MARTLET_ATTENTION_BLOCKS_H
+#define MARTLET_ATTENTION_BLOCKS_H
+
+#include "attention.h"
+#include "exponential.h"
+#include "lanes.h"
+
+enum {
+    BLOCK = MARTLET_ATTENTION_BLOCK,
+    // Vectors of queries in a block.
+    VECTORS = BLOCK / LANES,
+    // Keys that are looked at together where not all queries see all keys.
+    STRIP = 16,
+    STRIPS = BLOCK / STRIP,
+};
+
+// Below every score, but finite: differences with it are numbers.
+#define LOWEST -1e30f
+
+MARTLET_INLINE int64_t padded(int64_t size) { return (size + LANES - 1) / LANES * LANES; }
+
+// --- Visibility --------------------------------------------------------------------------------------------------
+
+// The keys that each lane of a block sees. Lanes without a query see what the last query sees: their scores are numbers that
+// nobody reads.
+struct visibility {
+    int32_t first[BLOCK], last[BLOCK];
+    int64_t vectors;
+};
+
+MARTLET_INLINE void find_visibility(const struct martlet_attention_block *block, struct visibility *seen) {
+    seen->vectors = (block->queries + LANES - 1) / LANES;
+    for (int64_t i = 0; i < BLOCK; i++) {
+        int64_t query = i < block->queries ? i : block->queries - 1;
+        seen->first[i] = block->first[query];
+        seen->last[i] = block->last[query];
+    }
+}
+
+// Some keys, counted from the beginning of their block, and the vectors of queries that see any of them.
+struct strip {
+    int64_t key, keys, vector, vectors;
+    // Whether some of these queries do not see some of these keys.
+    int masked;
+};
+
+// Strips of the keys [from, to), at most BLOCK; returns their number.
+MARTLET_INLINE int find_strips(const struct visibility *seen, int64_t from, int64_t to, struct strip *strips) {
+    int64_t end = seen->vectors * LANES - 1;
+    if (seen->first[end] <= from && seen->last[0] >= to) {
+        strips[0] = (struct strip){.key = 0, .keys = to - from, .vector = 0, .vectors = seen->vectors, .masked = 0};
+        return 1;
+    }
+    int count = 0;
+    for (int64_t key = from; key < to; key += STRIP) {
+        int64_t next = key + STRIP < to ? key + STRIP : to, low = 0, high = seen->vectors;
+        while (low < high && seen->last[low * LANES + LANES - 1] <= key) low++;
+        while (high > low && seen->first[(high - 1) * LANES] >= next) high--;
+        if (low == high) continue;
+        int masked = seen->first[high * LANES - 1] > key || seen->last[low * LANES] < next;
+        strips[count++] = (struct strip){key - from, next - key, low, high - low, masked};
+    }
+    return count;
+}
+
+// All bits of the lanes that see a key.
+MARTLET_INLINE void see(const struct visibility *seen, int64_t vector, int64_t key, lane_integers *mask) {
+    lane_integers first, last, here = (lane_integers)(int32_t)key;
+    memcpy(&first, seen->first + vector * LANES, sizeof first);
+    memcpy(&last, seen->last + vector * LANES, sizeof last);
+    *mask = (first <= here) & (here < last);
+}
+
+// --- Transposing -------------------------------------------------------------------------------------------------
+
+MARTLET_INLINE void load_square(const float *from, int64_t stride, int64_t rows, int64_t columns, lanes *square) {
+    if (rows == LANES && columns == LANES) {
+        UNROLLED for (int i = 0; i < LANES; i++) load_lanes(from + i * stride, &square[i]);
+    } else {
+        UNROLLED for (int i = 0; i < LANES; i++) {
+            square[i] = (lanes)0.0f;
+            if (i < rows) load_some(from + i * stride, columns, &square[i]);
+        }
+    }
+    TRANSPOSE_LANES(lanes, square)
+}
+
+// to[column, row] = factor * from[row, column]. Rows beyond the last are zeros up to a multiple of sixteen.
+MARTLET_INLINE void transpose(const float *from, int64_t stride, int64_t rows, int64_t columns, float factor, float *to,
+                              int64_t to_stride) {
+    for (int64_t r = 0; r < rows; r += LANES)
+        for (int64_t c = 0; c < columns; c += LANES) {
+            int64_t height = rows - r < LANES ? rows - r : LANES, width = columns - c < LANES ? columns - c : LANES;
+            lanes square[LANES];
+            load_square(from + r * stride + c, stride, height, width, square);
+            UNROLLED for (int i = 0; i < LANES; i++) {
+                if (i >= width) break;
+                square[i] *= (lanes)factor;
+                store_lanes(&square[i], to + (c + i) * to_stride + r);
+            }
+        }
+}
+
+// The same back: lanes beyond `rows` of the result are left out. Elements of row r are multiplied by factors[r] unless that is
+// null, and added to the result if `accumulate` is not 0.
+MARTLET_INLINE void transpose_back(const float *from, int64_t stride, int64_t rows, int64_t columns,
+                                   const float *factors, int accumulate, float *to, int64_t to_stride) {
+    for (int64_t r = 0; r < rows; r += LANES)
+        for (int64_t c = 0; c < columns; c += LANES) {
+            int64_t height = rows - r < LANES ? rows - r : LANES, width = columns - c < LANES ? columns - c : LANES;
+            lanes square[LANES];
+            load_square(from + c * stride + r, stride, width, LANES, square);
+            UNROLLED for (int i = 0; i < LANES; i++) {
+                if (i >= height) break;
+                float *target = to + (r + i) * to_stride + c;
+                lanes old = (lanes)0.0f;
+                if (factors) square[i] *= (lanes)factors[r + i];
+                if (accumulate) load_some(target, width, &old);
+                square[i] += old;
+                if (width == LANES)
+                    store_lanes(&square[i], target);
+                else
+                    store_some(&square[i], width, target);
+            }
+        }
+}
+
+// The distance at which rows of this size are copied: a multiple of sixteen, in odd numbers of cache lines, so that a column of
+// them does not fall on a few places of the cache, as it may where the rows come from.
+MARTLET_INLINE int64_t spread(int64_t size) { return padded(size) | LANES; }
+
+// Copies rows, with zeros up to a multiple of sixteen behind them.
+MARTLET_INLINE void copy_rows(const float *from, int64_t stride, int64_t rows, int64_t columns, float *to) {
+    for (int64_t r = 0; r < rows; r++, from += stride, to += spread(columns)) {
+        int64_t c = 0;
+        for (; c + LANES <= columns; c += LANES) {
+            lanes values;
+            load_lanes(from + c, &values);
+            store_lanes(&values, to + c);
+        }
+        if (c < columns) {
+            lanes values;
+            load_some(from + c, columns - c, &values);
+            store_lanes(&values, to + c);
+        }
+    }
+}
+
+// --- Scores ------------------------------------------------------------------------------------------------------
+
+// tanh of sixteen, in place; see hyperbolic_tangent.
+MARTLET_INLINE void tangents_of_lanes(lanes *values) {
+    lanes x = *values, square = x * x, doubled = 2.0f * x;
+    lanes p = square * -8.8632355299e-3f + 2.1869488536e-2f;
+    p = p * square - 5.3968253968e-2f;
+    p = p * square + 1.3333333333e-1f;
+    p = p * square - 3.3333333333e-1f;
+    lanes series = p * square * x + x;
+    exponentials_of_lanes(&doubled);
+    lanes whole = 1.0f - 2.0f / (doubled + 1.0f);
+    *values = square < (lanes)0.09f ? series : whole;
+}
+
+// s becomes cap * tanh(s / cap).
+MARTLET_INLINE void cap_lanes(float cap, lanes *s) {
+    *s /= (lanes)cap;
+    tangents_of_lanes(s);
+    *s *= (lanes)cap;
+}
+
+// Caps the scores of a strip, if there is a cap.
+MARTLET_INLINE void cap_strip(const struct martlet_attention *a, const struct strip *strip, float *scores) {
+    if (a->cap == 0) return;
+    for (int64_t k = strip->key; k < strip->key + strip->keys; k++)
+        for (int64_t j = strip->vector; j < strip->vector + strip->vectors; j++) {
+            lanes s;
+            load_lanes(scores + k * BLOCK + j * LANES, &s);
+            cap_lanes(a->cap, &s);
+            store_lanes(&s, scores + k * BLOCK + j * LANES);
+        }
+}
+
+#endif

@@ -1,0 +1,162 @@
+#include "attention_blocks.h"
+
+#include <math.h>
+
+// What a block of queries knows of one head so far.
+struct head {
+    // Scaled queries [head_size, BLOCK], outputs without their normaliser [value_size, BLOCK].
+    float *query, *output;
+    // Of each query the largest score, and the sum of exp(score - largest).
+    lanes *largest, *sum;
+};
+
+static int64_t head_floats(const struct martlet_attention *a) { return (a->head_size + a->value_size + 2) * BLOCK; }
+
+int64_t martlet_attention_forward_scratch(const struct martlet_attention *a, int64_t heads) {
+    return heads * head_floats(a) + (BLOCK + spread(a->value_size)) * BLOCK;
+}
+
+MARTLET_INLINE void find_head(const struct martlet_attention *a, int64_t number, float *scratch, struct head *head) {
+    scratch += (BLOCK + spread(a->value_size)) * BLOCK + number * head_floats(a);
+    head->query = scratch;
+    head->output = scratch + a->head_size * BLOCK;
+    head->largest = (lanes *)(head->output + a->value_size * BLOCK);
+    head->sum = head->largest + VECTORS;
+}
+
+MARTLET_INLINE void begin_head(const struct martlet_attention *a, const struct martlet_attention_block *block,
+                               const float *q, const float *sink, const struct head *head) {
+    transpose(q, a->query_stride, block->queries, a->head_size, a->scale, head->query, BLOCK);
+    memset(head->output, 0, (size_t)(a->value_size * BLOCK) * sizeof(float));
+    for (int j = 0; j < VECTORS; j++) {
+        head->largest[j] = (lanes)(sink ? *sink : LOWEST);
+        head->sum[j] = (lanes)(sink ? 1.0f : 0.0f);
+    }
+}
+
+// Raises the largest scores and brings what was summed before to their measure.
+MARTLET_INLINE void raise_largest(const struct martlet_attention *a, const struct visibility *seen, int64_t from,
+                                  const struct strip *strips, int count, const float *scores,
+                                  const struct head *head) {
+    for (int64_t j = 0; j < seen->vectors; j++) {
+        lanes before = head->largest[j], largest = before, change;
+        for (int n = 0; n < count; n++) {
+            const struct strip *strip = &strips[n];
+            if (j < strip->vector || j >= strip->vector + strip->vectors) continue;
+            for (int64_t k = strip->key; k < strip->key + strip->keys; k++) {
+                lanes s;
+                load_lanes(scores + k * BLOCK + j * LANES, &s);
+                if (strip->masked) {
+                    lane_integers mask;
+                    see(seen, j, from + k, &mask);
+                    s = mask ? s : (lanes)LOWEST;
+                }
+                largest = s > largest ? s : largest;
+            }
+        }
+        lane_integers raised = largest > before;
+        if (__builtin_reduce_or(raised) == 0) continue;
+        change = before - largest;
+        exponentials_of_lanes(&change);
+        head->largest[j] = largest;
+        head->sum[j] *= change;
+        for (int64_t d = 0; d < a->value_size; d++) {
+            lanes sum;
+            load_lanes(head->output + d * BLOCK + j * LANES, &sum);
+            sum *= change;
+            store_lanes(&sum, head->output + d * BLOCK + j * LANES);
+        }
+    }
+}
+
+// Scores become weights without their normaliser.
+MARTLET_INLINE void weigh(const struct visibility *seen, int64_t from, const struct strip *strip, float *scores,
+                          const struct head *head) {
+    for (int64_t j = strip->vector; j < strip->vector + strip->vectors; j++) {
+        lanes largest = head->largest[j], sum = head->sum[j];
+        for (int64_t k = strip->key; k < strip->key + strip->keys; k++) {
+            lanes s;
+            load_lanes(scores + k * BLOCK + j * LANES, &s);
+            s -= largest;
+            exponentials_of_lanes(&s);
+            if (strip->masked) {
+                lane_integers mask;
+                see(seen, j, from + k, &mask);
+                s = mask ? s : (lanes)0.0f;
+            }
+            sum += s;
+            store_lanes(&s, scores + k * BLOCK + j * LANES);
+        }
+        head->sum[j] = sum;
+    }
+}
+
+// One block of keys and one head; k begins at the sequence, v at the block.
+MARTLET_INLINE void meet(int level, const struct martlet_attention *a, const struct visibility *seen, int64_t from,
+                         const struct strip *strips, int count, const float *k, const float *v, float *scores,
+                         const struct head *head) {
+    for (int n = 0; n < count; n++) {
+        int64_t at = strips[n].key * BLOCK + strips[n].vector * LANES;
+        struct martlet_attention_product product = {
+            .rows = strips[n].keys, .vectors = strips[n].vectors, .depth = a->head_size,
+            .left = k + (from + strips[n].key) * a->key_stride, .left_stride = a->key_stride,
+            .right = head->query + strips[n].vector * LANES, .right_stride = BLOCK,
+            .result = scores + at, .result_stride = BLOCK,
+        };
+        CALL_AT_LEVEL(attention_product, &product);
+        cap_strip(a, &strips[n], scores);
+    }
+    raise_largest(a, seen, from, strips, count, scores, head);
+    for (int n = 0; n < count; n++) {
+        int64_t at = strips[n].key * BLOCK + strips[n].vector * LANES;
+        weigh(seen, from, &strips[n], scores, head);
+        struct martlet_attention_product product = {
+            .rows = a->value_size, .vectors = strips[n].vectors, .depth = strips[n].keys,
+            .left = v + strips[n].key * spread(a->value_size), .left_stride = spread(a->value_size),
+            .left_is_transposed = 1, .right = scores + at, .right_stride = BLOCK,
+            .result = head->output + strips[n].vector * LANES, .result_stride = BLOCK, .accumulate = 1,
+        };
+        CALL_AT_LEVEL(attention_product, &product);
+    }
+}
+
+MARTLET_INLINE void end_head(const struct martlet_attention *a, const struct martlet_attention_block *block,
+                             const struct head *head, float *output, float *lse) {
+    float largest[BLOCK], sum[BLOCK];
+    memcpy(largest, head->largest, sizeof largest);
+    memcpy(sum, head->sum, sizeof sum);
+    for (int64_t i = 0; i < block->queries; i++) {
+        lse[i] = largest[i] + logf(sum[i]);
+        sum[i] = 1.0f / sum[i];
+    }
+    transpose_back(head->output, BLOCK, block->queries, a->value_size, sum, 0, output, a->output_stride);
+}
+
+KERNEL_BY_LEVEL(attention_forward,
+                (const struct martlet_attention *a, const struct martlet_attention_block *block, int64_t heads,
+                 const float *q, const float *k, const float *v, const float *sinks, float *scratch, float *output,
+                 float *lse, int64_t lse_stride),
+                (a, block, heads, q, k, v, sinks, scratch, output, lse, lse_stride)) {
+    struct visibility seen;
+    struct strip strips[STRIPS];
+    struct head head;
+    float *values = scratch + BLOCK * BLOCK;
+    find_visibility(block, &seen);
+    for (int64_t h = 0; h < heads; h++) {
+        find_head(a, h, scratch, &head);
+        begin_head(a, block, q + h * a->head_size, sinks ? sinks + h : NULL, &head);
+    }
+    for (int64_t from = block->first_key; from < block->last_key; from += BLOCK) {
+        int64_t to = from + BLOCK < block->last_key ? from + BLOCK : block->last_key;
+        int count = find_strips(&seen, from, to, strips);
+        copy_rows(v + from * a->value_stride, a->value_stride, to - from, a->value_size, values);
+        for (int64_t h = 0; h < heads; h++) {
+            find_head(a, h, scratch, &head);
+            meet(level, a, &seen, from, strips, count, k, values, scratch, &head);
+        }
+    }
+    for (int64_t h = 0; h < heads; h++) {
+        find_head(a, h, scratch, &head);
+        end_head(a, block, &head, output + h * a->value_size, lse + h * lse_stride);
+    }
+}
