@@ -7,14 +7,14 @@ struct side {
 
 // Scratch of a block and head, and what the block needs of it.
 struct pass {
-    float *scores, *slopes, *d_query, *keys;
+    float *scores, *slopes, *d_query;
     struct side query, d_output;
     struct visibility seen;
     lanes lse[VECTORS], delta[VECTORS];
 };
 
 int64_t martlet_attention_backward_scratch(const struct martlet_attention *a) {
-    return (2 * BLOCK + 2 * a->head_size + a->value_size + 2 * spread(a->head_size) + spread(a->value_size)) * BLOCK;
+    return (2 * BLOCK + 2 * a->head_size + a->value_size + spread(a->head_size) + spread(a->value_size)) * BLOCK;
 }
 
 // Returns the scratch behind what it has used.
@@ -33,8 +33,7 @@ MARTLET_INLINE void prepare(const struct martlet_attention *a, const struct mart
     pass->scores = scratch;
     pass->slopes = pass->scores + BLOCK * BLOCK;
     pass->d_query = pass->slopes + BLOCK * BLOCK;
-    pass->keys = pass->d_query + a->head_size * BLOCK;
-    scratch = pass->keys + spread(a->head_size) * BLOCK;
+    scratch = pass->d_query + a->head_size * BLOCK;
     scratch = prepare_side(q, a->query_stride, block->queries, a->head_size, a->scale, scratch, &pass->query);
     prepare_side(d_output, a->output_stride, block->queries, a->value_size, 1, scratch, &pass->d_output);
     memset(pass->d_query, 0, (size_t)(a->head_size * BLOCK) * sizeof(float));
@@ -96,19 +95,18 @@ MARTLET_INLINE void sum_over_queries(int level, const struct strip *strip, int64
 
 // One strip of a block of keys; d_key and d_value begin at the block.
 MARTLET_INLINE void differentiate_strip(int level, const struct martlet_attention *a, int64_t queries, int64_t from,
-                                        const struct strip *strip, const float *v, struct pass *pass, float *d_key,
-                                        float *d_value) {
-    int64_t key_stride = spread(a->head_size);
-    const float *k = pass->keys + strip->key * key_stride;
+                                        const struct strip *strip, const float *k, const float *v, struct pass *pass,
+                                        float *d_key, float *d_value) {
+    k += (from + strip->key) * a->key_stride;
     v += (from + strip->key) * a->value_stride;
-    product_with_side(level, strip, a->head_size, k, key_stride, &pass->query, pass->scores);
+    product_with_side(level, strip, a->head_size, k, a->key_stride, &pass->query, pass->scores);
     cap_strip(a, strip, pass->scores);
     product_with_side(level, strip, a->value_size, v, a->value_stride, &pass->d_output, pass->slopes);
     differentiate(a, from, strip, pass);
     sum_over_queries(level, strip, queries, a->value_size, pass->scores, &pass->d_output, d_value);
     sum_over_queries(level, strip, queries, a->head_size, pass->slopes, &pass->query, d_key);
     struct martlet_attention_product product = {
-        .rows = a->head_size, .vectors = strip->vectors, .depth = strip->keys, .left = k, .left_stride = key_stride,
+        .rows = a->head_size, .vectors = strip->vectors, .depth = strip->keys, .left = k, .left_stride = a->key_stride,
         .left_is_transposed = 1, .right = pass->slopes + strip->key * BLOCK + strip->vector * LANES,
         .right_stride = BLOCK, .result = pass->d_query + strip->vector * LANES, .result_stride = BLOCK,
         .accumulate = 1,
@@ -127,10 +125,9 @@ KERNEL_BY_LEVEL(attention_backward,
     for (int64_t from = block->first_key; from < block->last_key; from += BLOCK) {
         int64_t to = from + BLOCK < block->last_key ? from + BLOCK : block->last_key, row = from - block->first_key;
         int count = find_strips(&pass.seen, from, to, strips);
-        copy_rows(k + from * a->key_stride, a->key_stride, to - from, a->head_size, pass.keys);
         for (int n = 0; n < count; n++)
-            differentiate_strip(level, a, block->queries, from, &strips[n], v, &pass,
+            differentiate_strip(level, a, block->queries, from, &strips[n], k, v, &pass,
                                 d_key + row * padded(a->head_size), d_value + row * padded(a->value_size));
     }
-    transpose_back(pass.d_query, BLOCK, block->queries, a->head_size, NULL, accumulate, d_query, a->query_stride);
+    transpose_back(pass.d_query, BLOCK, block->queries, a->head_size, accumulate, d_query, a->query_stride);
 }

@@ -74,16 +74,21 @@ MARTLET_INLINE void see(const struct visibility *seen, int64_t vector, int64_t k
 
 // --- Transposing -------------------------------------------------------------------------------------------------
 
-MARTLET_INLINE void load_square(const float *from, int64_t stride, int64_t rows, int64_t columns, lanes *square) {
-    if (rows == LANES && columns == LANES) {
-        UNROLLED for (int i = 0; i < LANES; i++) load_lanes(from + i * stride, &square[i]);
-    } else {
-        UNROLLED for (int i = 0; i < LANES; i++) {
-            square[i] = (lanes)0.0f;
-            if (i < rows) load_some(from + i * stride, columns, &square[i]);
-        }
-    }
+// to[column, row] = factor * from[row, column] of 16 × 16 elements.
+MARTLET_INLINE void transpose_square(const float *from, int64_t stride, float factor, float *to, int64_t to_stride) {
+    lanes square[LANES];
+    UNROLLED for (int i = 0; i < LANES; i++) load_lanes(from + i * stride, &square[i]);
     TRANSPOSE_LANES(lanes, square)
+    UNROLLED for (int i = 0; i < LANES; i++) {
+        square[i] *= (lanes)factor;
+        store_lanes(&square[i], to + i * to_stride);
+    }
+}
+
+MARTLET_INLINE void copy_corner(const float *from, int64_t stride, int64_t rows, int64_t columns, float *to,
+                                int64_t to_stride) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < columns; c++) to[r * to_stride + c] = from[r * stride + c];
 }
 
 // to[column, row] = factor * from[row, column]. Rows beyond the last are zeros up to a multiple of sixteen.
@@ -92,42 +97,42 @@ MARTLET_INLINE void transpose(const float *from, int64_t stride, int64_t rows, i
     for (int64_t r = 0; r < rows; r += LANES)
         for (int64_t c = 0; c < columns; c += LANES) {
             int64_t height = rows - r < LANES ? rows - r : LANES, width = columns - c < LANES ? columns - c : LANES;
-            lanes square[LANES];
-            load_square(from + r * stride + c, stride, height, width, square);
-            UNROLLED for (int i = 0; i < LANES; i++) {
-                if (i >= width) break;
-                square[i] *= (lanes)factor;
-                store_lanes(&square[i], to + (c + i) * to_stride + r);
+            const float *source = from + r * stride + c;
+            float *target = to + c * to_stride + r;
+            if (height == LANES && width == LANES) {
+                transpose_square(source, stride, factor, target, to_stride);
+            } else {
+                float corner[LANES * LANES] = {0}, turned[LANES * LANES];
+                copy_corner(source, stride, height, width, corner, LANES);
+                transpose_square(corner, LANES, factor, turned, LANES);
+                copy_corner(turned, LANES, width, LANES, target, to_stride);
             }
         }
 }
 
-// The same back: lanes beyond `rows` of the result are left out. Elements of row r are multiplied by factors[r] unless that is
-// null, and added to the result if `accumulate` is not 0.
-MARTLET_INLINE void transpose_back(const float *from, int64_t stride, int64_t rows, int64_t columns,
-                                   const float *factors, int accumulate, float *to, int64_t to_stride) {
+// to[row, column] = from[column, row], or added to what is there. `from` has lanes up to a multiple of sixteen rows.
+MARTLET_INLINE void transpose_back(const float *from, int64_t stride, int64_t rows, int64_t columns, int accumulate,
+                                   float *to, int64_t to_stride) {
     for (int64_t r = 0; r < rows; r += LANES)
         for (int64_t c = 0; c < columns; c += LANES) {
             int64_t height = rows - r < LANES ? rows - r : LANES, width = columns - c < LANES ? columns - c : LANES;
-            lanes square[LANES];
-            load_square(from + c * stride + r, stride, width, LANES, square);
-            UNROLLED for (int i = 0; i < LANES; i++) {
-                if (i >= height) break;
-                float *target = to + (r + i) * to_stride + c;
-                lanes old = (lanes)0.0f;
-                if (factors) square[i] *= (lanes)factors[r + i];
-                if (accumulate) load_some(target, width, &old);
-                square[i] += old;
-                if (width == LANES)
-                    store_lanes(&square[i], target);
-                else
-                    store_some(&square[i], width, target);
+            const float *source = from + c * stride + r;
+            float *target = to + r * to_stride + c, corner[LANES * LANES] = {0}, turned[LANES * LANES];
+            if (height == LANES && width == LANES && !accumulate) {
+                transpose_square(source, stride, 1, target, to_stride);
+            } else if (width == LANES) {
+                transpose_square(source, stride, 1, turned, LANES);
+            } else {
+                copy_corner(source, stride, width, LANES, corner, LANES);
+                transpose_square(corner, LANES, 1, turned, LANES);
             }
+            if (height == LANES && width == LANES && !accumulate) continue;
+            for (int64_t i = 0; i < height; i++)
+                for (int64_t j = 0; j < width; j++)
+                    target[i * to_stride + j] = turned[i * LANES + j] + (accumulate ? target[i * to_stride + j] : 0.0f);
         }
 }
 
-// The distance at which rows of this size are copied: a multiple of sixteen, in odd numbers of cache lines, so that a column of
-// them does not fall on a few places of the cache, as it may where the rows come from.
 MARTLET_INLINE int64_t spread(int64_t size) { return padded(size) | LANES; }
 
 // Copies rows, with zeros up to a multiple of sixteen behind them.

@@ -13,11 +13,11 @@ struct head {
 static int64_t head_floats(const struct martlet_attention *a) { return (a->head_size + a->value_size + 2) * BLOCK; }
 
 int64_t martlet_attention_forward_scratch(const struct martlet_attention *a, int64_t heads) {
-    return heads * head_floats(a) + (BLOCK + spread(a->value_size)) * BLOCK;
+    return heads * head_floats(a) + BLOCK * BLOCK;
 }
 
 MARTLET_INLINE void find_head(const struct martlet_attention *a, int64_t number, float *scratch, struct head *head) {
-    scratch += (BLOCK + spread(a->value_size)) * BLOCK + number * head_floats(a);
+    scratch += BLOCK * BLOCK + number * head_floats(a);
     head->query = scratch;
     head->output = scratch + a->head_size * BLOCK;
     head->largest = (lanes *)(head->output + a->value_size * BLOCK);
@@ -32,6 +32,13 @@ MARTLET_INLINE void begin_head(const struct martlet_attention *a, const struct m
         head->largest[j] = (lanes)(sink ? *sink : LOWEST);
         head->sum[j] = (lanes)(sink ? 1.0f : 0.0f);
     }
+}
+
+MARTLET_INLINE void scale_lanes(const lanes *factors, float *place) {
+    lanes values;
+    load_lanes(place, &values);
+    values *= *factors;
+    store_lanes(&values, place);
 }
 
 // Raises the largest scores and brings what was summed before to their measure.
@@ -60,12 +67,7 @@ MARTLET_INLINE void raise_largest(const struct martlet_attention *a, const struc
         exponentials_of_lanes(&change);
         head->largest[j] = largest;
         head->sum[j] *= change;
-        for (int64_t d = 0; d < a->value_size; d++) {
-            lanes sum;
-            load_lanes(head->output + d * BLOCK + j * LANES, &sum);
-            sum *= change;
-            store_lanes(&sum, head->output + d * BLOCK + j * LANES);
-        }
+        for (int64_t d = 0; d < a->value_size; d++) scale_lanes(&change, head->output + d * BLOCK + j * LANES);
     }
 }
 
@@ -91,7 +93,7 @@ MARTLET_INLINE void weigh(const struct visibility *seen, int64_t from, const str
     }
 }
 
-// One block of keys and one head; k begins at the sequence, v at the block.
+// One block of keys and one head.
 MARTLET_INLINE void meet(int level, const struct martlet_attention *a, const struct visibility *seen, int64_t from,
                          const struct strip *strips, int count, const float *k, const float *v, float *scores,
                          const struct head *head) {
@@ -112,7 +114,7 @@ MARTLET_INLINE void meet(int level, const struct martlet_attention *a, const str
         weigh(seen, from, &strips[n], scores, head);
         struct martlet_attention_product product = {
             .rows = a->value_size, .vectors = strips[n].vectors, .depth = strips[n].keys,
-            .left = v + strips[n].key * spread(a->value_size), .left_stride = spread(a->value_size),
+            .left = v + (from + strips[n].key) * a->value_stride, .left_stride = a->value_stride,
             .left_is_transposed = 1, .right = scores + at, .right_stride = BLOCK,
             .result = head->output + strips[n].vector * LANES, .result_stride = BLOCK, .accumulate = 1,
         };
@@ -125,11 +127,12 @@ MARTLET_INLINE void end_head(const struct martlet_attention *a, const struct mar
     float largest[BLOCK], sum[BLOCK];
     memcpy(largest, head->largest, sizeof largest);
     memcpy(sum, head->sum, sizeof sum);
-    for (int64_t i = 0; i < block->queries; i++) {
-        lse[i] = largest[i] + logf(sum[i]);
-        sum[i] = 1.0f / sum[i];
+    for (int64_t i = 0; i < block->queries; i++) lse[i] = largest[i] + logf(sum[i]);
+    for (int64_t j = 0; j * LANES < block->queries; j++) {
+        lanes normaliser = 1.0f / head->sum[j];
+        for (int64_t d = 0; d < a->value_size; d++) scale_lanes(&normaliser, head->output + d * BLOCK + j * LANES);
     }
-    transpose_back(head->output, BLOCK, block->queries, a->value_size, sum, 0, output, a->output_stride);
+    transpose_back(head->output, BLOCK, block->queries, a->value_size, 0, output, a->output_stride);
 }
 
 KERNEL_BY_LEVEL(attention_forward,
@@ -140,7 +143,6 @@ KERNEL_BY_LEVEL(attention_forward,
     struct visibility seen;
     struct strip strips[STRIPS];
     struct head head;
-    float *values = scratch + BLOCK * BLOCK;
     find_visibility(block, &seen);
     for (int64_t h = 0; h < heads; h++) {
         find_head(a, h, scratch, &head);
@@ -149,10 +151,9 @@ KERNEL_BY_LEVEL(attention_forward,
     for (int64_t from = block->first_key; from < block->last_key; from += BLOCK) {
         int64_t to = from + BLOCK < block->last_key ? from + BLOCK : block->last_key;
         int count = find_strips(&seen, from, to, strips);
-        copy_rows(v + from * a->value_stride, a->value_stride, to - from, a->value_size, values);
         for (int64_t h = 0; h < heads; h++) {
             find_head(a, h, scratch, &head);
-            meet(level, a, &seen, from, strips, count, k, values, scratch, &head);
+            meet(level, a, &seen, from, strips, count, k, v, scratch, &head);
         }
     }
     for (int64_t h = 0; h < heads; h++) {

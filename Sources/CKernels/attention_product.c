@@ -91,3 +91,5 @@ KERNEL_BY_LEVEL(attention_product, (const struct martlet_attention_product *prod
         piece.accumulate = 1;
     }
 }
+
+int64_t martlet_attention_spread(int64_t size) { return ((size + LANES - 1) / LANES * LANES) | LANES; }

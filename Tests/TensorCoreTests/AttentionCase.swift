@@ -20,7 +20,7 @@ struct AttentionCase: CustomStringConvertible, Sendable {
         (v, dOutput) = (noise(keys * valueSize, 3), noise(queries * heads * valueSize, 4))
         sinks = hasSinks ? noise(heads, 5, scale: 3) : nil
         let positions = (0..<queries).map { keys - queries + $0 }
-        first = positions.map { Int32(max(0, window.map { size in $0 - size + 1 } ?? 0)) }
+        first = positions.map { position in Int32(max(0, window.map { position - $0 + 1 } ?? 0)) }
         last = positions.map { Int32($0 + 1) }
     }
 

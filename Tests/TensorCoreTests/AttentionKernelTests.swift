@@ -79,9 +79,10 @@ import Testing
                 let (lse, delta) = (known.lse(head).map { Float($0) }, known.delta(head).map { Float($0) })
                 var (keys, values): ([Float], [Float]) = ([], [])
                 let width = test.heads * test.headSize
-                let queries = changed([Float](repeating: 1, count: test.queries * width)) { dq in
-                    keys = changed([Float](repeating: 1, count: test.keys * keyWidth)) { dk in
-                        values = changed([Float](repeating: 1, count: test.keys * valueWidth)) { dv in
+                func ones(_ count: Int) -> [Float] { [Float](repeating: 1, count: count) }
+                let queries = changed(ones(test.queries * width)) { dq in
+                    keys = changed(ones(test.keys * keyWidth)) { dk in
+                        values = changed(ones(test.keys * valueWidth)) { dv in
                             withAligned(Int(martlet_attention_backward_scratch(&shape))) { scratch in
                                 test.q.withUnsafeBufferPointer { q in
                                     test.dOutput.withUnsafeBufferPointer { dOutput in
@@ -89,7 +90,8 @@ import Testing
                                             kernel(
                                                 &shape, block, q.baseAddress! + head * test.headSize, test.k, test.v,
                                                 dOutput.baseAddress! + head * test.valueSize, lse, delta, scratch,
-                                                dq + head * test.headSize, 1, dk, dv)
+                                                dq + head * test.headSize, 1,
+                                                dk + Int(test.first[0]) * keyWidth, dv + Int(test.first[0]) * valueWidth)
                                         }
                                     }
                                 }
@@ -112,9 +114,11 @@ import Testing
         let visible = Int(test.first[row])..<Int(test.last[row])
         let middle = (visible.lowerBound + visible.upperBound + 1) / 2
         let pieces = [visible.lowerBound..<middle, middle..<visible.upperBound].filter { !$0.isEmpty }
-        let expected = (0..<test.heads).flatMap { head in
-            Array(known.output[(row * test.heads + head) * test.valueSize..<(row * test.heads + head + 1) * test.valueSize])
-                + [known.lse(head)[row]]
+        var expected: [Double] = []
+        for head in 0..<test.heads {
+            let at = (row * test.heads + head) * test.valueSize
+            expected += known.output[at..<at + test.valueSize]
+            expected.append(known.lse(head)[row])
         }
         let joins = available(
             martlet_attention_join_portable, martlet_attention_join_avx2, martlet_attention_join_avx512)

@@ -8,8 +8,10 @@ import TensorCore
 /// stretch a query belongs to one part only, which adds to its gradient. So nothing depends on the number of threads, and what
 /// exists beside the gradients is as large as they are at most.
 extension AttentionPass {
-    /// Keys in a stretch, and queries in a part.
-    private static let stretch = 256
+    /// Keys in a stretch.
+    private static let stretch = 512
+    /// Queries in a part.
+    private static let partSize = 256
 
     /// Gradients of the keys `keys` of a sequence at one head, from the queries `queries`.
     private struct Part {
@@ -19,13 +21,21 @@ extension AttentionPass {
         var offset = 0
     }
 
+    /// What all parts read.
+    private struct Inputs {
+        let keys, values: HeadRows
+        let dOutput, lse, delta: Tensor
+    }
+
     /// Gradients of q, k and v.
     func backward(_ dOutput: Tensor, _ output: Tensor, _ lse: Tensor) -> [Tensor] {
         precondition(layout.prefix == 0, "attention over a cache has no derivative")
         let dq = compute.empty(q.shape)
         let dk = compute.empty([q.rows, options.keyValueHeads * options.headSize])
         let dv = compute.empty([q.rows, options.keyValueHeads * options.valueSize])
-        let delta = rowDots(dOutput, output)
+        let inputs = Inputs(
+            keys: HeadRows(k, options.headSize, layout, compute), values: HeadRows(v, options.valueSize, layout, compute),
+            dOutput: dOutput, lse: lse, delta: rowDots(dOutput, output))
         let longest = zip(layout.offsets, layout.offsets.dropFirst()).map { $1 - $0 }.max() ?? 0
         for stretch in TileOrder.pieces(0..<longest, Self.stretch) {
             var parts = parts(stretch), count = 0
@@ -36,7 +46,7 @@ extension AttentionPass {
             let order = TileOrder.heaviestFirst(parts) { cost($0) }
             compute.withScratch(count) { sums in
                 compute.threads.run(tiles: order.count) { tile in
-                    add(order[tile], dOutput, lse, delta, to: dq, sums + order[tile].offset)
+                    add(order[tile], inputs, to: dq, sums + order[tile].offset)
                 }
                 join(parts, sums, into: dk, dv)
             }
@@ -53,7 +63,7 @@ extension AttentionPass {
         (0..<layout.sequenceCount).flatMap { sequence in
             let rows = layout.offsets[sequence]..<layout.offsets[sequence + 1]
             let keys = stretch.clamped(to: 0..<rows.count)
-            let queries = TileOrder.pieces(rows, Self.stretch).filter { visibleKeys($0).overlaps(keys) }
+            let queries = TileOrder.pieces(rows, Self.partSize).filter { visibleKeys($0).overlaps(keys) }
             return (0..<options.keyValueHeads).flatMap { head in
                 queries.map { Part(sequence: sequence, head: head, queries: $0, keys: keys) }
             }
@@ -68,13 +78,10 @@ extension AttentionPass {
     }
 
     /// Gradients of a part: of its queries in place, of its keys and values in `sums`.
-    private func add(
-        _ part: Part, _ dOutput: Tensor, _ lse: Tensor, _ delta: Tensor, to dq: Tensor,
-        _ sums: UnsafeMutablePointer<Float>
-    ) {
+    private func add(_ part: Part, _ inputs: Inputs, to dq: Tensor, _ sums: UnsafeMutablePointer<Float>) {
         let values = sums + part.keys.count * keyWidth
         sums.update(repeating: 0, count: part.keys.count * (keyWidth + valueWidth))
-        var shape = shape
+        var shape = shape(inputs.keys.stride, inputs.values.stride)
         compute.withScratch(Int(martlet_attention_backward_scratch(&shape))) { scratch in
             for head in part.head * group..<(part.head + 1) * group {
                 for queries in TileOrder.pieces(part.queries, Self.blockSize) {
@@ -84,10 +91,10 @@ extension AttentionPass {
                     let at = row * q.columns + head * options.headSize
                     withBlock(queries, keys) { block in
                         martlet_attention_backward(
-                            &shape, block, q.floats + at, self.keys(part.sequence, part.head),
-                            self.values(part.sequence, part.head),
-                            dOutput.floats + row * dOutput.columns + head * options.valueSize,
-                            lse.floats + head * q.rows + row, delta.floats + head * q.rows + row, scratch,
+                            &shape, block, q.floats + at, inputs.keys.start(part.sequence, part.head),
+                            inputs.values.start(part.sequence, part.head),
+                            inputs.dOutput.floats + row * inputs.dOutput.columns + head * options.valueSize,
+                            inputs.lse.floats + head * q.rows + row, inputs.delta.floats + head * q.rows + row, scratch,
                             dq.output + at, visible.lowerBound < part.keys.lowerBound ? 1 : 0,
                             sums + skipped * keyWidth, values + skipped * valueWidth)
                     }

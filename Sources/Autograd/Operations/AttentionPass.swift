@@ -26,12 +26,12 @@ struct AttentionPass {
         last = positions.map { $0 + 1 }
     }
 
-    /// Sizes and strides as kernels take them.
-    var shape: martlet_attention {
+    /// Sizes and strides as kernels take them; rows of keys and values lie so far apart.
+    func shape(_ keyStride: Int, _ valueStride: Int) -> martlet_attention {
         martlet_attention(
             head_size: Int64(options.headSize), value_size: Int64(options.valueSize), scale: options.scale,
-            cap: options.softCap ?? 0, query_stride: Int64(q.columns), key_stride: Int64(k.columns),
-            value_stride: Int64(v.columns), output_stride: Int64(options.heads * options.valueSize))
+            cap: options.softCap ?? 0, query_stride: Int64(q.columns), key_stride: Int64(keyStride),
+            value_stride: Int64(valueStride), output_stride: Int64(options.heads * options.valueSize))
     }
 
     /// Query heads that share a key/value head.
@@ -55,15 +55,6 @@ struct AttentionPass {
         }
     }
 
-    /// The first key and value of a sequence at one of their heads.
-    func keys(_ sequence: Int, _ head: Int) -> UnsafePointer<Float> {
-        k.floats + layout.offsets[sequence] * k.columns + head * options.headSize
-    }
-
-    func values(_ sequence: Int, _ head: Int) -> UnsafePointer<Float> {
-        v.floats + layout.offsets[sequence] * v.columns + head * options.valueSize
-    }
-
     /// Output `[tokens, heads · valueSize]` and log-sum-exp `[heads, tokens]`.
     func forward() -> (Tensor, Tensor) {
         let output = compute.empty([q.rows, options.heads * options.valueSize])
@@ -79,22 +70,27 @@ struct AttentionPass {
     // MARK: Many queries
 
     private func forward(into output: Tensor, _ lse: Tensor) {
-        var shape = shape
+        let (keys, values) = (HeadRows(k, options.headSize, layout, compute), HeadRows(v, options.valueSize, layout, compute))
+        var shape = shape(keys.stride, values.stride)
         let blocks = (0..<layout.sequenceCount).flatMap { sequence in
-            TileOrder.pieces(layout.offsets[sequence]..<layout.offsets[sequence + 1], Self.blockSize).map { (sequence, $0) }
+            (0..<options.keyValueHeads).flatMap { head in
+                // The costliest first, so that threads end at about the same time.
+                TileOrder.pieces(layout.offsets[sequence]..<layout.offsets[sequence + 1], Self.blockSize).reversed().map {
+                    (sequence, head, $0)
+                }
+            }
         }
-        let order = TileOrder.heaviestFirst(blocks) { $0.1.count * visibleKeys($0.1).count }
         let scratchCount = Int(martlet_attention_forward_scratch(&shape, Int64(group)))
-        compute.threads.run(tiles: order.count * options.keyValueHeads) { tile in
-            let ((sequence, queries), head) = (order[tile / options.keyValueHeads], tile % options.keyValueHeads)
+        compute.threads.run(tiles: blocks.count) { [shape] tile in
+            let (sequence, head, queries) = blocks[tile]
             let (row, query) = (queries.lowerBound, head * group)
             compute.withScratch(scratchCount) { scratch in
                 withUnsafePointer(to: shape) { shape in
                     withBlock(queries, visibleKeys(queries)) { block in
                         martlet_attention_forward(
                             shape, block, Int64(group), q.floats + row * q.columns + query * options.headSize,
-                            keys(sequence, head), values(sequence, head), sinks.map { $0.floats + query }, scratch,
-                            output.output + row * output.columns + query * options.valueSize,
+                            keys.start(sequence, head), values.start(sequence, head), sinks.map { $0.floats + query },
+                            scratch, output.output + row * output.columns + query * options.valueSize,
                             lse.output + query * q.rows + row, Int64(q.rows))
                     }
                 }
@@ -111,9 +107,9 @@ struct AttentionPass {
             TileOrder.pieces(visibleKeys(row..<row + 1), Int(MARTLET_ATTENTION_CHUNK)).map { (row, $0) }
         }
         let parts = compute.empty([chunks.count, options.heads * width])
-        var shape = shape
+        var shape = shape(k.columns, v.columns)
         let scratchCount = Int(martlet_attention_chunk_scratch(&shape, Int64(group)))
-        compute.threads.run(tiles: chunks.count) { tile in
+        compute.threads.run(tiles: chunks.count) { [shape] tile in
             let (row, part) = chunks[tile]
             compute.withScratch(scratchCount) { scratch in
                 withUnsafePointer(to: shape) { shape in
@@ -121,8 +117,9 @@ struct AttentionPass {
                         martlet_attention_chunk(
                             shape, Int64(group), Int64(part.count),
                             q.floats + row * q.columns + head * group * options.headSize,
-                            keys(0, head) + part.lowerBound * k.columns, values(0, head) + part.lowerBound * v.columns,
-                            scratch, parts.output + (tile * options.heads + head * group) * width, Int64(width))
+                            k.floats + part.lowerBound * k.columns + head * options.headSize,
+                            v.floats + part.lowerBound * v.columns + head * options.valueSize, scratch,
+                            parts.output + (tile * options.heads + head * group) * width, Int64(width))
                     }
                 }
             }
@@ -137,6 +134,37 @@ struct AttentionPass {
                     output.output + row * output.columns + head * options.valueSize, lse.output + head * q.rows + row)
             }
         }
+    }
+}
+
+/// Keys or values, those of one head after another: rows follow each other closely, and not at distances that are bad for the
+/// cache.
+struct HeadRows {
+    /// Elements between rows.
+    let stride: Int
+    private let rows: Tensor
+    private let count: Int
+    private let offsets: [Int]
+
+    /// Copies the rows that the sequences of the layout have.
+    init(_ x: Tensor, _ size: Int, _ layout: SequenceLayout, _ compute: Compute) {
+        let (heads, stride) = (x.columns / size, Int(martlet_attention_spread(Int64(size))))
+        let (count, offsets) = (layout.prefix + layout.tokenCount, layout.offsets)
+        let rows = compute.empty([heads * count, stride])
+        compute.forEachRowBlock(of: count, rowElements: x.columns) { part in
+            for head in 0..<heads {
+                for row in part {
+                    (rows.output + (head * count + row) * stride).update(
+                        from: x.floats + row * x.columns + head * size, count: size)
+                }
+            }
+        }
+        (self.stride, self.rows, self.count, self.offsets) = (stride, rows, count, offsets)
+    }
+
+    /// The first row of a sequence at a head.
+    func start(_ sequence: Int, _ head: Int) -> UnsafePointer<Float> {
+        rows.floats + (head * count + offsets[sequence]) * stride
     }
 }
 

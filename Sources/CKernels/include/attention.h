@@ -2,7 +2,7 @@
 // one block of either at a time.
 //
 // Scores lie transposed, a row for each key and a lane for each query, so that every step of the softmax is the same for
-// sixteen queries at once. Keys and values are read where they lie, one number for all lanes; queries and the gradients of
+// sixteen queries at once. Keys and values are read as rows, one number for all lanes; queries and the gradients of
 // outputs are transposed once for each block of queries.
 #ifndef MARTLET_ATTENTION_H
 #define MARTLET_ATTENTION_H
@@ -33,6 +33,10 @@ struct martlet_attention_product {
     int accumulate;
 };
 DECLARE_KERNEL(attention_product, (const struct martlet_attention_product *product));
+
+// The distance at which rows of a head's keys or values are best copied: vectors in an odd number, so that a column of the rows
+// does not fall on a few places of the cache, as it may where they come from.
+int64_t martlet_attention_spread(int64_t size);
 
 // --- attention_forward.c -----------------------------------------------------------------------------------------
 
