@@ -10,9 +10,8 @@ enum {
     BLOCK = MARTLET_ATTENTION_BLOCK,
     // Vectors of queries in a block.
     VECTORS = BLOCK / LANES,
-    // Keys that are looked at together where not all queries see all keys.
-    STRIP = 16,
-    STRIPS = BLOCK / STRIP,
+    // Most strips that a block of keys falls into.
+    STRIPS = BLOCK / LANES,
 };
 
 // Below every score, but finite: differences with it are numbers.
@@ -45,19 +44,23 @@ struct strip {
     int masked;
 };
 
-// Strips of the keys [from, to), at most BLOCK; returns their number.
-MARTLET_INLINE int find_strips(const struct visibility *seen, int64_t from, int64_t to, struct strip *strips) {
+// Strips of the keys [from, to), at most BLOCK; returns their number. Where not all queries see all keys, sixteen keys are
+// looked at together; on tiles as many keys and queries as a tile has along the depth.
+MARTLET_INLINE int find_strips(const struct martlet_attention *a, const struct visibility *seen, int64_t from,
+                               int64_t to, struct strip *strips) {
+    int64_t height = a->tiles ? MARTLET_TILE_DEPTH : LANES;
     int64_t end = seen->vectors * LANES - 1;
     if (seen->first[end] <= from && seen->last[0] >= to) {
         strips[0] = (struct strip){.key = 0, .keys = to - from, .vector = 0, .vectors = seen->vectors, .masked = 0};
         return 1;
     }
     int count = 0;
-    for (int64_t key = from; key < to; key += STRIP) {
-        int64_t next = key + STRIP < to ? key + STRIP : to, low = 0, high = seen->vectors;
+    for (int64_t key = from; key < to; key += height) {
+        int64_t next = key + height < to ? key + height : to, low = 0, high = seen->vectors;
         while (low < high && seen->last[low * LANES + LANES - 1] <= key) low++;
         while (high > low && seen->first[(high - 1) * LANES] >= next) high--;
         if (low == high) continue;
+        if (a->tiles) low -= low % (MARTLET_TILE_DEPTH / LANES);
         int masked = seen->first[high * LANES - 1] > key || seen->last[low * LANES] < next;
         strips[count++] = (struct strip){key - from, next - key, low, high - low, masked};
     }
@@ -74,15 +77,12 @@ MARTLET_INLINE void see(const struct visibility *seen, int64_t vector, int64_t k
 
 // --- Transposing -------------------------------------------------------------------------------------------------
 
-// to[column, row] = factor * from[row, column] of 16 × 16 elements.
-MARTLET_INLINE void transpose_square(const float *from, int64_t stride, float factor, float *to, int64_t to_stride) {
+// to[column, row] = from[row, column] of 16 × 16 elements.
+MARTLET_INLINE void transpose_square(const float *from, int64_t stride, float *to, int64_t to_stride) {
     lanes square[LANES];
     UNROLLED for (int i = 0; i < LANES; i++) load_lanes(from + i * stride, &square[i]);
     TRANSPOSE_LANES(lanes, square)
-    UNROLLED for (int i = 0; i < LANES; i++) {
-        square[i] *= (lanes)factor;
-        store_lanes(&square[i], to + i * to_stride);
-    }
+    UNROLLED for (int i = 0; i < LANES; i++) store_lanes(&square[i], to + i * to_stride);
 }
 
 MARTLET_INLINE void copy_corner(const float *from, int64_t stride, int64_t rows, int64_t columns, float *to,
@@ -91,8 +91,8 @@ MARTLET_INLINE void copy_corner(const float *from, int64_t stride, int64_t rows,
         for (int64_t c = 0; c < columns; c++) to[r * to_stride + c] = from[r * stride + c];
 }
 
-// to[column, row] = factor * from[row, column]. Rows beyond the last are zeros up to a multiple of sixteen.
-MARTLET_INLINE void transpose(const float *from, int64_t stride, int64_t rows, int64_t columns, float factor, float *to,
+// to[column, row] = from[row, column]. Rows beyond the last are zeros up to a multiple of sixteen.
+MARTLET_INLINE void transpose(const float *from, int64_t stride, int64_t rows, int64_t columns, float *to,
                               int64_t to_stride) {
     for (int64_t r = 0; r < rows; r += LANES)
         for (int64_t c = 0; c < columns; c += LANES) {
@@ -100,11 +100,11 @@ MARTLET_INLINE void transpose(const float *from, int64_t stride, int64_t rows, i
             const float *source = from + r * stride + c;
             float *target = to + c * to_stride + r;
             if (height == LANES && width == LANES) {
-                transpose_square(source, stride, factor, target, to_stride);
+                transpose_square(source, stride, target, to_stride);
             } else {
                 float corner[LANES * LANES] = {0}, turned[LANES * LANES];
                 copy_corner(source, stride, height, width, corner, LANES);
-                transpose_square(corner, LANES, factor, turned, LANES);
+                transpose_square(corner, LANES, turned, LANES);
                 copy_corner(turned, LANES, width, LANES, target, to_stride);
             }
         }
@@ -119,12 +119,12 @@ MARTLET_INLINE void transpose_back(const float *from, int64_t stride, int64_t ro
             const float *source = from + c * stride + r;
             float *target = to + r * to_stride + c, corner[LANES * LANES] = {0}, turned[LANES * LANES];
             if (height == LANES && width == LANES && !accumulate) {
-                transpose_square(source, stride, 1, target, to_stride);
+                transpose_square(source, stride, target, to_stride);
             } else if (width == LANES) {
-                transpose_square(source, stride, 1, turned, LANES);
+                transpose_square(source, stride, turned, LANES);
             } else {
                 copy_corner(source, stride, width, LANES, corner, LANES);
-                transpose_square(corner, LANES, 1, turned, LANES);
+                transpose_square(corner, LANES, turned, LANES);
             }
             if (height == LANES && width == LANES && !accumulate) continue;
             for (int64_t i = 0; i < height; i++)
@@ -152,6 +152,82 @@ MARTLET_INLINE void copy_rows(const float *from, int64_t stride, int64_t rows, i
     }
 }
 
+// --- Products ----------------------------------------------------------------------------------------------------
+
+// Tiles along a summed dimension.
+MARTLET_INLINE int64_t tile_depth(int64_t size) { return (size + MARTLET_TILE_DEPTH - 1) / MARTLET_TILE_DEPTH; }
+
+// Elements between blocks of tiles that follow one another.
+MARTLET_INLINE int64_t tile_step(int64_t size) { return tile_depth(size) * MARTLET_TILE_ELEMENTS; }
+
+// result[keys, queries] = operand[keys, size] · side, where the keys are those of a strip. side: [size, BLOCK], or a right
+// operand of tiles.
+MARTLET_INLINE void multiply_by_side(int level, const struct martlet_attention *a, int64_t from,
+                                     const struct strip *strip, int64_t size,
+                                     const struct martlet_attention_operand *operand, const float *side,
+                                     float *result) {
+    result += strip->key * BLOCK + strip->vector * LANES;
+    if (a->tiles) {
+        struct martlet_tile_product product = {
+            .rows = strip->keys, .columns = strip->vectors * LANES, .result = result, .stride = BLOCK,
+            .operands[0] = {
+                .left = operand->tiles + (from + strip->key) / MARTLET_TILE_SIDE * operand->step,
+                .left_step = operand->step, .right = (const uint16_t *)side + strip->vector * tile_step(size),
+                .right_step = tile_step(size), .depth = tile_depth(size),
+            },
+        };
+        a->tiles(&product);
+        return;
+    }
+    struct martlet_attention_product product = {
+        .rows = strip->keys, .vectors = strip->vectors, .depth = size,
+        .left = operand->rows + (from + strip->key) * operand->stride, .left_stride = operand->stride,
+        .right = side + strip->vector * LANES, .right_stride = BLOCK, .result = result, .result_stride = BLOCK,
+    };
+    CALL_AT_LEVEL(attention_product, &product);
+}
+
+// result[size, queries] += operandᵀ · scores[keys, queries], over the keys of a strip. tiles: memory for scores as tiles.
+MARTLET_INLINE void sum_over_keys(int level, const struct martlet_attention *a, int64_t from, const struct strip *strip,
+                                  int64_t size, const struct martlet_attention_operand *operand, const float *scores,
+                                  uint16_t *tiles, float *result) {
+    scores += strip->key * BLOCK + strip->vector * LANES;
+    result += strip->vector * LANES;
+    if (a->tiles) {
+        int64_t step = tile_step(strip->keys);
+        CALL_AT_LEVEL(pack_columns_f32, strip->vectors * LANES, strip->keys, scores, BLOCK, 0, tiles, step);
+        struct martlet_tile_product product = {
+            .rows = size, .columns = strip->vectors * LANES, .result = result, .stride = BLOCK, .accumulate = 1,
+            .operands[0] = {
+                .left = operand->transposed + (from + strip->key) / MARTLET_TILE_DEPTH * MARTLET_TILE_ELEMENTS,
+                .left_step = operand->transposed_step, .right = tiles, .right_step = step,
+                .depth = tile_depth(strip->keys),
+            },
+        };
+        a->tiles(&product);
+        return;
+    }
+    struct martlet_attention_product product = {
+        .rows = size, .vectors = strip->vectors, .depth = strip->keys,
+        .left = operand->rows + (from + strip->key) * operand->stride, .left_stride = operand->stride,
+        .left_is_transposed = 1, .right = scores, .right_stride = BLOCK, .result = result, .result_stride = BLOCK,
+        .accumulate = 1,
+    };
+    CALL_AT_LEVEL(attention_product, &product);
+}
+
+// Rows of queries or of gradients as the right operand of multiply_by_side.
+MARTLET_INLINE void prepare_side(int level, const struct martlet_attention *a, const float *from, int64_t stride,
+                                 int64_t queries, int64_t size, float *side) {
+    if (a->tiles)
+        CALL_AT_LEVEL(pack_rows_f32, queries, size, from, stride, 1, (uint16_t *)side, tile_step(size));
+    else
+        transpose(from, stride, queries, size, side, BLOCK);
+}
+
+// Floats of it.
+MARTLET_INLINE int64_t side_floats(int64_t size) { return tile_depth(size) * MARTLET_TILE_DEPTH * BLOCK; }
+
 // --- Scores ------------------------------------------------------------------------------------------------------
 
 // tanh of sixteen, in place; see hyperbolic_tangent.
@@ -174,13 +250,17 @@ MARTLET_INLINE void cap_lanes(float cap, lanes *s) {
     *s *= (lanes)cap;
 }
 
-// Caps the scores of a strip, if there is a cap.
+// What the softmax still has to multiply scores with.
+MARTLET_INLINE float factor_of_scores(const struct martlet_attention *a) { return a->cap == 0 ? a->scale : 1; }
+
+// Scales and caps the scores of a strip, if there is a cap.
 MARTLET_INLINE void cap_strip(const struct martlet_attention *a, const struct strip *strip, float *scores) {
     if (a->cap == 0) return;
     for (int64_t k = strip->key; k < strip->key + strip->keys; k++)
         for (int64_t j = strip->vector; j < strip->vector + strip->vectors; j++) {
             lanes s;
             load_lanes(scores + k * BLOCK + j * LANES, &s);
+            s *= (lanes)a->scale;
             cap_lanes(a->cap, &s);
             store_lanes(&s, scores + k * BLOCK + j * LANES);
         }

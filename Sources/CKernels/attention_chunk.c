@@ -15,6 +15,7 @@ MARTLET_INLINE void weigh_row(const struct martlet_attention *a, int64_t keys, f
     for (int64_t k = 0; k < keys; k += LANES) {
         lanes s;
         load_lanes(row + k, &s);
+        s *= (lanes)a->scale;
         if (a->cap != 0) cap_lanes(a->cap, &s);
         store_lanes(&s, row + k);
         // What lies behind the last key counts as the last key.
@@ -40,23 +41,24 @@ MARTLET_INLINE void weigh_row(const struct martlet_attention *a, int64_t keys, f
 
 KERNEL_BY_LEVEL(attention_chunk,
                 (const struct martlet_attention *a, int64_t heads, int64_t keys, const float *q, const float *k,
-                 const float *v, float *scratch, float *parts, int64_t parts_stride),
-                (a, heads, keys, q, k, v, scratch, parts, parts_stride)) {
+                 int64_t key_stride, const float *v, int64_t value_stride, float *scratch, float *parts,
+                 int64_t parts_stride),
+                (a, heads, keys, q, k, key_stride, v, value_stride, scratch, parts, parts_stride)) {
     float *transposed = scratch, *scores = scratch + a->head_size * CHUNK, *rows = scores + heads * CHUNK;
     float *sums = rows + spread(a->value_size) * CHUNK;
     int64_t width = padded(a->value_size);
-    transpose(k, a->key_stride, keys, a->head_size, a->scale, transposed, CHUNK);
+    transpose(k, key_stride, keys, a->head_size, transposed, CHUNK);
     struct martlet_attention_product product = {
         .rows = heads, .vectors = padded(keys) / LANES, .depth = a->head_size, .left = q, .left_stride = a->head_size,
         .right = transposed, .right_stride = CHUNK, .result = scores, .result_stride = CHUNK,
     };
     CALL_AT_LEVEL(attention_product, &product);
     for (int64_t h = 0; h < heads; h++) weigh_row(a, keys, scores + h * CHUNK, parts + h * parts_stride);
-    if (width != a->value_size) copy_rows(v, a->value_stride, keys, a->value_size, rows);
+    if (width != a->value_size) copy_rows(v, value_stride, keys, a->value_size, rows);
     product = (struct martlet_attention_product){
         .rows = heads, .vectors = width / LANES, .depth = keys, .left = scores, .left_stride = CHUNK,
         .right = width == a->value_size ? v : rows,
-        .right_stride = width == a->value_size ? a->value_stride : spread(a->value_size),
+        .right_stride = width == a->value_size ? value_stride : spread(a->value_size),
         .result = sums, .result_stride = width,
     };
     CALL_AT_LEVEL(attention_product, &product);

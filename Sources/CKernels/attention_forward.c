@@ -4,29 +4,31 @@
 
 // What a block of queries knows of one head so far.
 struct head {
-    // Scaled queries [head_size, BLOCK], outputs without their normaliser [value_size, BLOCK].
+    // Queries [head_size, BLOCK] or as tiles, outputs without their normaliser [value_size, BLOCK].
     float *query, *output;
     // Of each query the largest score, and the sum of exp(score - largest).
     lanes *largest, *sum;
 };
 
-static int64_t head_floats(const struct martlet_attention *a) { return (a->head_size + a->value_size + 2) * BLOCK; }
+static int64_t head_floats(const struct martlet_attention *a) {
+    return side_floats(a->head_size) + (a->value_size + 2) * BLOCK;
+}
 
 int64_t martlet_attention_forward_scratch(const struct martlet_attention *a, int64_t heads) {
-    return heads * head_floats(a) + BLOCK * BLOCK;
+    return heads * head_floats(a) + 2 * BLOCK * BLOCK;
 }
 
 MARTLET_INLINE void find_head(const struct martlet_attention *a, int64_t number, float *scratch, struct head *head) {
-    scratch += BLOCK * BLOCK + number * head_floats(a);
+    scratch += 2 * BLOCK * BLOCK + number * head_floats(a);
     head->query = scratch;
-    head->output = scratch + a->head_size * BLOCK;
+    head->output = scratch + side_floats(a->head_size);
     head->largest = (lanes *)(head->output + a->value_size * BLOCK);
     head->sum = head->largest + VECTORS;
 }
 
-MARTLET_INLINE void begin_head(const struct martlet_attention *a, const struct martlet_attention_block *block,
+MARTLET_INLINE void begin_head(int level, const struct martlet_attention *a, const struct martlet_attention_block *block,
                                const float *q, const float *sink, const struct head *head) {
-    transpose(q, a->query_stride, block->queries, a->head_size, a->scale, head->query, BLOCK);
+    prepare_side(level, a, q, a->query_stride, block->queries, a->head_size, head->query);
     memset(head->output, 0, (size_t)(a->value_size * BLOCK) * sizeof(float));
     for (int j = 0; j < VECTORS; j++) {
         head->largest[j] = (lanes)(sink ? *sink : LOWEST);
@@ -46,13 +48,14 @@ MARTLET_INLINE void raise_largest(const struct martlet_attention *a, const struc
                                   const struct strip *strips, int count, const float *scores,
                                   const struct head *head) {
     for (int64_t j = 0; j < seen->vectors; j++) {
-        lanes before = head->largest[j], largest = before, change;
+        lanes before = head->largest[j], largest = before, change, factor = (lanes)factor_of_scores(a);
         for (int n = 0; n < count; n++) {
             const struct strip *strip = &strips[n];
             if (j < strip->vector || j >= strip->vector + strip->vectors) continue;
             for (int64_t k = strip->key; k < strip->key + strip->keys; k++) {
                 lanes s;
                 load_lanes(scores + k * BLOCK + j * LANES, &s);
+                s *= factor;
                 if (strip->masked) {
                     lane_integers mask;
                     see(seen, j, from + k, &mask);
@@ -72,14 +75,14 @@ MARTLET_INLINE void raise_largest(const struct martlet_attention *a, const struc
 }
 
 // Scores become weights without their normaliser.
-MARTLET_INLINE void weigh(const struct visibility *seen, int64_t from, const struct strip *strip, float *scores,
+MARTLET_INLINE void weigh(const struct martlet_attention *a, const struct visibility *seen, int64_t from, const struct strip *strip, float *scores,
                           const struct head *head) {
     for (int64_t j = strip->vector; j < strip->vector + strip->vectors; j++) {
         lanes largest = head->largest[j], sum = head->sum[j];
         for (int64_t k = strip->key; k < strip->key + strip->keys; k++) {
             lanes s;
             load_lanes(scores + k * BLOCK + j * LANES, &s);
-            s -= largest;
+            s = s * (lanes)factor_of_scores(a) - largest;
             exponentials_of_lanes(&s);
             if (strip->masked) {
                 lane_integers mask;
@@ -95,30 +98,17 @@ MARTLET_INLINE void weigh(const struct visibility *seen, int64_t from, const str
 
 // One block of keys and one head.
 MARTLET_INLINE void meet(int level, const struct martlet_attention *a, const struct visibility *seen, int64_t from,
-                         const struct strip *strips, int count, const float *k, const float *v, float *scores,
-                         const struct head *head) {
+                         const struct strip *strips, int count, const struct martlet_attention_operand *k,
+                         const struct martlet_attention_operand *v, float *scores, const struct head *head) {
+    uint16_t *tiles = (uint16_t *)(scores + BLOCK * BLOCK);
     for (int n = 0; n < count; n++) {
-        int64_t at = strips[n].key * BLOCK + strips[n].vector * LANES;
-        struct martlet_attention_product product = {
-            .rows = strips[n].keys, .vectors = strips[n].vectors, .depth = a->head_size,
-            .left = k + (from + strips[n].key) * a->key_stride, .left_stride = a->key_stride,
-            .right = head->query + strips[n].vector * LANES, .right_stride = BLOCK,
-            .result = scores + at, .result_stride = BLOCK,
-        };
-        CALL_AT_LEVEL(attention_product, &product);
+        multiply_by_side(level, a, from, &strips[n], a->head_size, k, head->query, scores);
         cap_strip(a, &strips[n], scores);
     }
     raise_largest(a, seen, from, strips, count, scores, head);
     for (int n = 0; n < count; n++) {
-        int64_t at = strips[n].key * BLOCK + strips[n].vector * LANES;
-        weigh(seen, from, &strips[n], scores, head);
-        struct martlet_attention_product product = {
-            .rows = a->value_size, .vectors = strips[n].vectors, .depth = strips[n].keys,
-            .left = v + (from + strips[n].key) * a->value_stride, .left_stride = a->value_stride,
-            .left_is_transposed = 1, .right = scores + at, .right_stride = BLOCK,
-            .result = head->output + strips[n].vector * LANES, .result_stride = BLOCK, .accumulate = 1,
-        };
-        CALL_AT_LEVEL(attention_product, &product);
+        weigh(a, seen, from, &strips[n], scores, head);
+        sum_over_keys(level, a, from, &strips[n], a->value_size, v, scores, tiles, head->output);
     }
 }
 
@@ -137,8 +127,8 @@ MARTLET_INLINE void end_head(const struct martlet_attention *a, const struct mar
 
 KERNEL_BY_LEVEL(attention_forward,
                 (const struct martlet_attention *a, const struct martlet_attention_block *block, int64_t heads,
-                 const float *q, const float *k, const float *v, const float *sinks, float *scratch, float *output,
-                 float *lse, int64_t lse_stride),
+                 const float *q, const struct martlet_attention_operand *k, const struct martlet_attention_operand *v,
+                 const float *sinks, float *scratch, float *output, float *lse, int64_t lse_stride),
                 (a, block, heads, q, k, v, sinks, scratch, output, lse, lse_stride)) {
     struct visibility seen;
     struct strip strips[STRIPS];
@@ -146,11 +136,11 @@ KERNEL_BY_LEVEL(attention_forward,
     find_visibility(block, &seen);
     for (int64_t h = 0; h < heads; h++) {
         find_head(a, h, scratch, &head);
-        begin_head(a, block, q + h * a->head_size, sinks ? sinks + h : NULL, &head);
+        begin_head(level, a, block, q + h * a->head_size, sinks ? sinks + h : NULL, &head);
     }
     for (int64_t from = block->first_key; from < block->last_key; from += BLOCK) {
         int64_t to = from + BLOCK < block->last_key ? from + BLOCK : block->last_key;
-        int count = find_strips(&seen, from, to, strips);
+        int count = find_strips(a, &seen, from, to, strips);
         for (int64_t h = 0; h < heads; h++) {
             find_head(a, h, scratch, &head);
             meet(level, a, &seen, from, strips, count, k, v, scratch, &head);

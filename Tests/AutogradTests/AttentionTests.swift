@@ -51,9 +51,31 @@ struct AttentionTests {
         #expect(results[0] == results[1] && results[0] == results[2])
     }
 
+    @Test(arguments: kinds) func onTilesItIsAsGoodAsWithRoundedOperands(options: AttentionOptions) throws {
+        func results(_ precision: Precision, _ tiles: TileUnit?, threads: Int = 2) throws -> [[Float]] {
+            run(
+                try Compute(precision: precision, threadCount: threads, tiles: tiles), Self.layout, options, sinks: true)
+        }
+        func error(_ found: [Float], _ exact: [Float]) -> Double {
+            let difference = zip(found, exact).reduce(0.0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }
+            return (difference / exact.reduce(0.0) { $0 + Double($1) * Double($1) }).squareRoot()
+        }
+        let (exact, tiles) = (try results(.float32, nil), try results(.bfloat16, .emulated))
+        for ((found, rounded), exact) in zip(zip(tiles, try results(.bfloat16, nil)), exact) {
+            #expect(error(found, exact) < max(8e-3, 2 * error(rounded, exact)))
+            #expect(found.count == exact.count && found != rounded)
+        }
+        #expect(try results(.bfloat16, .emulated, threads: 1) == tiles)
+    }
+
     @Test(arguments: [1, 2, 7, 8, 90], [nil, 40, 400] as [Int?])
     func continuesACache(count: Int, window: Int?) throws {
-        let compute = try Compute(threadCount: 2)
+        try continuesACache(count, window, on: try Compute(threadCount: 2), within: 1e-5)
+        try continuesACache(
+            count, window, on: try Compute(precision: .bfloat16, threadCount: 2, tiles: .emulated), within: 0.03)
+    }
+
+    private func continuesACache(_ count: Int, _ window: Int?, on compute: Compute, within tolerance: Float) throws {
         let options = AttentionOptions(
             heads: 6, keyValueHeads: 2, headSize: 20, valueSize: 12, scale: 0.2, window: window, softCap: window.map { _ in 3 })
         let rows = 700
@@ -68,7 +90,7 @@ struct AttentionTests {
         let tail = compute.tensor(Array(q.toArray().suffix(count * 120)), shape: [count, 120])
         let last = attention(tail, SequenceLayout(count: count, after: rows - count))
         let worst = zip(last, all.suffix(count * 72)).map { abs($0 - $1) }.max() ?? .infinity
-        #expect(worst < 1e-5)
+        #expect(worst < tolerance)
     }
 
     /// The same in double precision, one query at a time.

@@ -38,17 +38,47 @@ struct AttentionCase: CustomStringConvertible, Sendable {
     var description: String { "\(queries)/\(keys) × \(heads) × \(headSize)/\(valueSize), window \(window ?? 0), cap \(cap)" }
 
     var shape: martlet_attention {
-        martlet_attention(
-            head_size: Int64(headSize), value_size: Int64(valueSize), scale: scale, cap: cap,
-            query_stride: Int64(heads * headSize), key_stride: Int64(headSize), value_stride: Int64(valueSize),
-            output_stride: Int64(heads * valueSize))
+        var shape = martlet_attention()
+        (shape.head_size, shape.value_size, shape.scale, shape.cap) = (Int64(headSize), Int64(valueSize), scale, cap)
+        (shape.query_stride, shape.output_stride) = (Int64(heads * headSize), Int64(heads * valueSize))
+        return shape
+    }
+
+    /// The first key of the block.
+    var firstKey: Int { Int(first[0]) / Int(MARTLET_ATTENTION_BLOCK) * Int(MARTLET_ATTENTION_BLOCK) }
+
+    /// Calls `body` with keys and values as rows and as tiles.
+    func withOperands(
+        _ body: (UnsafePointer<martlet_attention_operand>, UnsafePointer<martlet_attention_operand>) -> Void
+    ) {
+        withOperand(k, headSize) { k in withOperand(v, valueSize) { body(k, $0) } }
+    }
+
+    private func withOperand(
+        _ rows: [Float], _ size: Int, _ body: (UnsafePointer<martlet_attention_operand>) -> Void
+    ) {
+        let (step, transposedStep) = ((size + 31) / 32 * 512, (keys + 31) / 32 * 512)
+        var tiles = [UInt16](repeating: 0x7FC0, count: (keys + 15) / 16 * step)
+        var transposed = [UInt16](repeating: 0x7FC0, count: (size + 15) / 16 * transposedStep)
+        martlet_pack_rows_f32(Int64(keys), Int64(size), rows, Int64(size), 0, &tiles, Int64(step))
+        martlet_pack_columns_f32(Int64(size), Int64(keys), rows, Int64(size), 1, &transposed, Int64(transposedStep))
+        rows.withUnsafeBufferPointer { rows in
+            tiles.withUnsafeBufferPointer { tiles in
+                transposed.withUnsafeBufferPointer { transposed in
+                    var operand = martlet_attention_operand(
+                        rows: rows.baseAddress, stride: Int64(size), tiles: tiles.baseAddress,
+                        transposed: transposed.baseAddress, step: Int64(step), transposed_step: Int64(transposedStep))
+                    body(&operand)
+                }
+            }
+        }
     }
 
     func withBlock(_ body: (UnsafePointer<martlet_attention_block>) -> Void) {
         first.withUnsafeBufferPointer { first in
             last.withUnsafeBufferPointer { last in
                 var block = martlet_attention_block(
-                    queries: Int64(queries), first_key: Int64(first[0]), last_key: Int64(keys), first: first.baseAddress,
+                    queries: Int64(queries), first_key: Int64(firstKey), last_key: Int64(keys), first: first.baseAddress,
                     last: last.baseAddress)
                 body(&block)
             }

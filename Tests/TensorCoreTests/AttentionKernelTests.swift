@@ -54,9 +54,11 @@ import Testing
                 lse = written(test.heads * count) { lse in
                     withAligned(scratch) { scratch in
                         test.withBlock { block in
-                            kernel(
-                                &shape, block, Int64(test.heads), test.q, test.k, test.v, test.sinks, scratch, output, lse,
-                                Int64(count))
+                            test.withOperands { k, v in
+                                kernel(
+                                    &shape, block, Int64(test.heads), test.q, k, v, test.sinks, scratch, output, lse,
+                                    Int64(count))
+                            }
                         }
                     }
                 }
@@ -87,11 +89,13 @@ import Testing
                                 test.q.withUnsafeBufferPointer { q in
                                     test.dOutput.withUnsafeBufferPointer { dOutput in
                                         test.withBlock { block in
-                                            kernel(
-                                                &shape, block, q.baseAddress! + head * test.headSize, test.k, test.v,
-                                                dOutput.baseAddress! + head * test.valueSize, lse, delta, scratch,
-                                                dq + head * test.headSize, 1,
-                                                dk + Int(test.first[0]) * keyWidth, dv + Int(test.first[0]) * valueWidth)
+                                            test.withOperands { k, v in
+                                                kernel(
+                                                    &shape, block, q.baseAddress! + head * test.headSize, k, v,
+                                                    dOutput.baseAddress! + head * test.valueSize, lse, delta, scratch,
+                                                    dq + head * test.headSize, 1, dk + test.firstKey * keyWidth,
+                                                    dv + test.firstKey * valueWidth)
+                                            }
                                         }
                                     }
                                 }
@@ -133,8 +137,8 @@ import Testing
                     for (index, piece) in pieces.enumerated() {
                         test.withRows(row, piece) { q, k, v in
                             chunk(
-                                &shape, Int64(test.heads), Int64(piece.count), q, k, v, scratch,
-                                parts + index * test.heads * width, Int64(width))
+                                &shape, Int64(test.heads), Int64(piece.count), q, k, Int64(test.headSize), v,
+                                Int64(test.valueSize), scratch, parts + index * test.heads * width, Int64(width))
                         }
                     }
                 }
@@ -149,6 +153,32 @@ import Testing
         }
     }
 
+    @Test(arguments: AttentionCase.all) func forwardOnTiles(test: AttentionCase) {
+        let expected = test.reference().output
+        for kernel in available(
+            martlet_attention_forward_portable, martlet_attention_forward_avx2, martlet_attention_forward_avx512)
+        {
+            var shape = test.shape
+            shape.tiles = martlet_tile_product_emulated
+            let output = written(test.queries * test.heads * test.valueSize) { output in
+                _ = written(test.heads * test.queries) { lse in
+                    withAligned(Int(martlet_attention_forward_scratch(&shape, Int64(test.heads)))) { scratch in
+                        test.withBlock { block in
+                            test.withOperands { k, v in
+                                kernel(
+                                    &shape, block, Int64(test.heads), test.q, k, v, test.sinks, scratch, output, lse,
+                                    Int64(test.queries))
+                            }
+                        }
+                    }
+                }
+            }
+            let difference = zip(output, expected).reduce(0) { $0 + (Double($1.0) - $1.1) * (Double($1.0) - $1.1) }
+            let error = (difference / expected.reduce(0) { $0 + $1 * $1 }).squareRoot()
+            #expect(error < 1e-2 && error > 1e-5, "relative error \(error)")
+        }
+    }
+
     @Test func scoresThatAreNoNumbersAreSeen() {
         for kernel in available(
             martlet_attention_forward_portable, martlet_attention_forward_avx2, martlet_attention_forward_avx512)
@@ -159,7 +189,9 @@ import Testing
             let output = written(20 * 16) { output in
                 _ = written(20) { lse in
                     withAligned(Int(martlet_attention_forward_scratch(&shape, 1))) { scratch in
-                        test.withBlock { kernel(&shape, $0, 1, q, test.k, test.v, nil, scratch, output, lse, 20) }
+                        test.withBlock { block in
+                            test.withOperands { kernel(&shape, block, 1, q, $0, $1, nil, scratch, output, lse, 20) }
+                        }
                     }
                 }
             }

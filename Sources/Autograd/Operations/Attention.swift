@@ -54,8 +54,7 @@ extension Graph {
         let kept = [q, k, v].map(\.kept)
         func pass(_ q: Tensor, _ k: Tensor, _ v: Tensor) -> AttentionPass {
             AttentionPass(
-                q: compute.rounded(q), k: compute.rounded(k), v: compute.rounded(v), layout: layout, options: options,
-                sinks: sinks, compute: compute)
+                q: compute.rounded(q), k: k, v: v, layout: layout, options: options, sinks: sinks, compute: compute)
         }
         let (output, lse) = pass(q.value, k.value, v.value).forward()
         let types = [q, k, v].map(\.value.elementType)

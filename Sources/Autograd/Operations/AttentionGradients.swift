@@ -23,7 +23,7 @@ extension AttentionPass {
 
     /// What all parts read.
     private struct Inputs {
-        let keys, values: HeadRows
+        let keys, values: AttentionOperand
         let dOutput, lse, delta: Tensor
     }
 
@@ -34,7 +34,8 @@ extension AttentionPass {
         let dk = compute.empty([q.rows, options.keyValueHeads * options.headSize])
         let dv = compute.empty([q.rows, options.keyValueHeads * options.valueSize])
         let inputs = Inputs(
-            keys: HeadRows(k, options.headSize, layout, compute), values: HeadRows(v, options.valueSize, layout, compute),
+            keys: AttentionOperand(k, options.headSize, layout, .both, compute),
+            values: AttentionOperand(v, options.valueSize, layout, .whole, compute),
             dOutput: dOutput, lse: lse, delta: rowDots(dOutput, output))
         let longest = zip(layout.offsets, layout.offsets.dropFirst()).map { $1 - $0 }.max() ?? 0
         for stretch in TileOrder.pieces(0..<longest, Self.stretch) {
@@ -81,7 +82,8 @@ extension AttentionPass {
     private func add(_ part: Part, _ inputs: Inputs, to dq: Tensor, _ sums: UnsafeMutablePointer<Float>) {
         let values = sums + part.keys.count * keyWidth
         sums.update(repeating: 0, count: part.keys.count * (keyWidth + valueWidth))
-        var shape = shape(inputs.keys.stride, inputs.values.stride)
+        var (shape, k) = (shape, inputs.keys.at(part.sequence, part.head))
+        var v = inputs.values.at(part.sequence, part.head)
         compute.withScratch(Int(martlet_attention_backward_scratch(&shape))) { scratch in
             for head in part.head * group..<(part.head + 1) * group {
                 for queries in TileOrder.pieces(part.queries, Self.blockSize) {
@@ -91,8 +93,7 @@ extension AttentionPass {
                     let at = row * q.columns + head * options.headSize
                     withBlock(queries, keys) { block in
                         martlet_attention_backward(
-                            &shape, block, q.floats + at, inputs.keys.start(part.sequence, part.head),
-                            inputs.values.start(part.sequence, part.head),
+                            &shape, block, q.floats + at, &k, &v,
                             inputs.dOutput.floats + row * inputs.dOutput.columns + head * options.valueSize,
                             inputs.lse.floats + head * q.rows + row, inputs.delta.floats + head * q.rows + row, scratch,
                             dq.output + at, visible.lowerBound < part.keys.lowerBound ? 1 : 0,

@@ -3,6 +3,7 @@ import TensorCore
 
 /// One attention, its shapes and inputs at hand for both directions.
 struct AttentionPass {
+    /// Queries as products see them; keys and values as they come.
     let q, k, v: Tensor
     let layout: SequenceLayout
     let options: AttentionOptions
@@ -26,20 +27,26 @@ struct AttentionPass {
         last = positions.map { $0 + 1 }
     }
 
-    /// Sizes and strides as kernels take them; rows of keys and values lie so far apart.
-    func shape(_ keyStride: Int, _ valueStride: Int) -> martlet_attention {
-        martlet_attention(
-            head_size: Int64(options.headSize), value_size: Int64(options.valueSize), scale: options.scale,
-            cap: options.softCap ?? 0, query_stride: Int64(q.columns), key_stride: Int64(keyStride),
-            value_stride: Int64(valueStride), output_stride: Int64(options.heads * options.valueSize))
+    /// Sizes and strides as kernels take them, and what multiplies.
+    var shape: martlet_attention {
+        var shape = martlet_attention()
+        (shape.head_size, shape.value_size) = (Int64(options.headSize), Int64(options.valueSize))
+        (shape.scale, shape.cap) = (options.scale, options.softCap ?? 0)
+        (shape.query_stride, shape.output_stride) = (Int64(q.columns), Int64(options.heads * options.valueSize))
+        switch compute.tiles {
+        case .amx: shape.tiles = martlet_tile_product_amx
+        case .emulated: shape.tiles = martlet_tile_product_emulated
+        case nil: shape.tiles = nil
+        }
+        return shape
     }
 
     /// Query heads that share a key/value head.
     var group: Int { options.heads / options.keyValueHeads }
 
-    /// Keys that some of the queries see, counted from the first of their sequence.
+    /// Keys that some of the queries see, counted from the first of their sequence, and those before them in their block.
     func visibleKeys(_ queries: Range<Int>) -> Range<Int> {
-        Int(first[queries.lowerBound])..<Int(last[queries.upperBound - 1])
+        Int(first[queries.lowerBound]) / Self.blockSize * Self.blockSize..<Int(last[queries.upperBound - 1])
     }
 
     /// Calls `body` with a block of queries that meets the given keys.
@@ -70,8 +77,9 @@ struct AttentionPass {
     // MARK: Many queries
 
     private func forward(into output: Tensor, _ lse: Tensor) {
-        let (keys, values) = (HeadRows(k, options.headSize, layout, compute), HeadRows(v, options.valueSize, layout, compute))
-        var shape = shape(keys.stride, values.stride)
+        let keys = AttentionOperand(k, options.headSize, layout, .whole, compute)
+        let values = AttentionOperand(v, options.valueSize, layout, .transposed, compute)
+        var shape = shape
         let blocks = (0..<layout.sequenceCount).flatMap { sequence in
             (0..<options.keyValueHeads).flatMap { head in
                 // The costliest first, so that threads end at about the same time.
@@ -84,15 +92,14 @@ struct AttentionPass {
         compute.threads.run(tiles: blocks.count) { [shape] tile in
             let (sequence, head, queries) = blocks[tile]
             let (row, query) = (queries.lowerBound, head * group)
+            var (shape, keys, values) = (shape, keys.at(sequence, head), values.at(sequence, head))
             compute.withScratch(scratchCount) { scratch in
-                withUnsafePointer(to: shape) { shape in
-                    withBlock(queries, visibleKeys(queries)) { block in
-                        martlet_attention_forward(
-                            shape, block, Int64(group), q.floats + row * q.columns + query * options.headSize,
-                            keys.start(sequence, head), values.start(sequence, head), sinks.map { $0.floats + query },
-                            scratch, output.output + row * output.columns + query * options.valueSize,
-                            lse.output + query * q.rows + row, Int64(q.rows))
-                    }
+                withBlock(queries, visibleKeys(queries)) { block in
+                    martlet_attention_forward(
+                        &shape, block, Int64(group), q.floats + row * q.columns + query * options.headSize, &keys,
+                        &values, sinks.map { $0.floats + query }, scratch,
+                        output.output + row * output.columns + query * options.valueSize,
+                        lse.output + query * q.rows + row, Int64(q.rows))
                 }
             }
         }
@@ -104,23 +111,24 @@ struct AttentionPass {
     private func decode(into output: Tensor, _ lse: Tensor) {
         let width = options.valueSize + 2
         let chunks = (0..<q.rows).flatMap { row in
-            TileOrder.pieces(visibleKeys(row..<row + 1), Int(MARTLET_ATTENTION_CHUNK)).map { (row, $0) }
+            TileOrder.pieces(Int(first[row])..<Int(last[row]), Int(MARTLET_ATTENTION_CHUNK)).map { (row, $0) }
         }
         let parts = compute.empty([chunks.count, options.heads * width])
-        var shape = shape(k.columns, v.columns)
+        // What comes from a cache is float32 and was rounded before, if the precision says so.
+        let (k, v) = (k.elementType == .float32 ? k : compute.rounded(k), v.elementType == .float32 ? v : compute.rounded(v))
+        var shape = shape
         let scratchCount = Int(martlet_attention_chunk_scratch(&shape, Int64(group)))
         compute.threads.run(tiles: chunks.count) { [shape] tile in
             let (row, part) = chunks[tile]
+            var shape = shape
             compute.withScratch(scratchCount) { scratch in
-                withUnsafePointer(to: shape) { shape in
-                    for head in 0..<options.keyValueHeads {
-                        martlet_attention_chunk(
-                            shape, Int64(group), Int64(part.count),
-                            q.floats + row * q.columns + head * group * options.headSize,
-                            k.floats + part.lowerBound * k.columns + head * options.headSize,
-                            v.floats + part.lowerBound * v.columns + head * options.valueSize, scratch,
-                            parts.output + (tile * options.heads + head * group) * width, Int64(width))
-                    }
+                for head in 0..<options.keyValueHeads {
+                    martlet_attention_chunk(
+                        &shape, Int64(group), Int64(part.count),
+                        q.floats + row * q.columns + head * group * options.headSize,
+                        k.floatRows + part.lowerBound * k.rowStride + head * options.headSize, Int64(k.rowStride),
+                        v.floatRows + part.lowerBound * v.rowStride + head * options.valueSize, Int64(v.rowStride), scratch,
+                        parts.output + (tile * options.heads + head * group) * width, Int64(width))
                 }
             }
         }
@@ -134,37 +142,6 @@ struct AttentionPass {
                     output.output + row * output.columns + head * options.valueSize, lse.output + head * q.rows + row)
             }
         }
-    }
-}
-
-/// Keys or values, those of one head after another: rows follow each other closely, and not at distances that are bad for the
-/// cache.
-struct HeadRows {
-    /// Elements between rows.
-    let stride: Int
-    private let rows: Tensor
-    private let count: Int
-    private let offsets: [Int]
-
-    /// Copies the rows that the sequences of the layout have.
-    init(_ x: Tensor, _ size: Int, _ layout: SequenceLayout, _ compute: Compute) {
-        let (heads, stride) = (x.columns / size, Int(martlet_attention_spread(Int64(size))))
-        let (count, offsets) = (layout.prefix + layout.tokenCount, layout.offsets)
-        let rows = compute.empty([heads * count, stride])
-        compute.forEachRowBlock(of: count, rowElements: x.columns) { part in
-            for head in 0..<heads {
-                for row in part {
-                    (rows.output + (head * count + row) * stride).update(
-                        from: x.floats + row * x.columns + head * size, count: size)
-                }
-            }
-        }
-        (self.stride, self.rows, self.count, self.offsets) = (stride, rows, count, offsets)
-    }
-
-    /// The first row of a sequence at a head.
-    func start(_ sequence: Int, _ head: Int) -> UnsafePointer<Float> {
-        rows.floats + (head * count + offsets[sequence]) * stride
     }
 }
 

@@ -7,6 +7,7 @@
 #ifndef MARTLET_ATTENTION_H
 #define MARTLET_ATTENTION_H
 
+#include "tiles.h"
 #include "variants.h"
 
 enum {
@@ -45,12 +46,26 @@ struct martlet_attention {
     int64_t head_size, value_size;
     // A score s becomes scale * s, then, unless cap is 0, cap * tanh(scale * s / cap).
     float scale, cap;
-    int64_t query_stride, key_stride, value_stride, output_stride;
+    int64_t query_stride, output_stride;
+    // What multiplies operands in bfloat16; null: products in float32.
+    void (*tiles)(const struct martlet_tile_product *);
+};
+
+// Keys or values of one sequence and head.
+struct martlet_attention_operand {
+    // For products in float32: rows.
+    const float *rows;
+    int64_t stride;
+    // For tiles: the matrix [tokens, size] and its transpose as left operands, and the distance between their blocks. Of keys
+    // the forward pass needs the first and the backward pass both; of values the forward pass the second, the backward pass
+    // the first.
+    const uint16_t *tiles, *transposed;
+    int64_t step, transposed_step;
 };
 
 // At most MARTLET_ATTENTION_BLOCK queries that follow one another, and the keys that they meet: query i sees the keys from
 // first[i] to before last[i] (neither falls with i) as far as they are in [first_key, last_key). Keys are counted from the
-// first of the sequence.
+// first of the sequence; first_key is a multiple of MARTLET_ATTENTION_BLOCK.
 struct martlet_attention_block {
     int64_t queries, first_key, last_key;
     const int32_t *first, *last;
@@ -61,12 +76,12 @@ int64_t martlet_attention_forward_scratch(const struct martlet_attention *a, int
 int64_t martlet_attention_backward_scratch(const struct martlet_attention *a);
 
 // `heads` query heads that share a key/value head. q, output: the first query's row at the first of the heads, whose columns
-// follow one another; k, v: the first key's row at their head. sinks: one more score for each head, or null. lse: log-sum-exp
+// follow one another. sinks: one more score for each head, or null. lse: log-sum-exp
 // of the first query and head; heads lie lse_stride apart.
 DECLARE_KERNEL(attention_forward,
                (const struct martlet_attention *a, const struct martlet_attention_block *block, int64_t heads,
-                const float *q, const float *k, const float *v, const float *sinks, float *scratch, float *output,
-                float *lse, int64_t lse_stride));
+                const float *q, const struct martlet_attention_operand *k, const struct martlet_attention_operand *v,
+                const float *sinks, float *scratch, float *output, float *lse, int64_t lse_stride));
 
 // --- attention_backward.c ----------------------------------------------------------------------------------------
 
@@ -74,8 +89,9 @@ DECLARE_KERNEL(attention_forward,
 // or added to if `accumulate` is not 0. d_key, d_value: rows from first_key on, of sizes rounded up to 16; added to.
 DECLARE_KERNEL(attention_backward,
                (const struct martlet_attention *a, const struct martlet_attention_block *block, const float *q,
-                const float *k, const float *v, const float *d_output, const float *lse, const float *delta,
-                float *scratch, float *d_query, int accumulate, float *d_key, float *d_value));
+                const struct martlet_attention_operand *k, const struct martlet_attention_operand *v,
+                const float *d_output, const float *lse, const float *delta, float *scratch, float *d_query,
+                int accumulate, float *d_key, float *d_value));
 
 // --- attention_chunk.c -------------------------------------------------------------------------------------------
 
@@ -84,7 +100,8 @@ DECLARE_KERNEL(attention_backward,
 int64_t martlet_attention_chunk_scratch(const struct martlet_attention *a, int64_t heads);
 DECLARE_KERNEL(attention_chunk,
                (const struct martlet_attention *a, int64_t heads, int64_t keys, const float *q, const float *k,
-                const float *v, float *scratch, float *parts, int64_t parts_stride));
+                int64_t key_stride, const float *v, int64_t value_stride, float *scratch, float *parts,
+                int64_t parts_stride));
 // Joins what `chunks` chunks, chunk_stride apart, found for one query and head.
 DECLARE_KERNEL(attention_join, (int64_t value_size, int64_t chunks, const float *parts, int64_t chunk_stride, float sink,
                                 float *output, float *lse));
