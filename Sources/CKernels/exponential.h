@@ -2,30 +2,42 @@
 #ifndef MARTLET_EXPONENTIAL_H
 #define MARTLET_EXPONENTIAL_H
 
+#include "lanes.h"
 #include "variants.h"
 
 #include <string.h>
 
-// exp(x) = 2^n * exp(r), n = round(x / ln 2), |r| <= ln 2 / 2; arguments are clipped to [-87, 88].
-MARTLET_INLINE float exponential(float x) {
-    x = x < -87.0f ? -87.0f : x;
-    x = x > 88.0f ? 88.0f : x;
-    // Adding 1.5 * 2^23 rounds to the nearest integer in the default rounding mode.
-    float shifted = x * 1.44269504088896f + 12582912.0f;
-    float n = shifted - 12582912.0f;
-    float r = x - n * 0.693145751953125f;
-    r = r - n * 1.42860682030941723e-6f;
-    float p = 1.9875691500e-4f;
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
-    int32_t bits = ((int32_t)n + 127) << 23;
-    float power;
-    memcpy(&power, &bits, 4);
+// exp(x) = 2^n * exp(r), n = round(x / ln 2), |r| <= ln 2 / 2; arguments are clipped to [-87, 88]. Adding 1.5 * 2^23 rounds
+// to the nearest integer in the default rounding mode and leaves n in the lowest bits.
+#define EXPONENTIAL_OF(number, bits, argument)                                                                        \
+    number x = argument;                                                                                              \
+    x = x < (number)-87.0f ? (number)-87.0f : x;                                                                      \
+    x = x > (number)88.0f ? (number)88.0f : x;                                                                        \
+    number shifted = x * 1.44269504088896f + 12582912.0f;                                                             \
+    number n = shifted - 12582912.0f;                                                                                 \
+    number r = x - n * 0.693145751953125f;                                                                            \
+    r = r - n * 1.42860682030941723e-6f;                                                                              \
+    number p = r * 1.9875691500e-4f + 1.3981999507e-3f;                                                               \
+    p = p * r + 8.3334519073e-3f;                                                                                     \
+    p = p * r + 4.1665795894e-2f;                                                                                     \
+    p = p * r + 1.6666665459e-1f;                                                                                     \
+    p = p * r + 5.0000001201e-1f;                                                                                     \
+    p = p * r * r + r + 1.0f;                                                                                         \
+    bits exponent;                                                                                                    \
+    memcpy(&exponent, &shifted, sizeof exponent);                                                                     \
+    exponent = (exponent << 23) + 0x3F800000u;                                                                        \
+    number power;                                                                                                     \
+    memcpy(&power, &exponent, sizeof power);
+
+MARTLET_INLINE float exponential(float value) {
+    EXPONENTIAL_OF(float, uint32_t, value)
     return p * power;
+}
+
+// The same of sixteen, in place.
+MARTLET_INLINE void exponentials_of_lanes(lanes *values) {
+    EXPONENTIAL_OF(lanes, lane_bits, *values)
+    *values = p * power;
 }
 
 // tanh(x) = 1 - 2 / (exp(2x) + 1); near 0, where that cancels, its Taylor series.

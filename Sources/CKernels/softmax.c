@@ -33,48 +33,6 @@ MARTLET_INLINE float exponentials(float *x, int64_t count, float factor, float s
     return total;
 }
 
-MARTLET_INLINE void zero(float *x, int64_t from, int64_t to) {
-    for (int64_t c = from; c < to; c++) x[c] = 0;
-}
-
-KERNEL(attention_softmax,
-       (int64_t rows, int64_t columns, int64_t stride, float scale, float sink, const int32_t *first,
-        const int32_t *last, float *scores, float *lse),
-       (rows, columns, stride, scale, sink, first, last, scores, lse)) {
-    for (int64_t r = 0; r < rows; r++, scores += stride) {
-        float *visible = scores + first[r];
-        int64_t count = last[r] - first[r];
-        float shift = scale * row_maximum(visible, count);
-        shift = sink > shift ? sink : shift;
-        float total = exponentials(visible, count, scale, shift);
-        if (sink > -INFINITY) total += exponential(sink - shift);
-        float normaliser = 1.0f / total;
-        for (int64_t c = 0; c < count; c++) visible[c] *= normaliser;
-        lse[r] = shift + logf(total);
-        zero(scores, 0, first[r]);
-        zero(scores, last[r], columns);
-    }
-}
-
-KERNEL(attention_weights,
-       (int64_t rows, int64_t columns, int64_t stride, float scale, const int32_t *first, const int32_t *last,
-        const float *lse, float *scores),
-       (rows, columns, stride, scale, first, last, lse, scores)) {
-    for (int64_t r = 0; r < rows; r++, scores += stride) {
-        exponentials(scores + first[r], last[r] - first[r], scale, lse[r]);
-        zero(scores, 0, first[r]);
-        zero(scores, last[r], columns);
-    }
-}
-
-KERNEL(attention_softmax_backward,
-       (int64_t rows, int64_t columns, int64_t stride, float scale, const float *weights, const float *delta,
-        float *d_weights),
-       (rows, columns, stride, scale, weights, delta, d_weights)) {
-    for (int64_t r = 0; r < rows; r++, weights += stride, d_weights += stride)
-        for (int64_t c = 0; c < columns; c++) d_weights[c] = weights[c] * (d_weights[c] - delta[r]) * scale;
-}
-
 KERNEL(row_dots,
        (int64_t rows, int64_t columns, const float *a, int64_t a_stride, const float *b, int64_t b_stride,
         float *result),

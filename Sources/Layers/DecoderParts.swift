@@ -4,6 +4,8 @@ public import Autograd
 public protocol AttentionLayer {
     /// Its linear layers in the order of computation.
     var linears: [Linear] { get }
+    /// Heads, sizes, scale and visibility.
+    var options: AttentionOptions { get }
 
     /// `[tokens, hidden]` → `[tokens, hidden]`.
     /// - Parameters:

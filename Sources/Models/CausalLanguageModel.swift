@@ -16,6 +16,8 @@ public protocol CausalLanguageModel {
     var adapterTargets: [any AdapterTarget] { get }
     /// The mixtures of experts, in the order of computation; none in a dense model.
     var mixtures: [MixtureOfExperts] { get }
+    /// What the attention of every block computes.
+    var attentions: [AttentionOptions] { get }
     /// The embedding's table `[vocabulary, hidden]`.
     var embedding: Weight { get }
     /// The head's weight `[vocabulary, hidden]`; the embedding's where they are tied.

@@ -16,6 +16,7 @@ struct DecoderModel: CausalLanguageModel {
     var layerCount: Int { blocks.count }
     var linears: [Linear] { blocks.flatMap(\.linears) }
     var adapterTargets: [any AdapterTarget] { blocks.flatMap(\.adapterTargets) }
+    var attentions: [AttentionOptions] { blocks.map(\.attention.options) }
     var mixtures: [MixtureOfExperts] { blocks.compactMap { $0.feedForward as? MixtureOfExperts } }
 
     /// Takes the weights out of a checkpoint. Tensors that the network has no use for are an error.

@@ -5,6 +5,15 @@ public enum ProcessMemory {
     /// Highest resident size so far, mapped pages included (VmHWM).
     public static var peak: Int? { field("VmHWM:", of: "/proc/self/status") }
 
+    /// Resident size now, mapped pages included (VmRSS).
+    public static var resident: Int? { field("VmRSS:", of: "/proc/self/status") }
+
+    /// Lets ``peak`` begin again at what is resident now; false where the system does not allow it.
+    package static func resetPeak() -> Bool {
+        guard let file = FileHandle(forWritingAtPath: "/proc/self/clear_refs") else { return false }
+        return (try? file.write(contentsOf: Data("5".utf8))) != nil
+    }
+
     /// Resident memory that is not mapped from files (RssAnon).
     public static var anonymous: Int? { field("RssAnon:", of: "/proc/self/status") }
 

@@ -14,23 +14,15 @@ preloaded for PEFT if --preload names it. Weights and adapters of PEFT are bfloa
 """
 import argparse
 import json
-import os
 import pathlib
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
+from turns import run, status_bytes
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-def status_bytes(key):
-    for line in open("/proc/self/status"):
-        if line.startswith(key + ":"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 def peer(options):
@@ -75,28 +67,6 @@ def peer(options):
     print(json.dumps({
         "tokens_per_second": size / statistics.median(seconds[options.warmup :]), "peak_memory_bytes": status_bytes("VmHWM"),
         "first_loss": losses[0], "threads": torch.get_num_threads(), "torch": torch.__version__, "peft": peft.__version__}))
-
-
-def machine_seconds():
-    """Busy seconds of all CPUs since the start, and seconds that a hypervisor took away."""
-    values = [int(field) for field in open("/proc/stat").readline().split()[1:]]
-    tick = os.sysconf("SC_CLK_TCK")
-    return (values[0] + values[1] + values[2] + values[5] + values[6]) / tick, (values[7] if len(values) > 7 else 0) / tick
-
-
-def run(command, environment=None):
-    """The last line of the command's output as JSON, and the share of the CPUs that others used meanwhile."""
-    before, own, start = machine_seconds(), resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(environment or {})})
-    wall, used, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN), machine_seconds()
-    if result.returncode != 0:
-        sys.exit(f"{command[0]} exited {result.returncode}: {result.stderr.strip()[-2000:]}")
-    spent = used.ru_utime + used.ru_stime - own.ru_utime - own.ru_stime
-    others = max(0.0, after[0] - before[0] - spent) + after[1] - before[1]
-    text = result.stdout.strip()
-    found = json.loads(text if text.startswith("{\n") else text.splitlines()[-1])
-    found["other_cpu"] = others / wall / os.cpu_count()
-    return found
 
 
 def write_tokens(options):

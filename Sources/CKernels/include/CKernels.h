@@ -2,6 +2,7 @@
 #ifndef MARTLET_CKERNELS_H
 #define MARTLET_CKERNELS_H
 
+#include "attention.h"
 #include "expand.h"
 #include "experts.h"
 #include "four_bit.h"

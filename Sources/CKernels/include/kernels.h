@@ -73,17 +73,6 @@ DECLARE_KERNEL(rotate, (int64_t rows, int64_t heads, int64_t head_size, int64_t 
 
 // --- softmax.c ---------------------------------------------------------------------------------------------------
 
-// Attention weights of a block of queries. scores [rows, columns] with stride; row r sees columns [first[r], last[r]).
-// scores <- exp(scale*scores - lse[r]) inside the range, 0 outside; lse[r] = log-sum-exp of the range, is written.
-// A sink is one more score, not scaled, that takes its share and gives nothing; -INFINITY is none.
-DECLARE_KERNEL(attention_softmax, (int64_t rows, int64_t columns, int64_t stride, float scale, float sink,
-                                   const int32_t *first, const int32_t *last, float *scores, float *lse));
-// The same weights again from the lse of the forward pass.
-DECLARE_KERNEL(attention_weights, (int64_t rows, int64_t columns, int64_t stride, float scale, const int32_t *first,
-                                   const int32_t *last, const float *lse, float *scores));
-// d_scores <- weights * (d_weights - delta[r]) * scale, in place of d_weights.
-DECLARE_KERNEL(attention_softmax_backward, (int64_t rows, int64_t columns, int64_t stride, float scale,
-                                            const float *weights, const float *delta, float *d_weights));
 // result[r] = sum over columns of a[r] * b[r], rows with strides.
 DECLARE_KERNEL(row_dots, (int64_t rows, int64_t columns, const float *a, int64_t a_stride, const float *b,
                           int64_t b_stride, float *result));

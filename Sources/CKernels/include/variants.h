@@ -63,4 +63,25 @@ void martlet_select_isa(int level);
     DISPATCH(name, parameters, arguments)                                                                             \
     MARTLET_INLINE void name##_body parameters
 
+// The same for a body that reads `level`, a constant in each copy: how many rows fit the registers, which copy of another
+// kernel to call.
+#define MARTLET_UNWRAPPED(...) __VA_ARGS__
+#define KERNEL_BY_LEVEL(name, parameters, arguments)                                                                  \
+    MARTLET_INLINE void name##_body(int level, MARTLET_UNWRAPPED parameters);                                         \
+    void martlet_##name##_portable parameters { name##_body(MARTLET_ISA_PORTABLE, MARTLET_UNWRAPPED arguments); }     \
+    MARTLET_TARGET_AVX2 void martlet_##name##_avx2 parameters {                                                       \
+        name##_body(MARTLET_ISA_AVX2, MARTLET_UNWRAPPED arguments);                                                   \
+    }                                                                                                                 \
+    MARTLET_TARGET_AVX512 void martlet_##name##_avx512 parameters {                                                   \
+        name##_body(MARTLET_ISA_AVX512, MARTLET_UNWRAPPED arguments);                                                 \
+    }                                                                                                                 \
+    DISPATCH(name, parameters, arguments)                                                                             \
+    MARTLET_INLINE void name##_body(int level, MARTLET_UNWRAPPED parameters)
+
+// In such a body: the copy of another kernel for the same level.
+#define CALL_AT_LEVEL(name, ...)                                                                                      \
+    (level == MARTLET_ISA_AVX512 ? martlet_##name##_avx512(__VA_ARGS__)                                               \
+     : level == MARTLET_ISA_AVX2 ? martlet_##name##_avx2(__VA_ARGS__)                                                 \
+                                 : martlet_##name##_portable(__VA_ARGS__))
+
 #endif

@@ -57,6 +57,9 @@ struct Bench: ParsableCommand {
     @Flag(help: ArgumentHelp("Measure the generation of tokens instead of training steps, one sequence at a time.", discussion: "A round is --seq tokens; the yardstick is the rate at which this process reads memory."))
     var decode = false
 
+    @Option(help: ArgumentHelp("Measure single operations at the model's shapes instead: linear, attention, loss.", discussion: "Names separated by commas; each is run forward and backward --steps times.", valueName: "names"))
+    var operations: String?
+
     @OptionGroup var compute: ComputeOptions
     @OptionGroup var cache: CacheOptions
 
@@ -68,6 +71,15 @@ struct Bench: ParsableCommand {
             throw ValidationError("--\(name) is \(value), expected a number above 0")
         }
         if warmup < 0 { throw ValidationError("--warmup is \(warmup), expected 0 or more") }
+        _ = try measuredOperations()
+    }
+
+    private func measuredOperations() throws -> [OperationBench.Operation]? {
+        try operations?.split(separator: ",", omittingEmptySubsequences: false).map { name in
+            if let operation = OperationBench.Operation(rawValue: String(name)) { return operation }
+            let known = OperationBench.Operation.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("--operations names '\(name)', expected some of \(known)")
+        }
     }
 
     func run() throws {
@@ -76,6 +88,11 @@ struct Bench: ParsableCommand {
             model, packing: method == .qlora ? Packing() : nil, cache: cache.packedModels, on: compute, note: Terminal.note)
         let network = try base.makeModel(on: compute)
         if decode { return report(DecodeBench(network, tokens: seq, rounds: steps, on: compute), compute.precision) }
+        if let operations = try measuredOperations() {
+            let bench = OperationBench(network, operations, sequences: batch, length: seq, rounds: steps, on: compute)
+            if json { return Terminal.output(bench.json(settings: settings(compute.precision))) }
+            return bench.readings.forEach { Terminal.output($0.line) }
+        }
         let adapter = try LoRAAdapter(
             attaching: AdapterConfiguration(rank: rank, alpha: Float(2 * rank)), to: network.adapterTargets, seed: 1, on: compute)
         let schedule = LearningRateSchedule(peak: 2e-4, decay: .constant, warmupSteps: 0, totalSteps: warmup + steps)

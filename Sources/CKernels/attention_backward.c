@@ -1,0 +1,141 @@
+#include "attention_blocks.h"
+
+// Queries or gradients of outputs of one block and head: as prepare_side leaves them; and as rows, or as the right operand of
+// tiles that has the queries along its depth.
+struct side {
+    float *columns, *rows;
+};
+
+// Scratch of a block and head, and what the block needs of it.
+struct pass {
+    float *scores, *slopes, *d_query;
+    uint16_t *tiles;
+    struct side query, d_output;
+    struct visibility seen;
+    lanes lse[VECTORS], delta[VECTORS];
+};
+
+int64_t martlet_attention_backward_scratch(const struct martlet_attention *a) {
+    return side_floats(a->head_size) + side_floats(a->value_size) +
+           (3 * BLOCK + a->head_size + spread(a->head_size) + spread(a->value_size)) * BLOCK;
+}
+
+// Tiles of a block's queries along the depth.
+enum { QUERY_TILES = BLOCK / MARTLET_TILE_DEPTH, QUERY_STEP = QUERY_TILES * MARTLET_TILE_ELEMENTS };
+
+// Returns the scratch behind what it has used.
+MARTLET_INLINE float *prepare_sides(int level, const struct martlet_attention *a, const float *from, int64_t stride,
+                                    int64_t queries, int64_t size, float *scratch, struct side *side) {
+    *side = (struct side){.columns = scratch, .rows = scratch + side_floats(size)};
+    prepare_side(level, a, from, stride, queries, size, side->columns);
+    if (a->tiles)
+        CALL_AT_LEVEL(pack_columns_f32, size, queries, from, stride, 0, (uint16_t *)side->rows, QUERY_STEP);
+    else
+        copy_rows(from, stride, queries, size, side->rows);
+    return side->rows + spread(size) * BLOCK;
+}
+
+MARTLET_INLINE void prepare(int level, const struct martlet_attention *a, const struct martlet_attention_block *block,
+                            const float *q, const float *d_output, const float *lse, const float *delta,
+                            float *scratch, struct pass *pass) {
+    float padded_lse[BLOCK] = {0}, padded_delta[BLOCK] = {0};
+    pass->scores = scratch;
+    pass->slopes = pass->scores + BLOCK * BLOCK;
+    pass->d_query = pass->slopes + BLOCK * BLOCK;
+    pass->tiles = (uint16_t *)(pass->d_query + a->head_size * BLOCK);
+    scratch = pass->d_query + (a->head_size + BLOCK) * BLOCK;
+    scratch = prepare_sides(level, a, q, a->query_stride, block->queries, a->head_size, scratch, &pass->query);
+    prepare_sides(level, a, d_output, a->output_stride, block->queries, a->value_size, scratch, &pass->d_output);
+    memset(pass->d_query, 0, (size_t)(a->head_size * BLOCK) * sizeof(float));
+    memcpy(padded_lse, lse, (size_t)block->queries * sizeof *lse);
+    memcpy(padded_delta, delta, (size_t)block->queries * sizeof *delta);
+    memcpy(pass->lse, padded_lse, sizeof padded_lse);
+    memcpy(pass->delta, padded_delta, sizeof padded_delta);
+    find_visibility(block, &pass->seen);
+}
+
+// Scores become weights, gradients of weights become those of the products of queries and keys.
+MARTLET_INLINE void differentiate(const struct martlet_attention *a, int64_t from, const struct strip *strip,
+                                  struct pass *pass) {
+    for (int64_t j = strip->vector; j < strip->vector + strip->vectors; j++) {
+        lanes lse = pass->lse[j], delta = pass->delta[j];
+        for (int64_t k = strip->key; k < strip->key + strip->keys; k++) {
+            float *score = pass->scores + k * BLOCK + j * LANES, *slope = pass->slopes + k * BLOCK + j * LANES;
+            lanes s, weight, d, slope_of_score = (lanes)a->scale;
+            load_lanes(score, &s);
+            load_lanes(slope, &d);
+            weight = s * (lanes)factor_of_scores(a) - lse;
+            exponentials_of_lanes(&weight);
+            if (strip->masked) {
+                lane_integers mask;
+                see(&pass->seen, j, from + k, &mask);
+                weight = mask ? weight : (lanes)0.0f;
+            }
+            if (a->cap != 0) slope_of_score *= 1.0f - s * s / (lanes)(a->cap * a->cap);
+            d = weight * (d - delta) * slope_of_score;
+            store_lanes(&weight, score);
+            store_lanes(&d, slope);
+        }
+    }
+}
+
+// result[keys, size] += scores[keys, queries] · side, over the queries of a strip.
+MARTLET_INLINE void sum_over_queries(int level, const struct martlet_attention *a, const struct strip *strip,
+                                     int64_t queries, int64_t size, const float *scores, const struct side *side,
+                                     uint16_t *tiles, float *result) {
+    int64_t query = strip->vector * LANES, end = query + strip->vectors * LANES;
+    scores += strip->key * BLOCK + query;
+    result += strip->key * padded(size);
+    if (a->tiles) {
+        int64_t step = tile_step(end - query);
+        CALL_AT_LEVEL(pack_rows_f32, strip->keys, end - query, scores, BLOCK, 0, tiles, step);
+        struct martlet_tile_product product = {
+            .rows = strip->keys, .columns = size, .result = result, .stride = padded(size), .accumulate = 1,
+            .operands[0] = {
+                .left = tiles, .left_step = step, .right_step = QUERY_STEP, .depth = tile_depth(end - query),
+                .right = (const uint16_t *)side->rows + query / MARTLET_TILE_DEPTH * MARTLET_TILE_ELEMENTS,
+            },
+        };
+        a->tiles(&product);
+        return;
+    }
+    struct martlet_attention_product product = {
+        .rows = strip->keys, .vectors = padded(size) / LANES, .depth = (end < queries ? end : queries) - query,
+        .left = scores, .left_stride = BLOCK, .right = side->rows + query * spread(size),
+        .right_stride = spread(size), .result = result, .result_stride = padded(size), .accumulate = 1,
+    };
+    CALL_AT_LEVEL(attention_product, &product);
+}
+
+// One strip of a block of keys; d_key and d_value begin at the block.
+MARTLET_INLINE void differentiate_strip(int level, const struct martlet_attention *a, int64_t queries, int64_t from,
+                                        const struct strip *strip, const struct martlet_attention_operand *k,
+                                        const struct martlet_attention_operand *v, struct pass *pass, float *d_key,
+                                        float *d_value) {
+    multiply_by_side(level, a, from, strip, a->head_size, k, pass->query.columns, pass->scores);
+    cap_strip(a, strip, pass->scores);
+    multiply_by_side(level, a, from, strip, a->value_size, v, pass->d_output.columns, pass->slopes);
+    differentiate(a, from, strip, pass);
+    sum_over_queries(level, a, strip, queries, a->value_size, pass->scores, &pass->d_output, pass->tiles, d_value);
+    sum_over_queries(level, a, strip, queries, a->head_size, pass->slopes, &pass->query, pass->tiles, d_key);
+    sum_over_keys(level, a, from, strip, a->head_size, k, pass->slopes, pass->tiles, pass->d_query);
+}
+
+KERNEL_BY_LEVEL(attention_backward,
+                (const struct martlet_attention *a, const struct martlet_attention_block *block, const float *q,
+                 const struct martlet_attention_operand *k, const struct martlet_attention_operand *v,
+                 const float *d_output, const float *lse, const float *delta, float *scratch, float *d_query,
+                 int accumulate, float *d_key, float *d_value),
+                (a, block, q, k, v, d_output, lse, delta, scratch, d_query, accumulate, d_key, d_value)) {
+    struct pass pass;
+    struct strip strips[STRIPS];
+    prepare(level, a, block, q, d_output, lse, delta, scratch, &pass);
+    for (int64_t from = block->first_key; from < block->last_key; from += BLOCK) {
+        int64_t to = from + BLOCK < block->last_key ? from + BLOCK : block->last_key, row = from - block->first_key;
+        int count = find_strips(a, &pass.seen, from, to, strips);
+        for (int n = 0; n < count; n++)
+            differentiate_strip(level, a, block->queries, from, &strips[n], k, v, &pass,
+                                d_key + row * padded(a->head_size), d_value + row * padded(a->value_size));
+    }
+    transpose_back(pass.d_query, BLOCK, block->queries, a->head_size, accumulate, d_query, a->query_stride);
+}

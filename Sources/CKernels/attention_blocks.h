@@ -1,0 +1,269 @@
+// What the blocks of attention have in common: which queries see which keys, transposing, and the steps of the softmax.
+#ifndef MARTLET_ATTENTION_BLOCKS_H
+#define MARTLET_ATTENTION_BLOCKS_H
+
+#include "attention.h"
+#include "exponential.h"
+#include "lanes.h"
+
+enum {
+    BLOCK = MARTLET_ATTENTION_BLOCK,
+    // Vectors of queries in a block.
+    VECTORS = BLOCK / LANES,
+    // Most strips that a block of keys falls into.
+    STRIPS = BLOCK / LANES,
+};
+
+// Below every score, but finite: differences with it are numbers.
+#define LOWEST -1e30f
+
+MARTLET_INLINE int64_t padded(int64_t size) { return (size + LANES - 1) / LANES * LANES; }
+
+// --- Visibility --------------------------------------------------------------------------------------------------
+
+// The keys that each lane of a block sees. Lanes without a query see what the last query sees: their scores are numbers that
+// nobody reads.
+struct visibility {
+    int32_t first[BLOCK], last[BLOCK];
+    int64_t vectors;
+};
+
+MARTLET_INLINE void find_visibility(const struct martlet_attention_block *block, struct visibility *seen) {
+    seen->vectors = (block->queries + LANES - 1) / LANES;
+    for (int64_t i = 0; i < BLOCK; i++) {
+        int64_t query = i < block->queries ? i : block->queries - 1;
+        seen->first[i] = block->first[query];
+        seen->last[i] = block->last[query];
+    }
+}
+
+// Some keys, counted from the beginning of their block, and the vectors of queries that see any of them.
+struct strip {
+    int64_t key, keys, vector, vectors;
+    // Whether some of these queries do not see some of these keys.
+    int masked;
+};
+
+// Strips of the keys [from, to), at most BLOCK; returns their number. Where not all queries see all keys, sixteen keys are
+// looked at together; on tiles as many keys and queries as a tile has along the depth.
+MARTLET_INLINE int find_strips(const struct martlet_attention *a, const struct visibility *seen, int64_t from,
+                               int64_t to, struct strip *strips) {
+    int64_t height = a->tiles ? MARTLET_TILE_DEPTH : LANES;
+    int64_t end = seen->vectors * LANES - 1;
+    if (seen->first[end] <= from && seen->last[0] >= to) {
+        strips[0] = (struct strip){.key = 0, .keys = to - from, .vector = 0, .vectors = seen->vectors, .masked = 0};
+        return 1;
+    }
+    int count = 0;
+    for (int64_t key = from; key < to; key += height) {
+        int64_t next = key + height < to ? key + height : to, low = 0, high = seen->vectors;
+        while (low < high && seen->last[low * LANES + LANES - 1] <= key) low++;
+        while (high > low && seen->first[(high - 1) * LANES] >= next) high--;
+        if (low == high) continue;
+        if (a->tiles) low -= low % (MARTLET_TILE_DEPTH / LANES);
+        int masked = seen->first[high * LANES - 1] > key || seen->last[low * LANES] < next;
+        strips[count++] = (struct strip){key - from, next - key, low, high - low, masked};
+    }
+    return count;
+}
+
+// All bits of the lanes that see a key.
+MARTLET_INLINE void see(const struct visibility *seen, int64_t vector, int64_t key, lane_integers *mask) {
+    lane_integers first, last, here = (lane_integers)(int32_t)key;
+    memcpy(&first, seen->first + vector * LANES, sizeof first);
+    memcpy(&last, seen->last + vector * LANES, sizeof last);
+    *mask = (first <= here) & (here < last);
+}
+
+// --- Transposing -------------------------------------------------------------------------------------------------
+
+// to[column, row] = from[row, column] of 16 × 16 elements.
+MARTLET_INLINE void transpose_square(const float *from, int64_t stride, float *to, int64_t to_stride) {
+    lanes square[LANES];
+    UNROLLED for (int i = 0; i < LANES; i++) load_lanes(from + i * stride, &square[i]);
+    TRANSPOSE_LANES(lanes, square)
+    UNROLLED for (int i = 0; i < LANES; i++) store_lanes(&square[i], to + i * to_stride);
+}
+
+MARTLET_INLINE void copy_corner(const float *from, int64_t stride, int64_t rows, int64_t columns, float *to,
+                                int64_t to_stride) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < columns; c++) to[r * to_stride + c] = from[r * stride + c];
+}
+
+// to[column, row] = from[row, column]. Rows beyond the last are zeros up to a multiple of sixteen.
+MARTLET_INLINE void transpose(const float *from, int64_t stride, int64_t rows, int64_t columns, float *to,
+                              int64_t to_stride) {
+    for (int64_t r = 0; r < rows; r += LANES)
+        for (int64_t c = 0; c < columns; c += LANES) {
+            int64_t height = rows - r < LANES ? rows - r : LANES, width = columns - c < LANES ? columns - c : LANES;
+            const float *source = from + r * stride + c;
+            float *target = to + c * to_stride + r;
+            if (height == LANES && width == LANES) {
+                transpose_square(source, stride, target, to_stride);
+            } else {
+                float corner[LANES * LANES] = {0}, turned[LANES * LANES];
+                copy_corner(source, stride, height, width, corner, LANES);
+                transpose_square(corner, LANES, turned, LANES);
+                copy_corner(turned, LANES, width, LANES, target, to_stride);
+            }
+        }
+}
+
+// to[row, column] = from[column, row], or added to what is there. `from` has lanes up to a multiple of sixteen rows.
+MARTLET_INLINE void transpose_back(const float *from, int64_t stride, int64_t rows, int64_t columns, int accumulate,
+                                   float *to, int64_t to_stride) {
+    for (int64_t r = 0; r < rows; r += LANES)
+        for (int64_t c = 0; c < columns; c += LANES) {
+            int64_t height = rows - r < LANES ? rows - r : LANES, width = columns - c < LANES ? columns - c : LANES;
+            const float *source = from + c * stride + r;
+            float *target = to + r * to_stride + c, corner[LANES * LANES] = {0}, turned[LANES * LANES];
+            if (height == LANES && width == LANES && !accumulate) {
+                transpose_square(source, stride, target, to_stride);
+            } else if (width == LANES) {
+                transpose_square(source, stride, turned, LANES);
+            } else {
+                copy_corner(source, stride, width, LANES, corner, LANES);
+                transpose_square(corner, LANES, turned, LANES);
+            }
+            if (height == LANES && width == LANES && !accumulate) continue;
+            for (int64_t i = 0; i < height; i++)
+                for (int64_t j = 0; j < width; j++)
+                    target[i * to_stride + j] = turned[i * LANES + j] + (accumulate ? target[i * to_stride + j] : 0.0f);
+        }
+}
+
+MARTLET_INLINE int64_t spread(int64_t size) { return padded(size) | LANES; }
+
+// Copies rows, with zeros up to a multiple of sixteen behind them.
+MARTLET_INLINE void copy_rows(const float *from, int64_t stride, int64_t rows, int64_t columns, float *to) {
+    for (int64_t r = 0; r < rows; r++, from += stride, to += spread(columns)) {
+        int64_t c = 0;
+        for (; c + LANES <= columns; c += LANES) {
+            lanes values;
+            load_lanes(from + c, &values);
+            store_lanes(&values, to + c);
+        }
+        if (c < columns) {
+            lanes values;
+            load_some(from + c, columns - c, &values);
+            store_lanes(&values, to + c);
+        }
+    }
+}
+
+// --- Products ----------------------------------------------------------------------------------------------------
+
+// Tiles along a summed dimension.
+MARTLET_INLINE int64_t tile_depth(int64_t size) { return (size + MARTLET_TILE_DEPTH - 1) / MARTLET_TILE_DEPTH; }
+
+// Elements between blocks of tiles that follow one another.
+MARTLET_INLINE int64_t tile_step(int64_t size) { return tile_depth(size) * MARTLET_TILE_ELEMENTS; }
+
+// result[keys, queries] = operand[keys, size] · side, where the keys are those of a strip. side: [size, BLOCK], or a right
+// operand of tiles.
+MARTLET_INLINE void multiply_by_side(int level, const struct martlet_attention *a, int64_t from,
+                                     const struct strip *strip, int64_t size,
+                                     const struct martlet_attention_operand *operand, const float *side,
+                                     float *result) {
+    result += strip->key * BLOCK + strip->vector * LANES;
+    if (a->tiles) {
+        struct martlet_tile_product product = {
+            .rows = strip->keys, .columns = strip->vectors * LANES, .result = result, .stride = BLOCK,
+            .operands[0] = {
+                .left = operand->tiles + (from + strip->key) / MARTLET_TILE_SIDE * operand->step,
+                .left_step = operand->step, .right = (const uint16_t *)side + strip->vector * tile_step(size),
+                .right_step = tile_step(size), .depth = tile_depth(size),
+            },
+        };
+        a->tiles(&product);
+        return;
+    }
+    struct martlet_attention_product product = {
+        .rows = strip->keys, .vectors = strip->vectors, .depth = size,
+        .left = operand->rows + (from + strip->key) * operand->stride, .left_stride = operand->stride,
+        .right = side + strip->vector * LANES, .right_stride = BLOCK, .result = result, .result_stride = BLOCK,
+    };
+    CALL_AT_LEVEL(attention_product, &product);
+}
+
+// result[size, queries] += operandᵀ · scores[keys, queries], over the keys of a strip. tiles: memory for scores as tiles.
+MARTLET_INLINE void sum_over_keys(int level, const struct martlet_attention *a, int64_t from, const struct strip *strip,
+                                  int64_t size, const struct martlet_attention_operand *operand, const float *scores,
+                                  uint16_t *tiles, float *result) {
+    scores += strip->key * BLOCK + strip->vector * LANES;
+    result += strip->vector * LANES;
+    if (a->tiles) {
+        int64_t step = tile_step(strip->keys);
+        CALL_AT_LEVEL(pack_columns_f32, strip->vectors * LANES, strip->keys, scores, BLOCK, 0, tiles, step);
+        struct martlet_tile_product product = {
+            .rows = size, .columns = strip->vectors * LANES, .result = result, .stride = BLOCK, .accumulate = 1,
+            .operands[0] = {
+                .left = operand->transposed + (from + strip->key) / MARTLET_TILE_DEPTH * MARTLET_TILE_ELEMENTS,
+                .left_step = operand->transposed_step, .right = tiles, .right_step = step,
+                .depth = tile_depth(strip->keys),
+            },
+        };
+        a->tiles(&product);
+        return;
+    }
+    struct martlet_attention_product product = {
+        .rows = size, .vectors = strip->vectors, .depth = strip->keys,
+        .left = operand->rows + (from + strip->key) * operand->stride, .left_stride = operand->stride,
+        .left_is_transposed = 1, .right = scores, .right_stride = BLOCK, .result = result, .result_stride = BLOCK,
+        .accumulate = 1,
+    };
+    CALL_AT_LEVEL(attention_product, &product);
+}
+
+// Rows of queries or of gradients as the right operand of multiply_by_side.
+MARTLET_INLINE void prepare_side(int level, const struct martlet_attention *a, const float *from, int64_t stride,
+                                 int64_t queries, int64_t size, float *side) {
+    if (a->tiles)
+        CALL_AT_LEVEL(pack_rows_f32, queries, size, from, stride, 1, (uint16_t *)side, tile_step(size));
+    else
+        transpose(from, stride, queries, size, side, BLOCK);
+}
+
+// Floats of it.
+MARTLET_INLINE int64_t side_floats(int64_t size) { return tile_depth(size) * MARTLET_TILE_DEPTH * BLOCK; }
+
+// --- Scores ------------------------------------------------------------------------------------------------------
+
+// tanh of sixteen, in place; see hyperbolic_tangent.
+MARTLET_INLINE void tangents_of_lanes(lanes *values) {
+    lanes x = *values, square = x * x, doubled = 2.0f * x;
+    lanes p = square * -8.8632355299e-3f + 2.1869488536e-2f;
+    p = p * square - 5.3968253968e-2f;
+    p = p * square + 1.3333333333e-1f;
+    p = p * square - 3.3333333333e-1f;
+    lanes series = p * square * x + x;
+    exponentials_of_lanes(&doubled);
+    lanes whole = 1.0f - 2.0f / (doubled + 1.0f);
+    *values = square < (lanes)0.09f ? series : whole;
+}
+
+// s becomes cap * tanh(s / cap).
+MARTLET_INLINE void cap_lanes(float cap, lanes *s) {
+    *s /= (lanes)cap;
+    tangents_of_lanes(s);
+    *s *= (lanes)cap;
+}
+
+// What the softmax still has to multiply scores with.
+MARTLET_INLINE float factor_of_scores(const struct martlet_attention *a) { return a->cap == 0 ? a->scale : 1; }
+
+// Scales and caps the scores of a strip, if there is a cap.
+MARTLET_INLINE void cap_strip(const struct martlet_attention *a, const struct strip *strip, float *scores) {
+    if (a->cap == 0) return;
+    for (int64_t k = strip->key; k < strip->key + strip->keys; k++)
+        for (int64_t j = strip->vector; j < strip->vector + strip->vectors; j++) {
+            lanes s;
+            load_lanes(scores + k * BLOCK + j * LANES, &s);
+            s *= (lanes)a->scale;
+            cap_lanes(a->cap, &s);
+            store_lanes(&s, scores + k * BLOCK + j * LANES);
+        }
+}
+
+#endif

@@ -1,0 +1,153 @@
+#include "attention_blocks.h"
+
+#include <math.h>
+
+// What a block of queries knows of one head so far.
+struct head {
+    // Queries [head_size, BLOCK] or as tiles, outputs without their normaliser [value_size, BLOCK].
+    float *query, *output;
+    // Of each query the largest score, and the sum of exp(score - largest).
+    lanes *largest, *sum;
+};
+
+static int64_t head_floats(const struct martlet_attention *a) {
+    return side_floats(a->head_size) + (a->value_size + 2) * BLOCK;
+}
+
+int64_t martlet_attention_forward_scratch(const struct martlet_attention *a, int64_t heads) {
+    return heads * head_floats(a) + 2 * BLOCK * BLOCK;
+}
+
+MARTLET_INLINE void find_head(const struct martlet_attention *a, int64_t number, float *scratch, struct head *head) {
+    scratch += 2 * BLOCK * BLOCK + number * head_floats(a);
+    head->query = scratch;
+    head->output = scratch + side_floats(a->head_size);
+    head->largest = (lanes *)(head->output + a->value_size * BLOCK);
+    head->sum = head->largest + VECTORS;
+}
+
+MARTLET_INLINE void begin_head(int level, const struct martlet_attention *a, const struct martlet_attention_block *block,
+                               const float *q, const float *sink, const struct head *head) {
+    prepare_side(level, a, q, a->query_stride, block->queries, a->head_size, head->query);
+    memset(head->output, 0, (size_t)(a->value_size * BLOCK) * sizeof(float));
+    for (int j = 0; j < VECTORS; j++) {
+        head->largest[j] = (lanes)(sink ? *sink : LOWEST);
+        head->sum[j] = (lanes)(sink ? 1.0f : 0.0f);
+    }
+}
+
+MARTLET_INLINE void scale_lanes(const lanes *factors, float *place) {
+    lanes values;
+    load_lanes(place, &values);
+    values *= *factors;
+    store_lanes(&values, place);
+}
+
+// Raises the largest scores and brings what was summed before to their measure.
+MARTLET_INLINE void raise_largest(const struct martlet_attention *a, const struct visibility *seen, int64_t from,
+                                  const struct strip *strips, int count, const float *scores,
+                                  const struct head *head) {
+    for (int64_t j = 0; j < seen->vectors; j++) {
+        lanes before = head->largest[j], largest = before, change, factor = (lanes)factor_of_scores(a);
+        for (int n = 0; n < count; n++) {
+            const struct strip *strip = &strips[n];
+            if (j < strip->vector || j >= strip->vector + strip->vectors) continue;
+            for (int64_t k = strip->key; k < strip->key + strip->keys; k++) {
+                lanes s;
+                load_lanes(scores + k * BLOCK + j * LANES, &s);
+                s *= factor;
+                if (strip->masked) {
+                    lane_integers mask;
+                    see(seen, j, from + k, &mask);
+                    s = mask ? s : (lanes)LOWEST;
+                }
+                largest = s > largest ? s : largest;
+            }
+        }
+        lane_integers raised = largest > before;
+        if (__builtin_reduce_or(raised) == 0) continue;
+        change = before - largest;
+        exponentials_of_lanes(&change);
+        head->largest[j] = largest;
+        head->sum[j] *= change;
+        for (int64_t d = 0; d < a->value_size; d++) scale_lanes(&change, head->output + d * BLOCK + j * LANES);
+    }
+}
+
+// Scores become weights without their normaliser.
+MARTLET_INLINE void weigh(const struct martlet_attention *a, const struct visibility *seen, int64_t from, const struct strip *strip, float *scores,
+                          const struct head *head) {
+    for (int64_t j = strip->vector; j < strip->vector + strip->vectors; j++) {
+        lanes largest = head->largest[j], sum = head->sum[j];
+        for (int64_t k = strip->key; k < strip->key + strip->keys; k++) {
+            lanes s;
+            load_lanes(scores + k * BLOCK + j * LANES, &s);
+            s = s * (lanes)factor_of_scores(a) - largest;
+            exponentials_of_lanes(&s);
+            if (strip->masked) {
+                lane_integers mask;
+                see(seen, j, from + k, &mask);
+                s = mask ? s : (lanes)0.0f;
+            }
+            sum += s;
+            store_lanes(&s, scores + k * BLOCK + j * LANES);
+        }
+        head->sum[j] = sum;
+    }
+}
+
+// One block of keys and one head.
+MARTLET_INLINE void meet(int level, const struct martlet_attention *a, const struct visibility *seen, int64_t from,
+                         const struct strip *strips, int count, const struct martlet_attention_operand *k,
+                         const struct martlet_attention_operand *v, float *scores, const struct head *head) {
+    uint16_t *tiles = (uint16_t *)(scores + BLOCK * BLOCK);
+    for (int n = 0; n < count; n++) {
+        multiply_by_side(level, a, from, &strips[n], a->head_size, k, head->query, scores);
+        cap_strip(a, &strips[n], scores);
+    }
+    raise_largest(a, seen, from, strips, count, scores, head);
+    for (int n = 0; n < count; n++) {
+        weigh(a, seen, from, &strips[n], scores, head);
+        sum_over_keys(level, a, from, &strips[n], a->value_size, v, scores, tiles, head->output);
+    }
+}
+
+MARTLET_INLINE void end_head(const struct martlet_attention *a, const struct martlet_attention_block *block,
+                             const struct head *head, float *output, float *lse) {
+    float largest[BLOCK], sum[BLOCK];
+    memcpy(largest, head->largest, sizeof largest);
+    memcpy(sum, head->sum, sizeof sum);
+    for (int64_t i = 0; i < block->queries; i++) lse[i] = largest[i] + logf(sum[i]);
+    for (int64_t j = 0; j * LANES < block->queries; j++) {
+        lanes normaliser = 1.0f / head->sum[j];
+        for (int64_t d = 0; d < a->value_size; d++) scale_lanes(&normaliser, head->output + d * BLOCK + j * LANES);
+    }
+    transpose_back(head->output, BLOCK, block->queries, a->value_size, 0, output, a->output_stride);
+}
+
+KERNEL_BY_LEVEL(attention_forward,
+                (const struct martlet_attention *a, const struct martlet_attention_block *block, int64_t heads,
+                 const float *q, const struct martlet_attention_operand *k, const struct martlet_attention_operand *v,
+                 const float *sinks, float *scratch, float *output, float *lse, int64_t lse_stride),
+                (a, block, heads, q, k, v, sinks, scratch, output, lse, lse_stride)) {
+    struct visibility seen;
+    struct strip strips[STRIPS];
+    struct head head;
+    find_visibility(block, &seen);
+    for (int64_t h = 0; h < heads; h++) {
+        find_head(a, h, scratch, &head);
+        begin_head(level, a, block, q + h * a->head_size, sinks ? sinks + h : NULL, &head);
+    }
+    for (int64_t from = block->first_key; from < block->last_key; from += BLOCK) {
+        int64_t to = from + BLOCK < block->last_key ? from + BLOCK : block->last_key;
+        int count = find_strips(a, &seen, from, to, strips);
+        for (int64_t h = 0; h < heads; h++) {
+            find_head(a, h, scratch, &head);
+            meet(level, a, &seen, from, strips, count, k, v, scratch, &head);
+        }
+    }
+    for (int64_t h = 0; h < heads; h++) {
+        find_head(a, h, scratch, &head);
+        end_head(a, block, &head, output + h * a->value_size, lse + h * lse_stride);
+    }
+}
