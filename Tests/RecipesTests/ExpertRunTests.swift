@@ -1,3 +1,4 @@
+import Autograd
 import Checkpoints
 import Foundation
 import Layers
@@ -104,7 +105,7 @@ import Training
                 "mixtral",
                 """
                 adapter:
-                  target_modules: [router, q_proj]
+                  target_modules: [gate, q_proj]
                   dropout: 0.1
                 training:
                   steps: 3

@@ -71,7 +71,7 @@ import Training
             let before = bench.adapter.parameters.map { $0.value.toArray() }
             let problem = problem { _ = try bench.trainer.step(batches) }
             #expect(problem?.step == 1 && problem?.kind == .gradient)
-            #expect(problem?.origin == "the gradient of gated activation in layers.1")
+            #expect(problem?.origin == "gradient of gated activation in layers.1")
             #expect(problem?.records.map(\.description) == ["d.jsonl:6", "d.jsonl:8"])
             #expect(bench.adapter.parameters.map { $0.value.toArray() } == before && bench.trainer.stepsDone == 0)
             let sentence = "the gradient became NaN or infinite in step 1, first in the gradient of gated activation in layers.1"
