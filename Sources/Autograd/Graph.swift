@@ -116,7 +116,7 @@ public final class Graph {
             let gradients = backward(arrived)
             precondition(gradients.count == node.inputs.count, "a backward returned \(gradients.count) gradients for \(node.inputs.count) inputs")
             for (input, gradient) in zip(node.inputs, gradients) {
-                if let gradient { check?.look(gradient, of: "the gradient of " + node.name, at: node.place, on: compute) }
+                if let gradient { check?.look(gradient, of: "gradient of " + node.name, at: node.place, on: compute) }
                 if let input, let gradient { add(gradient, to: input) }
             }
             timer?.lap(node.name + " backward")

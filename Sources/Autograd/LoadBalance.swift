@@ -6,7 +6,8 @@ import TensorCore
 /// its logits. It is the number of chosen experts where tokens are spread evenly.
 ///
 /// One object serves one micro-batch: routers add to it in the forward pass, and its gradient, which needs the shares
-/// of all layers, is added to that of their logits in the backward pass.
+/// of all layers, is added to that of their logits in the backward pass. Where a micro-batch is computed in pieces, one
+/// forward pass over all of them counts, and ``counted()`` serves the pieces after that.
 public final class LoadBalance {
     /// Factor of the gradient.
     public let weight: Float
@@ -22,8 +23,10 @@ public final class LoadBalance {
     /// Nothing counted yet.
     public init(weight: Float) { (self.weight, totals, isReplay) = (weight, Totals(), false) }
 
-    /// The same loss for a segment that is computed again: it reads the totals and does not add to them.
-    init(replaying other: LoadBalance) { (weight, totals, isReplay) = (other.weight, other.totals, true) }
+    private init(replaying other: LoadBalance) { (weight, totals, isReplay) = (other.weight, other.totals, true) }
+
+    /// The same loss for what is computed again: it reads the totals and does not add to them.
+    public func counted() -> LoadBalance { LoadBalance(replaying: self) }
 
     /// The loss so far, without its factor; 0 without routers.
     public var loss: Double {

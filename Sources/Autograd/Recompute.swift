@@ -13,7 +13,7 @@ extension Graph {
         silent.routingLog = routingLog
         silent.loadBalance = loadBalance
         // Computed again, a router is not counted again.
-        let balance = loadBalance.map(LoadBalance.init(replaying:))
+        let balance = loadBalance?.counted()
         let value = segment(silent, inputs.map { Variable(constant: $0.value) }).value
         let (compute, gradients, dropout, timer, check) = (compute, gradients, dropout, timer, check)
         let place = check?.place ?? ""

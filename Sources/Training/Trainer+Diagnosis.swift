@@ -35,7 +35,8 @@ extension Trainer {
     /// The operation or parameter where a micro-batch first yields something that is not finite; `nil` if nowhere.
     private func firstFault(in batch: TokenBatch, step: Int) throws -> String? {
         let (check, gradients) = (FiniteCheck(), Gradients())
-        let sum = try forwardBackward(batch, step: step, RoutingLog(), loadBalance(of: batch), gradients, check: check)
+        let balance = try loadBalance(of: [batch], step: step)
+        let sum = try forwardBackward(batch, step: step, RoutingLog(), balance, gradients, check: check)
         if let found = check.found { return found }
         // The backward pass reaches the last layers first.
         for parameter in optimizer.parameters.reversed() {

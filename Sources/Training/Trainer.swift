@@ -67,15 +67,15 @@ public final class Trainer {
     ///   problem is a parameter that the update itself has spoilt.
     public func step(_ window: [TokenBatch], beforeUpdate: () throws -> Void = {}) throws -> StepReport {
         let step = stepsDone + 1
-        let pieces = splitTokens.map { limit in window.flatMap { $0.pieces(ofAtMost: limit) } } ?? window
+        let batches = window.map { batch in splitTokens.map { batch.pieces(ofAtMost: $0) } ?? [batch] }
         gradients.removeAll()
         timer?.skip()
         var (sum, auxiliary) = (0.0, 0.0)
         let routing = RoutingLog()
-        for batch in pieces {
-            let balance = loadBalance(of: batch)
-            sum += try forwardBackward(batch, step: step, routing, balance, gradients)
-            auxiliary += (balance?.loss ?? 0) * batch.supervisedWeight
+        for pieces in batches {
+            let balance = try loadBalance(of: pieces, step: step)
+            for piece in pieces { sum += try forwardBackward(piece, step: step, routing, balance, gradients) }
+            auxiliary += (balance?.loss ?? 0) * pieces.supervisedWeight
         }
         let weight = window.supervisedWeight
         let supervised = weight > 0 ? weight : 1
@@ -85,7 +85,7 @@ public final class Trainer {
         let clip = maxGradientNorm > 0 && norm > maxGradientNorm ? maxGradientNorm / (norm + 1e-6) : 1
         if !loss.isFinite || !norm.isFinite || norm * clip > Self.largestGradient {
             gradients.removeAll()
-            throw TrainingError.nonFinite(try diagnosis(of: pieces, step: step, kind: loss.isFinite ? .gradient : .loss))
+            throw TrainingError.nonFinite(try diagnosis(of: batches.flatMap { $0 }, step: step, kind: loss.isFinite ? .gradient : .loss))
         }
         try beforeUpdate()
         let rate = schedule.rate(step: step)
@@ -104,10 +104,31 @@ public final class Trainer {
     /// Leaves a step out: nothing changes but the number of the next one.
     public func skipStep() { skippedSteps += 1 }
 
-    /// The loss over the experts of a micro-batch, if it is asked for.
-    func loadBalance(of batch: TokenBatch) -> LoadBalance? {
-        auxiliaryLossCoefficient > 0
-            ? LoadBalance(weight: Float(auxiliaryLossCoefficient * batch.supervisedWeight)) : nil
+    /// The loss over the experts of a micro-batch, if it is asked for. It is no sum over tokens: before the first piece can
+    /// go back, the shares of all are needed, so pieces go forward once more.
+    func loadBalance(of pieces: [TokenBatch], step: Int) throws(TrainingError) -> LoadBalance? {
+        guard auxiliaryLossCoefficient > 0 else { return nil }
+        let balance = LoadBalance(weight: Float(auxiliaryLossCoefficient * pieces.supervisedWeight))
+        if pieces.count == 1 { return balance }
+        for piece in pieces {
+            let graph = try graph(of: piece, step: step)
+            graph.loadBalance = balance
+            _ = hiddenStates(of: piece, in: graph)
+        }
+        timer?.skip()
+        return balance.counted()
+    }
+
+    /// A graph for a micro-batch, with the random numbers of its tokens.
+    private func graph(of batch: TokenBatch, step: Int, _ gradients: Gradients? = nil) throws(TrainingError) -> Graph {
+        try batch.check(vocabulary: model.vocabularySize)
+        let graph = Graph(compute: compute, gradients: gradients)
+        graph.dropout = DropoutContext(seed: seed, step: UInt64(step), firstToken: batch.streamOffset)
+        return graph
+    }
+
+    private func hiddenStates(of batch: TokenBatch, in graph: Graph) -> Variable {
+        model.hiddenStates(batch.tokens, layout: batch.layout, cache: nil, recompute: recompute, in: graph)
     }
 
     /// Summed loss of a micro-batch; its gradients are added to `gradients`.
@@ -115,13 +136,10 @@ public final class Trainer {
         _ batch: TokenBatch, step: Int, _ routing: RoutingLog, _ balance: LoadBalance?, _ gradients: Gradients,
         check: FiniteCheck? = nil
     ) throws(TrainingError) -> Double {
-        try batch.check(vocabulary: model.vocabularySize)
-        let graph = Graph(compute: compute, gradients: gradients)
-        graph.dropout = DropoutContext(seed: seed, step: UInt64(step), firstToken: batch.streamOffset)
+        let graph = try graph(of: batch, step: step, gradients)
         (graph.timer, graph.check) = (check == nil ? timer : nil, check)
         (graph.routingLog, graph.loadBalance) = (routing, balance)
-        let hidden = model.hiddenStates(batch.tokens, layout: batch.layout, cache: nil, recompute: recompute, in: graph)
-        let (loss, sum) = model.loss(hidden, targets: batch.targets, weights: batch.weights, in: graph)
+        let (loss, sum) = model.loss(hiddenStates(of: batch, in: graph), targets: batch.targets, weights: batch.weights, in: graph)
         graph.backward(from: loss)
         return sum
     }

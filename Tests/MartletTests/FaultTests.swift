@@ -41,7 +41,7 @@ import Testing
         let lines = try scratch.read("log").split(separator: "\n").map { $0.split(separator: " ", maxSplits: 1)[1] }
         return lines.indices.filter { at in
             let isInside = at > 0 && at + 1 < lines.count && lines[at - 1] == lines[at] && lines[at + 1] == lines[at]
-            return !isInside || at % 16 == 0
+            return !isInside || at % 64 == 0
         }.map { $0 + 1 }
     }
 
@@ -94,7 +94,7 @@ import Testing
 
     @Test(.enabled(if: hasLayer)) func theDiskMayStayFull() throws {
         let (scratch, adapter) = try prepare()
-        for (at, point) in try points(scratch).enumerated() where at % 4 == 1 {
+        for (at, point) in try points(scratch).enumerated() where at % 8 == 1 {
             let context = "from call \(point) on the disk is full"
             let result = try train(scratch, "run", first: point, last: 1_000_000, code: ENOSPC)
             checkFailed(result, context)

@@ -139,7 +139,7 @@ import Testing
         for signal in [SIGSTOP, SIGINT, SIGTERM, SIGCONT] { kill(running.process.processIdentifier, signal) }
         let stopped = try Program.finish(running)
         // At once: no checkpoint for the occasion, no word of one.
-        #expect(stopped.status == 75 && !stopped.errors.contains("stopped after step"))
+        #expect(stopped.status == 75 && !stopped.errors.contains("Stopped after step"))
         #expect(stopped.output.isEmpty && lines() < 16 && !scratch.exists("run/adapter"))
         let latest = try FileManager.default.destinationOfSymbolicLink(atPath: scratch.path("run/checkpoints/latest"))
         let inspection = try Program.run(["inspect", "run/checkpoints/\(latest)", "--json"], in: scratch)

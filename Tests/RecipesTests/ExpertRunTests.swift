@@ -1,3 +1,4 @@
+import Autograd
 import Checkpoints
 import Foundation
 import Layers
@@ -95,6 +96,43 @@ import Training
             }
             #expect(training.state.experts?.tokens.first?.reduce(0, +) == 2 * 160 * chosen)
         }
+    }
+
+    /// It is no sum over tokens, and yet pieces of a micro-batch give what the whole gives.
+    @Test(arguments: ["none", "blocks"]) func piecesAreSpreadAsTheWhole(recompute: String) throws {
+        func train(_ coefficient: Double, _ split: String) throws -> (adapter: [Float], auxiliary: [Double]) {
+            let (run, root) = try prepare(
+                "mixtral",
+                """
+                adapter:
+                  target_modules: [gate, q_proj]
+                  dropout: 0.1
+                training:
+                  steps: 3
+                  micro_batch_size: 8
+                  gradient_accumulation_steps: 2
+                  aux_loss_coefficient: \(coefficient)
+                  split_tokens: \(split)
+                  recompute: \(recompute)
+
+                """)
+            defer { try? FileManager.default.removeItem(at: root) }
+            let folder = try RunFolder.create(
+                URL(fileURLWithPath: run.recipe.output.directory), recipe: Data(), resolved: Data(), overwrite: false)
+            var auxiliary: [Double] = []
+            _ = try run.makeRun(in: folder).run(shouldStop: { false }) { event in
+                if case .step(let step, _, _) = event { auxiliary.append(step.auxiliaryLoss ?? 0) }
+            }
+            return (run.adapter.parameters.flatMap { $0.value.toArray() }, auxiliary)
+        }
+        func difference(_ a: [Float], _ b: [Float]) -> Double {
+            let squares = zip(a, b).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
+            return (squares / b.reduce(0.0) { $0 + Double($1 * $1) }).squareRoot()
+        }
+        let (whole, pieces, without) = (try train(10, "none"), try train(10, "45"), try train(0, "none"))
+        #expect(difference(pieces.adapter, whole.adapter) < 1e-5 && pieces.adapter != whole.adapter)
+        #expect(difference(without.adapter, whole.adapter) > 1e-3)
+        for (piece, all) in zip(pieces.auxiliary, whole.auxiliary) { #expect(abs(piece - all) < 1e-5 * all && all > 1) }
     }
 
     @Test func auxiliaryLossNeedsExperts() {

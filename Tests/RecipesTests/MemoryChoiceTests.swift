@@ -1,4 +1,5 @@
 import Autograd
+import Datasets
 import Foundation
 import Layers
 import Models
@@ -42,7 +43,7 @@ import Training
             let planner = MemoryPlanner(run.recipe, run.model, run.data, run.adapter, compute)
             typealias Split = Recipe.Training.SplitTokens
             func choose(_ limit: Int, recompute: Bool? = nil, split: Split = .automatic) -> MemoryChoice {
-                planner.choose(recompute: recompute, splitTokens: split, maySplit: true, limit: limit)
+                planner.choose(recompute: recompute, splitTokens: split, limit: limit)
             }
             let kept = planner.plan(recompute: false, tokens: 600).required
             let again = planner.plan(recompute: true, tokens: 600).required
@@ -69,6 +70,61 @@ import Training
             #expect(choose(again - 1, split: .none).splitTokens == nil && !choose(again - 1, split: .none).fits)
             let fixed = choose(least, split: .count(100))
             #expect(fixed.splitTokens == 100)
+        }
+    }
+
+    /// A validation file with one example of so many tokens and ten of 24.
+    private func validate(_ recipe: inout Recipe, in root: URL, longest: Int) throws {
+        let lengths = [longest] + [Int](repeating: 24, count: 10)
+        let lines = lengths.map { length in
+            #"{"input_ids": [\#((0..<length).map { "\($0 * 3 % 288)" }.joined(separator: ", "))]}"#
+        }
+        let place = root.appendingPathComponent("v-\(longest).jsonl")
+        try Data(lines.joined(separator: "\n").utf8).write(to: place)
+        recipe.data.validation = [Recipe.Source(path: place.path, format: .tokens)]
+        recipe.data.maxLength = max(64, longest)
+    }
+
+    /// An evaluation takes no more than training unless one of its examples is longer than what is trained at once; then it
+    /// is planned too.
+    @Test func evaluationsArePlanned() throws {
+        try withRecipe { recipe, root in
+            for longest in [24, 64, 2000] {
+                var recipe = recipe
+                try validate(&recipe, in: root, longest: longest)
+                let run = try PreparedRun(recipe, memoryLimit: nil, on: compute)
+                let planner = MemoryPlanner(run.recipe, run.model, run.data, run.adapter, compute)
+                for tokens in [24, 64, 600] {
+                    #expect(planner.evaluationTokens(beside: tokens) >= tokens)
+                    let (kept, again) = (planner.plan(recompute: false, tokens: tokens), planner.plan(recompute: true, tokens: tokens))
+                    let beyond = try #require(again.bytes[.evaluation])
+                    #expect((beyond > 0) == (longest > planner.evaluationTokens(beside: tokens)), "\(longest) beside \(tokens)")
+                    #expect(beyond >= kept.bytes[.evaluation] ?? 0)
+                }
+                // Neither the limit nor recomputation decides how evaluations are cut.
+                let limits = [planner.plan(recompute: false, tokens: 600).required, planner.plan(recompute: true, tokens: 600).required]
+                let choices = limits.map { planner.choose(recompute: nil, splitTokens: .automatic, limit: $0) }
+                #expect(choices.allSatisfy { $0.splitTokens == nil && $0.fits })
+                #expect(Set(choices.map(\.evaluationTokens)) == [run.memory.evaluationTokens])
+            }
+        }
+    }
+
+    /// However small the pieces are, the longest validation example must fit.
+    @Test func aLongValidationExampleIsRefused() throws {
+        try withRecipe { recipe, root in
+            var (short, long) = (recipe, recipe)
+            try validate(&short, in: root, longest: 24)
+            try validate(&long, in: root, longest: 2000)
+            func least(_ recipe: Recipe) throws -> MemoryPlan {
+                let run = try PreparedRun(recipe, memoryLimit: nil, on: compute)
+                return MemoryPlanner(run.recipe, run.model, run.data, run.adapter, compute).plan(recompute: true, tokens: 24)
+            }
+            let difference = try least(long).total - least(short).total
+            #expect(try least(long).bytes[.evaluation] ?? 0 > 1 << 20 && difference > 1 << 20)
+            let refused = try PreparedRun(long, memoryLimit: try least(long).required - (1 << 20), on: compute)
+            #expect(!refused.memory.fits)
+            #expect(throws: MemoryProblem.self) { try refused.requireMemory() }
         }
     }
 

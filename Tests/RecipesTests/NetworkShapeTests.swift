@@ -1,11 +1,13 @@
 import Autograd
 import Checkpoints
+import Datasets
 import Foundation
 import Layers
 import Models
 import Recipes
 import TensorCore
 import Testing
+import Training
 
 /// What the plan says of a network against what the network takes.
 @Suite struct NetworkShapeTests {
@@ -43,5 +45,25 @@ import Testing
         // Narrow models have shares that wide ones do not: statistics of norms and attention, low-rank values.
         #expect(planned > 0.75 * held && planned < 1.3 * held, "planned \(planned), held \(held)")
         graph.backward(from: hidden)
+    }
+
+    /// The most that an evaluation takes at any time is what the plan allows for it, which is less than training takes for
+    /// as many tokens.
+    @Test(arguments: names) func evaluationsTakeWhatIsPlanned(name: String) throws {
+        let compute = try Compute(threadCount: 1)
+        let model = try model(name, compute)
+        let settings = AdapterConfiguration(rank: 2, targets: .group(.allLinear))
+        _ = try LoRAAdapter(attaching: settings, to: model.adapterTargets, seed: 1, on: compute)
+        let examples = (0..<32).map { number in
+            EncodedExample(ids: (0..<64).map { Int32((number * 64 + $0) * 31 % 280) })
+        }
+        let live = compute.buffers.statistics.liveBytes
+        _ = try Evaluation(
+            of: model, on: EncodedDataset(examples, source: "d"), batchTokens: 2048, compute: compute)
+        let statistics = compute.buffers.statistics
+        let peak = Double(statistics.liveBytes + statistics.pooledBytes - live)
+        let shape = NetworkShape(model, elementBytes: 4)
+        let planned = Double(shape.evaluationBytes(tokens: 2048, supervised: 2048))
+        #expect(planned > 0.95 * peak && planned < 2 * peak, "planned \(planned), taken \(peak)")
     }
 }

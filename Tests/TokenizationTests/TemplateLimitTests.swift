@@ -108,9 +108,8 @@ import Tokenization
 
     /// What a single step does is paid for by its size: each of these loops repeats something that looks cheap.
     @Test(arguments: [
-        "{{ [#] | length }}", "{{ m(*range(99999)) }}", "{{ d | items | list | length }}", "{{ dict(d) | length }}",
-        "{{ d[s] }}", "{{ [s] == [s ~ ''] }}", "{{ '%.0s' % (l,) }}", "{{ '{:.0}'.format(s) }}", "{{ s is upper }}",
-        "{{ none[s] }}", "{{ '' | center(99999) | first }}", "{{ t[::1] | length }}",
+        "{{ [#] | length }}", "{{ m(*range(99999)) }}", "{{ dict(d) | length }}", "{{ d[s] }}", "{{ '%.0s' % (l,) }}",
+        "{{ s is upper }}", "{{ t[::1] | length }}",
     ])
     func aStepIsPaidByItsSize(body: String) {
         let setup = """

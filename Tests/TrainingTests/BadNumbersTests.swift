@@ -1,3 +1,4 @@
+import Autograd
 import Datasets
 import Foundation
 import Layers
@@ -5,9 +6,27 @@ import TensorCore
 import Testing
 import Training
 
-/// Numbers that go bad: what is named, and what the three policies do. A row of the embedding is NaN, so that one token
-/// spoils the records in which it stands.
+/// Numbers that go bad: what is named, and what the three policies do. One token spoils the records in which it stands.
 @Suite struct BadNumbersTests {
+    /// What the token makes bad.
+    enum Fault: CaseIterable {
+        /// Its embedding is NaN, and so is everything after it.
+        case loss
+        /// The loss is a number, but going back from it leads to infinity.
+        case gradient
+
+        var kind: NumericProblem.Kind { self == .loss ? .loss : .gradient }
+        /// What can be adapted without opening the gate that hides the infinity from the loss.
+        var targets: ModuleSelection { self == .loss ? .group(.allLinear) : .names(["q_proj"]) }
+
+        func model(in root: URL) throws -> URL {
+            switch self {
+            case .loss: try poisonedModel("model.embed_tokens.weight", row: Int(BadNumbersTests.token), in: root)
+            case .gradient: try overflowingModel(token: Int(BadNumbersTests.token), in: root)
+            }
+        }
+    }
+
     private static let steps = 8
     private static let token: Int32 = 287
     private let compute: Compute
@@ -29,7 +48,7 @@ import Training
 
     @Test func theRecordAndThePlaceAreNamed() throws {
         try withFolder { root in
-            let base = try poisonedModel("model.embed_tokens.weight", row: Int(Self.token), in: root)
+            let base = try Fault.loss.model(in: root)
             let bench = try Bench(base: base, on: compute)
             let dataset = EncodedDataset(records(9, badLines: [6, 8]), source: "d.jsonl")
             let batches = [dataset.batch(of: [0, 1, 2]), dataset.batch(of: [3, 4, 5, 7]), dataset.batch(of: [8])]
@@ -38,6 +57,26 @@ import Training
             #expect(problem?.records.map(\.description) == ["d.jsonl:6", "d.jsonl:8"])
             #expect(problem?.description.contains("first in the embedding, on d.jsonl:6, d.jsonl:8") == true)
             #expect(try bench.trainer.step([batches[0], batches[2]]).loss.isFinite)
+        }
+    }
+
+    /// The loss of every record is a number, and so is its own.
+    @Test(arguments: [false, true]) func aBadGradientIsNamed(recompute: Bool) throws {
+        try withFolder { root in
+            let base = try Fault.gradient.model(in: root)
+            let bench = try Bench(base: base, targets: Fault.gradient.targets, recompute: recompute, on: compute)
+            let dataset = EncodedDataset(records(9, badLines: [6, 8]), source: "d.jsonl")
+            #expect(try Evaluation(of: bench.model, on: dataset, compute: compute).loss.isFinite)
+            let batches = [dataset.batch(of: [0, 1, 2]), dataset.batch(of: [3, 4, 5, 7]), dataset.batch(of: [8])]
+            let before = bench.adapter.parameters.map { $0.value.toArray() }
+            let problem = problem { _ = try bench.trainer.step(batches) }
+            #expect(problem?.step == 1 && problem?.kind == .gradient)
+            #expect(problem?.origin == "gradient of gated activation in layers.1")
+            #expect(problem?.records.map(\.description) == ["d.jsonl:6", "d.jsonl:8"])
+            #expect(bench.adapter.parameters.map { $0.value.toArray() } == before && bench.trainer.stepsDone == 0)
+            let sentence = "the gradient became NaN or infinite in step 1, first in the gradient of gated activation in layers.1"
+            #expect(problem?.description == sentence + ", on d.jsonl:6, d.jsonl:8")
+            #expect(try bench.trainer.step([batches[0], batches[2]]).gradientNorm.isFinite)
         }
     }
 
@@ -69,8 +108,8 @@ import Training
     }
 
     private func train(
-        _ place: URL, _ base: URL, _ policy: NaNPolicy, bad: Set<Int>, rate: Double = 2e-3, stopAfter stop: Int? = nil,
-        report: (TrainingEvent) throws -> Void = { _ in }
+        _ place: URL, _ base: URL, _ policy: NaNPolicy, _ fault: Fault = .loss, bad: Set<Int>, rate: Double = 2e-3,
+        stopAfter stop: Int? = nil, report: (TrainingEvent) throws -> Void = { _ in }
     ) throws -> Result {
         if !FileManager.default.fileExists(atPath: place.path) {
             _ = try RunFolder.create(place, recipe: Data(), resolved: Data("r".utf8), overwrite: false)
@@ -79,7 +118,7 @@ import Training
         let checkpoint = try folder.newestCheckpoint { Issue.record("\($0)") }
         let bench = try Bench(
             rate: rate, decay: .cosine, steps: Self.steps, dropout: 0.1, maxGradientNorm: 1, from: checkpoint?.folder,
-            base: base, on: compute)
+            base: base, targets: fault.targets, on: compute)
         let stream = try BatchStream(
             dataset: EncodedDataset(records(32, badLines: bad), source: "/secret/d.jsonl"),
             options: BatchOptions(size: .sequences(2), shuffle: false), accumulationSteps: 2, epochs: 1,
@@ -106,12 +145,12 @@ import Training
     }
 
     /// Line 18 of four records a step is in step 5.
-    @Test func stopLeavesTheLastCheckpoint() throws {
+    @Test(arguments: Fault.allCases) func stopLeavesTheLastCheckpoint(fault: Fault) throws {
         try withFolder { root in
-            let base = try poisonedModel("model.embed_tokens.weight", row: Int(Self.token), in: root)
+            let base = try fault.model(in: root)
             let place = root.appendingPathComponent("run")
-            let problem = problem { _ = try train(place, base, .stop, bad: [18]) }
-            #expect(problem?.step == 5 && problem?.records.map(\.line) == [18])
+            let problem = problem { _ = try train(place, base, .stop, fault, bad: [18]) }
+            #expect(problem?.kind == fault.kind && problem?.step == 5 && problem?.records.map(\.line) == [18])
             let checkpoint = try RunFolder(opening: place).newestCheckpoint { Issue.record("\($0)") }
             #expect(checkpoint?.state.step == 3)
             let link = place.appendingPathComponent("checkpoints/latest").path
@@ -119,10 +158,10 @@ import Training
         }
     }
 
-    @Test func skipLeavesTheStepOut() throws {
+    @Test(arguments: Fault.allCases) func skipLeavesTheStepOut(fault: Fault) throws {
         try withFolder { root in
-            let base = try poisonedModel("model.embed_tokens.weight", row: Int(Self.token), in: root)
-            let whole = try train(root.appendingPathComponent("whole"), base, .skip, bad: [18, 31])
+            let base = try fault.model(in: root)
+            let whole = try train(root.appendingPathComponent("whole"), base, .skip, fault, bad: [18, 31])
             #expect(whole.state.step == Self.steps && whole.state.skippedSteps == 2 && whole.state.isFinished)
             #expect(whole.metrics.count == Self.steps)
             let skipped = whole.metrics.filter { $0.contains("skipped\"") }
@@ -130,29 +169,29 @@ import Training
             #expect(skipped[0].contains("\"step\":5") && skipped[1].contains("\"step\":8"))
             for step in 1..<Self.steps {
                 let place = root.appendingPathComponent("run-\(step)")
-                _ = try train(place, base, .skip, bad: [18, 31], stopAfter: step)
-                #expect(try train(place, base, .skip, bad: [18, 31]) == whole, "interrupted after step \(step)")
+                _ = try train(place, base, .skip, fault, bad: [18, 31], stopAfter: step)
+                #expect(try train(place, base, .skip, fault, bad: [18, 31]) == whole, "interrupted after step \(step)")
             }
         }
     }
 
-    @Test func rollbackGoesBackAndPassesOver() throws {
+    @Test(arguments: Fault.allCases) func rollbackGoesBackAndPassesOver(fault: Fault) throws {
         try withFolder { root in
-            let base = try poisonedModel("model.embed_tokens.weight", row: Int(Self.token), in: root)
+            let base = try fault.model(in: root)
             var events: [Int] = []
-            let whole = try train(root.appendingPathComponent("whole"), base, .rollback, bad: [2, 18]) {
+            let whole = try train(root.appendingPathComponent("whole"), base, .rollback, fault, bad: [2, 18]) {
                 if case .step(let report, _, _) = $0 { events.append(report.step) }
             }
             #expect(whole.state.rollbacks == 2 && whole.state.passedOver == [1, 5] && whole.state.skippedSteps == 2)
             #expect(events == [2, 3, 4, 4, 6, 7, 8])
             #expect(whole.metrics.count == Self.steps)
             // What is left out is the same as with skip, so the result is too.
-            let skipping = try train(root.appendingPathComponent("skip"), base, .skip, bad: [2, 18])
+            let skipping = try train(root.appendingPathComponent("skip"), base, .skip, fault, bad: [2, 18])
             #expect(skipping.adapter == whole.adapter && skipping.moments == whole.moments)
             for step in 1..<Self.steps - 1 {
                 let place = root.appendingPathComponent("run-\(step)")
-                _ = try train(place, base, .rollback, bad: [2, 18], stopAfter: step)
-                #expect(try train(place, base, .rollback, bad: [2, 18]) == whole, "interrupted after \(step) steps")
+                _ = try train(place, base, .rollback, fault, bad: [2, 18], stopAfter: step)
+                #expect(try train(place, base, .rollback, fault, bad: [2, 18]) == whole, "interrupted after \(step) steps")
             }
         }
     }

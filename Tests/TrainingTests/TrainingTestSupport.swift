@@ -19,25 +19,51 @@ func tinyModel(_ folder: URL = tinyFolder, on compute: Compute) throws -> any Ca
         on: compute)
 }
 
-/// A copy of the tiny model in which one row of a tensor is NaN.
-func poisonedModel(_ tensor: String, row: Int, in root: URL) throws -> URL {
-    let folder = root.appendingPathComponent("poisoned-\(UUID().uuidString)")
+/// A copy of the tiny model in which some elements of tensors are others: for each place, the new value or `nil`.
+func editedModel(_ edits: [String: (_ row: Int, _ column: Int) -> Float?], in root: URL) throws -> URL {
+    let folder = root.appendingPathComponent("edited-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     try FileManager.default.copyItem(
         at: tinyFolder.appendingPathComponent("config.json"), to: folder.appendingPathComponent("config.json"))
     var bytes = try Data(contentsOf: tinyFolder.appendingPathComponent("model.safetensors"))
     let headerSize = bytes.prefix(8).enumerated().reduce(0) { $0 + Int($1.element) << (8 * $1.offset) }
     let header = try JSONSerialization.jsonObject(with: bytes[8..<8 + headerSize]) as? [String: Any] ?? [:]
-    let entry = header[tensor] as? [String: Any] ?? [:]
-    guard let start = (entry["data_offsets"] as? [Int])?.first, let columns = (entry["shape"] as? [Int])?.last else {
-        throw CocoaError(.fileReadCorruptFile)
-    }
-    for column in 0..<columns {
-        let place = 8 + headerSize + start + (row * columns + column) * 2
-        (bytes[place], bytes[place + 1]) = (0xC0, 0x7F)
+    for (tensor, edit) in edits {
+        let entry = header[tensor] as? [String: Any] ?? [:]
+        guard let start = (entry["data_offsets"] as? [Int])?.first, let shape = entry["shape"] as? [Int] else {
+            throw CocoaError(.fileReadCorruptFile)
+        }
+        for index in 0..<shape[0] * shape[1] {
+            guard let value = edit(index / shape[1], index % shape[1]) else { continue }
+            let place = 8 + headerSize + start + 2 * index
+            let bits = value.bitPattern >> 16
+            (bytes[place], bytes[place + 1]) = (UInt8(bits & 0xFF), UInt8(bits >> 8))
+        }
     }
     try bytes.write(to: folder.appendingPathComponent("model.safetensors"))
     return folder
+}
+
+/// A copy of the tiny model in which one row of a tensor is NaN.
+func poisonedModel(_ tensor: String, row poisoned: Int, in root: URL) throws -> URL {
+    try editedModel([tensor: { row, _ in row == poisoned ? .nan : nil }], in: root)
+}
+
+/// A copy of the tiny model in which one token makes the gradient overflow in the feed-forward part of layer 1, while all
+/// that the forward pass computes is as moderate as ever.
+///
+/// Dimension 0 of the residual stream is zero up to there, but for that token. Unit 0 of the feed-forward part multiplies it
+/// by 1e20, but its gate is shut, so that nothing comes out; the gradient of the gate is that product times 1e30.
+func overflowingModel(token: Int, in root: URL) throws -> URL {
+    let keepsOut: (Int, Int) -> Float? = { row, _ in row == 0 ? 0 : nil }
+    return try editedModel(
+        [
+            "model.embed_tokens.weight": { row, column in column == 0 ? (row == token ? 1 : 0) : nil },
+            "model.layers.0.self_attn.o_proj.weight": keepsOut, "model.layers.0.mlp.down_proj.weight": keepsOut,
+            "model.layers.1.self_attn.o_proj.weight": keepsOut, "model.layers.1.mlp.gate_proj.weight": keepsOut,
+            "model.layers.1.mlp.up_proj.weight": { row, column in row == 0 ? (column == 0 ? 1e20 : 0) : nil },
+            "model.layers.1.mlp.down_proj.weight": { _, column in column == 0 ? 1e30 : nil },
+        ], in: root)
 }
 
 /// Sequences of the given lengths with reproducible ids of the tiny vocabulary; every fifth label is not trained.
@@ -68,14 +94,14 @@ struct Bench {
     init(
         rate: Double = 1e-3, decay: LearningRateSchedule.Decay = .constant, steps: Int = 100, dropout: Float = 0,
         maxGradientNorm: Double = 0, settings: AdamW.Settings = AdamW.Settings(), from checkpoint: URL? = nil,
-        base: URL = tinyFolder, recompute: Bool = false, on compute: Compute
+        base: URL = tinyFolder, targets: ModuleSelection = .group(.allLinear), recompute: Bool = false, on compute: Compute
     ) throws {
         model = try tinyModel(base, on: compute)
         if let checkpoint {
             adapter = try AdapterFolder(checkpoint, on: compute).attach(to: model.linears)
         } else {
             adapter = try LoRAAdapter(
-                attaching: AdapterConfiguration(rank: 4, alpha: 8, dropout: dropout), to: model.linears, seed: 7,
+                attaching: AdapterConfiguration(rank: 4, alpha: 8, dropout: dropout, targets: targets), to: model.linears, seed: 7,
                 on: compute)
         }
         trainer = Trainer(

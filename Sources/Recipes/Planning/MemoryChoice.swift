@@ -10,6 +10,8 @@ public struct MemoryChoice: Sendable {
     public let recompute: Bool
     /// Most tokens of a micro-batch that are computed at once; `nil` = all. Changes the last bits.
     public let splitTokens: Int?
+    /// Most tokens of an evaluation that are computed at once, in whole examples.
+    public let evaluationTokens: Int
     /// What the run takes then.
     public let plan: MemoryPlan
     /// What it may take; `nil` if nobody knows.
@@ -28,18 +30,20 @@ public struct MemoryChoice: Sendable {
 
 /// What a run may choose from to keep within its memory.
 package struct MemoryPlanner {
-    let network: any CausalLanguageModel
-    let trainedParameters: Int
+    private let shape: NetworkShape
+    private let vocabularySize, trainedParameters: Int
     /// Tokens of the largest micro-batch, of the longest example and of all training data, and how many are trained.
     package let batch, longest: Int
-    let all, supervised: Int
-    let elementBytes, program: Int
+    private let all, supervised: Int
+    private let validation: Validation?
+    private let program: Int
 
     package init(
         _ recipe: Recipe, _ network: any CausalLanguageModel, _ data: EncodedData, _ adapter: LoRAAdapter,
         _ compute: Compute
     ) {
-        self.network = network
+        shape = NetworkShape(network, elementBytes: compute.precision.activationType.byteCount)
+        vocabularySize = network.vocabularySize
         trainedParameters = adapter.parameters.reduce(0) { $0 + $1.value.count }
         (all, supervised) = data.trainSize
         longest = data.longest(recipe)
@@ -48,10 +52,43 @@ package struct MemoryPlanner {
         case .sequences(let count): count * longest
         }
         batch = min(all, largest)
-        elementBytes = compute.precision.activationType.byteCount
+        validation = Validation(data.validation)
         let buffers = compute.buffers.statistics
         program = max(0, (ProcessMemory.anonymous ?? 0) - buffers.liveBytes - buffers.pooledBytes) + Self.codeBytes
     }
+
+    /// The validation data, as far as they decide memory.
+    private struct Validation {
+        /// Tokens of the longest example, of the largest set and of all sets, and the most that count in a set.
+        let longest, largest, all, supervised: Int
+
+        /// `nil` if there are none.
+        init?(_ sets: [EncodedDataset]) {
+            longest = sets.reduce(0) { max($0, Int($1.lengths.max() ?? 0)) }
+            (largest, all) = (sets.reduce(0) { max($0, $1.tokenCount) }, sets.reduce(0) { $0 + $1.tokenCount })
+            supervised = sets.reduce(0) { max($0, $1.supervisedCount) }
+            if all == 0 { return nil }
+        }
+    }
+
+    /// Most tokens of an evaluation's forward pass, beside so many in training: what fits into the memory that training
+    /// takes anyway with blocks computed again. No limit decides it, nor whether blocks are computed again, so that neither
+    /// changes a bit of a validation loss.
+    package func evaluationTokens(beside tokens: Int) -> Int {
+        let training = shape.trainingBytes(tokens: tokens, supervised: min(tokens, supervised), recompute: true)
+        func fits(_ count: Int) -> Bool {
+            shape.evaluationBytes(tokens: count, supervised: count) <= training.kept + training.scratch
+        }
+        var (enough, tooMany) = (1, Self.mostEvaluationTokens + 1)
+        while tooMany - enough > 1 {
+            let middle = (enough + tooMany) / 2
+            if fits(middle) { enough = middle } else { tooMany = middle }
+        }
+        return enough
+    }
+
+    /// More at once is hardly quicker.
+    private static let mostEvaluationTokens = 2048
 
     /// Code and constants of the program and its libraries that a run touches.
     private static let codeBytes = 30 << 20
@@ -59,12 +96,20 @@ package struct MemoryPlanner {
     /// The plan of a run that computes so many tokens at once.
     package func plan(recompute: Bool, tokens: Int) -> MemoryPlan {
         let tokens = min(tokens, batch)
+        // An example is never cut, so the longest may be larger than what is computed at once.
+        let evaluation = validation.map { data in
+            let batch = min(data.largest, max(data.longest, evaluationTokens(beside: tokens)))
+            return (tokens: batch, supervised: min(batch, data.supervised))
+        }
+        let known = all.addingReportingOverflow(validation?.all ?? 0)
         return MemoryPlan(
-            network,
+            shape,
             MemoryPlan.Sizes(
                 tokens: tokens, supervisedTokens: min(tokens, supervised),
-                distinctTokens: min(all, network.vocabularySize), trainedParameters: trainedParameters,
-                recompute: recompute, elementBytes: elementBytes),
+                evaluation: evaluation,
+                distinctTokens: known.overflow ? vocabularySize : min(known.partialValue, vocabularySize),
+                trainedParameters: trainedParameters,
+                recompute: recompute),
             program: program)
     }
 
@@ -73,34 +118,37 @@ package struct MemoryPlanner {
     /// - Parameters:
     ///   - recompute: whether blocks are computed again; `nil` leaves it open.
     ///   - splitTokens: `.automatic` leaves it open.
-    ///   - maySplit: whether pieces give the same mathematics.
     package func choose(
-        recompute: Bool?, splitTokens: Recipe.Training.SplitTokens, maySplit: Bool, limit: Int?
+        recompute: Bool?, splitTokens: Recipe.Training.SplitTokens, limit: Int?
     ) -> MemoryChoice {
         var last: MemoryChoice?
-        for tokens in sizes(splitTokens, maySplit: maySplit) {
+        for tokens in sizes(splitTokens) {
             // Pieces are only for what recomputation does not settle.
             let ways = recompute.map { [$0] } ?? (tokens == nil || splitTokens != .automatic ? [false, true] : [true])
             for way in ways {
-                let plan = plan(recompute: way, tokens: tokens ?? batch)
-                let choice = MemoryChoice(recompute: way, splitTokens: tokens, plan: plan, limit: limit)
+                let choice = choice(recompute: way, splitTokens: tokens, limit)
                 if choice.fits { return choice }
                 if choice.plan.total < last?.plan.total ?? .max { last = choice }
             }
         }
-        return last ?? MemoryChoice(
-            recompute: recompute ?? false, splitTokens: nil, plan: plan(recompute: recompute ?? false, tokens: batch),
-            limit: limit)
+        return last ?? choice(recompute: recompute ?? false, splitTokens: nil, limit)
+    }
+
+    private func choice(recompute: Bool, splitTokens: Int?, _ limit: Int?) -> MemoryChoice {
+        let tokens = min(splitTokens ?? batch, batch)
+        return MemoryChoice(
+            recompute: recompute, splitTokens: splitTokens, evaluationTokens: evaluationTokens(beside: tokens),
+            plan: plan(recompute: recompute, tokens: tokens), limit: limit)
     }
 
     /// Sizes of pieces to try, the largest first; `nil` is the whole micro-batch.
-    private func sizes(_ splitTokens: Recipe.Training.SplitTokens, maySplit: Bool) -> [Int?] {
+    private func sizes(_ splitTokens: Recipe.Training.SplitTokens) -> [Int?] {
         switch splitTokens {
         case .none: return [nil]
         case .count(let count): return [count]
         case .automatic: break
         }
-        guard maySplit, longest > 0, batch > longest else { return [nil] }
+        guard longest > 0, batch > longest else { return [nil] }
         let pieces = (2...batch).lazy.map { (batch + $0 - 1) / $0 }.prefix { $0 > longest }
         return [nil] + pieces.map { $0 } + [longest]
     }

@@ -20,6 +20,8 @@ public struct MemoryPlan: Sendable {
         case activations
         /// Logits of a chunk of tokens, gradients on their way back, expanded panels of weights.
         case scratch
+        /// What the largest batch of an evaluation takes beyond activations and scratch.
+        case evaluation
     }
 
     /// Bytes of each part.
@@ -33,19 +35,19 @@ public struct MemoryPlan: Sendable {
     public var required: Int { total + total / 32 }
 
     /// Parts that are asked for together: what they are given in `sizes` is as described there.
-    init(_ network: any CausalLanguageModel, _ sizes: Sizes, program: Int) {
-        let shape = NetworkShape(network, elementBytes: sizes.elementBytes)
+    init(_ shape: NetworkShape, _ sizes: Sizes, program: Int) {
         tokens = sizes.tokens
-        let perToken = sizes.recompute
-            ? network.layerCount * shape.residualBytes + shape.keptBytesPerBlock : network.layerCount * shape.keptBytesPerBlock
+        let training = shape.trainingBytes(
+            tokens: sizes.tokens, supervised: sizes.supervisedTokens, recompute: sizes.recompute)
+        let evaluation = sizes.evaluation.map { shape.evaluationBytes(tokens: $0.tokens, supervised: $0.supervised) }
         bytes = [
             .program: program,
             .weights: shape.weightBytes(distinctTokens: sizes.distinctTokens),
             .adapters: 4 * sizes.trainedParameters,
             .optimizer: 12 * sizes.trainedParameters,
-            .activations: sizes.tokens * perToken,
-            .scratch: sizes.tokens * (shape.backwardBytes + shape.residualBytes)
-                + shape.logitsBytes(supervised: sizes.supervisedTokens) + shape.panelBytes,
+            .activations: training.kept,
+            .scratch: training.scratch,
+            .evaluation: max(0, (evaluation ?? 0) - training.kept - training.scratch),
         ]
     }
 
@@ -53,13 +55,13 @@ public struct MemoryPlan: Sendable {
     struct Sizes {
         /// Tokens of the largest micro-batch, and how many of them are trained at most.
         var tokens, supervisedTokens: Int
+        /// The same of the largest batch of an evaluation; `nil` without validation data.
+        var evaluation: (tokens: Int, supervised: Int)?
         /// Different token ids that the run can meet, at most.
         var distinctTokens: Int
         var trainedParameters: Int
         /// Whether blocks are computed again in the backward pass.
         var recompute: Bool
-        /// Bytes of an activation inside a block.
-        var elementBytes: Int
     }
 }
 

@@ -52,6 +52,19 @@ package struct NetworkShape {
         return 4 * elementBytes * widest + 4 * residualBytes
     }
 
+    /// What training needs for so many tokens at once: what the forward pass keeps, and what passes by.
+    func trainingBytes(tokens: Int, supervised: Int, recompute: Bool) -> (kept: Int, scratch: Int) {
+        let perToken = recompute ? layers * residualBytes + keptBytesPerBlock : layers * keptBytesPerBlock
+        let passing = tokens * (backwardBytes + residualBytes) + logitsBytes(supervised: supervised)
+        return (tokens * perToken, passing + panelBytes)
+    }
+
+    /// What an evaluation needs for so many tokens at once: nothing is kept, and the widest moment of a block's forward pass
+    /// takes no more than that of its backward pass.
+    package func evaluationBytes(tokens: Int, supervised: Int) -> Int {
+        tokens * (backwardBytes + residualBytes) + logitsBytes(supervised: supervised) + panelBytes
+    }
+
     /// Logits of a chunk, and the hidden states and gradients that belong to it.
     func logitsBytes(supervised: Int) -> Int {
         min(max(64 * vocabulary, 1 << 24), supervised * vocabulary) * 4

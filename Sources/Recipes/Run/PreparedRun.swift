@@ -93,7 +93,7 @@ public final class PreparedRun {
             evaluateEverySteps: recipe.evaluation.everySteps, evaluateAtStart: recipe.evaluation.atStart,
             earlyStopping: recipe.evaluation.earlyStopping, logEverySteps: recipe.training.logEverySteps,
             onNaN: NaNPolicy(rawValue: recipe.training.onNaN.rawValue) ?? .stop,
-            evaluationTokens: min(2048, memory.splitTokens ?? 2048), baseModel: base.name,
+            evaluationTokens: memory.evaluationTokens, baseModel: base.name,
             adapterMetadata: base.packing?.metadata ?? [:])
         let run = try TrainingRun(
             trainer: trainer, adapter: adapter, stream: stream, validation: data.validation, settings: settings,

@@ -20,12 +20,10 @@ extension Recipe {
         _ planner: MemoryPlanner, limit: Int?, resuming checkpoint: TrainingCheckpoint?, allowed: Set<String>,
         note: (String) -> Void
     ) throws(TrainingError) -> MemoryChoice {
-        // The loss that spreads tokens over experts is not a sum over tokens.
-        let maySplit = training.auxLossCoefficient == 0
         func choose(freely: Bool) -> MemoryChoice {
             let recompute: Bool? = freely || training.recompute == .automatic ? nil : training.recompute == .blocks
             let split = freely ? .automatic : training.splitTokens
-            return planner.choose(recompute: recompute, splitTokens: split, maySplit: maySplit, limit: limit)
+            return planner.choose(recompute: recompute, splitTokens: split, limit: limit)
         }
         var choice = choose(freely: false)
         if !choice.fits {

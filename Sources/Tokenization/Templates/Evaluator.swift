@@ -97,7 +97,7 @@ extension Evaluator {
     @inline(never)
     func charge(charactersOf text: String) throws(TemplateFailure) {
         try checkLength(text.utf8.count)
-        try spend(text.utf8.count >> 3)
+        try spend(text.utf8.count >> 2)
     }
 
     func checkLength(_ bytes: Int) throws(TemplateFailure) {

@@ -58,7 +58,7 @@ public struct RunFolder {
     // MARK: Checkpoints
 
     /// The place of a step's checkpoint.
-    func checkpoint(step: Int) -> URL {
+    package func checkpoint(step: Int) -> URL {
         checkpoints.appendingPathComponent("step-" + String(repeating: "0", count: max(0, 6 - "\(step)".count)) + "\(step)")
     }
 

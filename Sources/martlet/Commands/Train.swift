@@ -126,16 +126,18 @@ struct Train: ParsableCommand {
         try progress.announce()
         let outcome = try run.run(
             shouldStop: { StopSignals.received }, wantsCheckpoint: StopSignals.takeCheckpointRequest, report: progress.report)
-        if outcome == .stopped {
-            throw CommandError(
-                .stopped, "stopped after step \(run.state.step) with a checkpoint; continue with `martlet train --resume \(folder.url.relativePath)`")
+        if outcome == .finished {
+            try prepared.writeAdapter(to: folder)
+            progress.finish(run.state)
+        } else {
+            progress.stop(run.state, checkpoint: folder.checkpoint(step: run.state.step).relativePath)
         }
-        try prepared.writeAdapter(to: folder)
-        progress.finish(run.state)
         RunSummary(
-            run.state, run: folder.url.relativePath, adapter: folder.adapter.relativePath,
+            run.state, run: folder.url.relativePath, adapter: outcome == .finished ? folder.adapter.relativePath : nil,
             sources: prepared.data.trainSources, speed: progress.tokensPerSecond, plannedMemory: plan.total
         ).print()
+        // Nothing went wrong, so there is no error to print.
+        if outcome == .stopped { throw ExitCode(ExitStatus.stopped.rawValue) }
     }
 
     /// Before anything is loaded: an existing run is the commonest reason to stop.

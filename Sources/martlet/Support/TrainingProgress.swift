@@ -110,6 +110,11 @@ final class TrainingProgress {
         }
     }
 
+    /// Says that it was stopped on request, and how it goes on.
+    func stop(_ state: TrainingState, checkpoint: String) {
+        line("Stopped after step \(state.step) on request; checkpoint \(checkpoint); continue with `martlet train --resume \(folder)`")
+    }
+
     private func show(_ step: Trainer.StepReport, _ total: Int) {
         let facts = "loss \(Self.number(step.loss))  lr \(String(format: "%.2e", step.learningRate))  \(String(format: "%.0f", tokensPerSecond ?? 0)) tokens/s"
         let done = step.step - startStep
