@@ -82,6 +82,7 @@ func whatIsOutOfRangeIsRefused(_ key: String, _ values: [String]) {
 @Test func hintsSayWhatToWrite() {
     func hint(_ setting: String) -> String? { problems(setting: setting).first?.hint }
     #expect(hint("training.precision=bf16") == "did you mean bfloat16?")
+    #expect(hint("adapter.method=qlora") == "write lora, and model.quantization: nf4")
     #expect(hint("training.schedule=cosin") == "did you mean cosine?")
     #expect(hint("data.train.0.format=dpo") == "did you mean preference?")
     #expect(hint("data.train.0.format=alpaca") == "did you mean instruct?")

@@ -49,7 +49,10 @@ extension Recipe.Model {
 extension Recipe.Adapter {
     static let fields: [RecipeField<Self>] = [
         .key(
-            "method", \.method, .choice(planned: ["dora", "none"], others: ["full": "none", "qlora": "lora"]),
+            "method", \.method,
+            .choice(
+                planned: ["dora", "none"], others: ["full": "none"],
+                explained: ["qlora": "write lora, and model.quantization: nf4"]),
             "How weights are adapted."),
         .key("rank", \.rank, .integer(1...4096), "Width of the low-rank update."),
         .key("alpha", \.alpha, .number("above 0") { $0 > 0 }, "Strength: the update is scaled by alpha / rank."),

@@ -104,13 +104,17 @@ extension ValueKind<String> {
 }
 
 extension ValueKind where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
-    /// One word of a closed set. `planned` words are known but not available yet; `others` maps other tools' words.
-    static func choice(planned: [String] = [], others: [String: String] = [:]) -> Self {
+    /// One word of a closed set. `planned` words are known but not available yet; `others` maps other tools' words,
+    /// `explained` those that are more than a word here.
+    static func choice(
+        planned: [String] = [], others: [String: String] = [:], explained: [String: String] = [:]
+    ) -> Self {
         let words = Value.allCases.map(\.rawValue)
         return scalar(words.inWords("or")) { scalar in
             guard case .text(let text) = scalar else { return .refused(hint: nil) }
             if let value = Value(rawValue: text) { return .value(value) }
             if planned.contains(text) { return .refused(hint: "\(text) is planned; this version does not have it yet") }
+            if let hint = explained[text] { return .refused(hint: hint) }
             return .refused(hint: (others[text] ?? nearest(to: text, in: words)).map { "did you mean \($0)?" })
         } write: {
             .scalar($0.rawValue, isPlain: false)
