@@ -1,7 +1,7 @@
 #include "attention_blocks.h"
 
-// Queries or gradients of outputs of one block and head: as prepare_side leaves them; and as rows, or as the right operand of
-// tiles that has the queries along its depth.
+// Queries or gradients of outputs of one block and head: as prepare_side leaves them; and as rows, or as the right
+// operand of tiles that has the queries along its depth.
 struct side {
     float *columns, *rows;
 };

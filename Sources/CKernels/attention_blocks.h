@@ -21,8 +21,8 @@ MARTLET_INLINE int64_t padded(int64_t size) { return (size + LANES - 1) / LANES 
 
 // --- Visibility --------------------------------------------------------------------------------------------------
 
-// The keys that each lane of a block sees. Lanes without a query see what the last query sees: their scores are numbers that
-// nobody reads.
+// The keys that each lane of a block sees. Lanes without a query see what the last query sees: their scores are numbers
+// that nobody reads.
 struct visibility {
     int32_t first[BLOCK], last[BLOCK];
     int64_t vectors;
@@ -44,8 +44,8 @@ struct strip {
     int masked;
 };
 
-// Strips of the keys [from, to), at most BLOCK; returns their number. Where not all queries see all keys, sixteen keys are
-// looked at together; on tiles as many keys and queries as a tile has along the depth.
+// Strips of the keys [from, to), at most BLOCK; returns their number. Where not all queries see all keys, sixteen keys
+// are looked at together; on tiles as many keys and queries as a tile has along the depth.
 MARTLET_INLINE int find_strips(const struct martlet_attention *a, const struct visibility *seen, int64_t from,
                                int64_t to, struct strip *strips) {
     int64_t height = a->tiles ? MARTLET_TILE_DEPTH : LANES;
@@ -160,8 +160,8 @@ MARTLET_INLINE int64_t tile_depth(int64_t size) { return (size + MARTLET_TILE_DE
 // Elements between blocks of tiles that follow one another.
 MARTLET_INLINE int64_t tile_step(int64_t size) { return tile_depth(size) * MARTLET_TILE_ELEMENTS; }
 
-// result[keys, queries] = operand[keys, size] · side, where the keys are those of a strip. side: [size, BLOCK], or a right
-// operand of tiles.
+// result[keys, queries] = operand[keys, size] · side, where the keys are those of a strip. side: [size, BLOCK], or a
+// right operand of tiles.
 MARTLET_INLINE void multiply_by_side(int level, const struct martlet_attention *a, int64_t from,
                                      const struct strip *strip, int64_t size,
                                      const struct martlet_attention_operand *operand, const float *side,
@@ -187,7 +187,8 @@ MARTLET_INLINE void multiply_by_side(int level, const struct martlet_attention *
     CALL_AT_LEVEL(attention_product, &product);
 }
 
-// result[size, queries] += operandᵀ · scores[keys, queries], over the keys of a strip. tiles: memory for scores as tiles.
+// result[size, queries] += operandᵀ · scores[keys, queries], over the keys of a strip. tiles: memory for scores as
+// tiles.
 MARTLET_INLINE void sum_over_keys(int level, const struct martlet_attention *a, int64_t from, const struct strip *strip,
                                   int64_t size, const struct martlet_attention_operand *operand, const float *scores,
                                   uint16_t *tiles, float *result) {

@@ -26,8 +26,8 @@ MARTLET_INLINE void find_head(const struct martlet_attention *a, int64_t number,
     head->sum = head->largest + VECTORS;
 }
 
-MARTLET_INLINE void begin_head(int level, const struct martlet_attention *a, const struct martlet_attention_block *block,
-                               const float *q, const float *sink, const struct head *head) {
+MARTLET_INLINE void begin_head(int level, const struct martlet_attention *a,
+                               const struct martlet_attention_block *block, const float *q, const float *sink, const struct head *head) {
     prepare_side(level, a, q, a->query_stride, block->queries, a->head_size, head->query);
     memset(head->output, 0, (size_t)(a->value_size * BLOCK) * sizeof(float));
     for (int j = 0; j < VECTORS; j++) {
@@ -75,8 +75,8 @@ MARTLET_INLINE void raise_largest(const struct martlet_attention *a, const struc
 }
 
 // Scores become weights without their normaliser.
-MARTLET_INLINE void weigh(const struct martlet_attention *a, const struct visibility *seen, int64_t from, const struct strip *strip, float *scores,
-                          const struct head *head) {
+MARTLET_INLINE void weigh(const struct martlet_attention *a, const struct visibility *seen, int64_t from,
+                          const struct strip *strip, float *scores, const struct head *head) {
     for (int64_t j = strip->vector; j < strip->vector + strip->vectors; j++) {
         lanes largest = head->largest[j], sum = head->sum[j];
         for (int64_t k = strip->key; k < strip->key + strip->keys; k++) {

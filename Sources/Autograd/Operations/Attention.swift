@@ -36,8 +36,8 @@ extension Graph {
     /// Scaled dot-product attention (Vaswani et al., 2017), causal, within each sequence.
     ///
     /// Scores exist for a block of queries and keys at a time: memory is linear in tokens. Derivative from the saved
-    /// log-sum-exp: `P = exp(s − lse)`, `dV = Pᵀ·dO`, `dS = P·(dO·Vᵀ − Σ dO·O)·scale`, `dQ = dS·K`, `dK = dSᵀ·Q`; with a
-    /// soft cap the slope of the cap takes the place of `scale`.
+    /// log-sum-exp: `P = exp(s − lse)`, `dV = Pᵀ·dO`, `dS = P·(dO·Vᵀ − Σ dO·O)·scale`, `dQ = dS·K`, `dK = dSᵀ·Q`; with
+    /// a soft cap the slope of the cap takes the place of `scale`.
     /// - Parameters:
     ///   - q: `[tokens, heads · headSize]`.
     ///   - k: `[prefix + tokens, keyValueHeads · headSize]` (more rows are ignored).
@@ -61,7 +61,8 @@ extension Graph {
         let value = compute.converted(output, to: compute.precision.activationType)
         return record("attention", value, inputs: [q, k, v]) { gradient in
             let pass = pass(kept[0].value(), kept[1].value(), kept[2].value())
-            return zip(pass.backward(compute.rounded(gradient), output, lse), types).map { compute.converted($0, to: $1) }
+            let gradients = pass.backward(compute.rounded(gradient), output, lse)
+            return zip(gradients, types).map { compute.converted($0, to: $1) }
         }
     }
 }

@@ -3,10 +3,10 @@ import TensorCore
 
 /// The derivative of attention.
 ///
-/// Keys are gone through in stretches, one after another, all sequences at a time. For a stretch, parts of the queries that see
-/// it sum gradients of its keys and values apart from each other; then the parts are added up in their order. Within a
-/// stretch a query belongs to one part only, which adds to its gradient. So nothing depends on the number of threads, and what
-/// exists beside the gradients is as large as they are at most.
+/// Keys are gone through in stretches, one after another, all sequences at a time. For a stretch, parts of the queries
+/// that see it sum gradients of its keys and values apart from each other; then the parts are added up in their order.
+/// Within a stretch a query belongs to one part only, which adds to its gradient. So nothing depends on the number of
+/// threads, and what exists beside the gradients is as large as they are at most.
 extension AttentionPass {
     /// Keys in a stretch.
     private static let stretch = 512
@@ -133,7 +133,8 @@ extension AttentionPass {
     ) {
         for part in parts.dropFirst() { martlet_add(Int64(rows * width), parts[0], part, parts[0]) }
         for index in 0..<rows {
-            (target.output + (row + index) * target.columns + head * size).update(from: parts[0] + index * width, count: size)
+            let place = target.output + (row + index) * target.columns + head * size
+            place.update(from: parts[0] + index * width, count: size)
         }
     }
 

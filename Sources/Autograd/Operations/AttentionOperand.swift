@@ -1,8 +1,8 @@
 import CKernels
 import TensorCore
 
-/// Keys or values in the form that attention multiplies with, every head of every sequence by itself, packed once for all
-/// queries.
+/// Keys or values in the form that attention multiplies with, every head of every sequence by itself, packed once for
+/// all queries.
 struct AttentionOperand {
     /// Which operands of products are wanted where products run on tiles.
     enum Form {

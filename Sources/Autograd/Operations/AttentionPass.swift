@@ -18,7 +18,8 @@ struct AttentionPass {
     private static let fewQueries = 8
 
     init(
-        q: Tensor, k: Tensor, v: Tensor, layout: SequenceLayout, options: AttentionOptions, sinks: Tensor?, compute: Compute
+        q: Tensor, k: Tensor, v: Tensor, layout: SequenceLayout, options: AttentionOptions, sinks: Tensor?,
+        compute: Compute
     ) {
         (self.q, self.k, self.v, self.layout) = (q, k, v, layout)
         (self.options, self.sinks, self.compute) = (options, sinks, compute)
@@ -44,7 +45,8 @@ struct AttentionPass {
     /// Query heads that share a key/value head.
     var group: Int { options.heads / options.keyValueHeads }
 
-    /// Keys that some of the queries see, counted from the first of their sequence, and those before them in their block.
+    /// Keys that some of the queries see, counted from the first of their sequence, and those before them in their
+    /// block.
     func visibleKeys(_ queries: Range<Int>) -> Range<Int> {
         Int(first[queries.lowerBound]) / Self.blockSize * Self.blockSize..<Int(last[queries.upperBound - 1])
     }
@@ -115,7 +117,8 @@ struct AttentionPass {
         }
         let parts = compute.empty([chunks.count, options.heads * width])
         // What comes from a cache is float32 and was rounded before, if the precision says so.
-        let (k, v) = (k.elementType == .float32 ? k : compute.rounded(k), v.elementType == .float32 ? v : compute.rounded(v))
+        func floats(_ x: Tensor) -> Tensor { x.elementType == .float32 ? x : compute.rounded(x) }
+        let (k, v) = (floats(k), floats(v))
         var shape = shape
         let scratchCount = Int(martlet_attention_chunk_scratch(&shape, Int64(group)))
         compute.threads.run(tiles: chunks.count) { [shape] tile in
@@ -127,8 +130,8 @@ struct AttentionPass {
                         &shape, Int64(group), Int64(part.count),
                         q.floats + row * q.columns + head * group * options.headSize,
                         k.floatRows + part.lowerBound * k.rowStride + head * options.headSize, Int64(k.rowStride),
-                        v.floatRows + part.lowerBound * v.rowStride + head * options.valueSize, Int64(v.rowStride), scratch,
-                        parts.output + (tile * options.heads + head * group) * width, Int64(width))
+                        v.floatRows + part.lowerBound * v.rowStride + head * options.valueSize, Int64(v.rowStride),
+                        scratch, parts.output + (tile * options.heads + head * group) * width, Int64(width))
                 }
             }
         }
@@ -145,7 +148,8 @@ struct AttentionPass {
     }
 }
 
-/// How work whose pieces differ in cost is cut and ordered: by shapes only, so that every thread count gives the same bits.
+/// How work whose pieces differ in cost is cut and ordered: by shapes only, so that every thread count gives the same
+/// bits.
 enum TileOrder {
     /// Cuts a range into pieces of `size`; the last may be smaller.
     static func pieces(_ range: Range<Int>, _ size: Int) -> [Range<Int>] {

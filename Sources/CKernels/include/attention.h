@@ -1,8 +1,8 @@
-// Attention by blocks of queries and keys, softmax on the way (Milakov & Gimelshein, 2018; Dao et al., 2022): scores exist for
-// one block of either at a time.
+// Attention by blocks of queries and keys, softmax on the way (Milakov & Gimelshein, 2018; Dao et al., 2022): scores
+// exist for one block of either at a time.
 //
-// Scores lie transposed, a row for each key and a lane for each query, so that every step of the softmax is the same for
-// sixteen queries at once. Keys and values are read as rows, one number for all lanes; queries and the gradients of
+// Scores lie transposed, a row for each key and a lane for each query, so that every step of the softmax is the same
+// for sixteen queries at once. Keys and values are read as rows, one number for all lanes; queries and the gradients of
 // outputs are transposed once for each block of queries.
 #ifndef MARTLET_ATTENTION_H
 #define MARTLET_ATTENTION_H
@@ -19,9 +19,9 @@ enum {
 
 // --- attention_product.c -----------------------------------------------------------------------------------------
 
-// result[rows, 16 * vectors] = left[rows, depth] · right[depth, 16 * vectors], or added to what the result holds. Everything
-// lies in the nearest caches; an element's sum runs along the depth in order. left_stride is the distance between rows; with
-// left_is_transposed, between elements along the depth.
+// result[rows, 16 * vectors] = left[rows, depth] · right[depth, 16 * vectors], or added to what the result holds.
+// Everything lies in the nearest caches; an element's sum runs along the depth in order. left_stride is the distance
+// between rows; with left_is_transposed, between elements along the depth.
 struct martlet_attention_product {
     int64_t rows, vectors, depth;
     const float *left;
@@ -35,8 +35,8 @@ struct martlet_attention_product {
 };
 DECLARE_KERNEL(attention_product, (const struct martlet_attention_product *product));
 
-// The distance at which rows of a head's keys or values are best copied: vectors in an odd number, so that a column of the rows
-// does not fall on a few places of the cache, as it may where they come from.
+// The distance at which rows of a head's keys or values are best copied: vectors in an odd number, so that a column of
+// the rows does not fall on a few places of the cache, as it may where they come from.
 int64_t martlet_attention_spread(int64_t size);
 
 // --- attention_forward.c -----------------------------------------------------------------------------------------
@@ -56,16 +56,16 @@ struct martlet_attention_operand {
     // For products in float32: rows.
     const float *rows;
     int64_t stride;
-    // For tiles: the matrix [tokens, size] and its transpose as left operands, and the distance between their blocks. Of keys
-    // the forward pass needs the first and the backward pass both; of values the forward pass the second, the backward pass
-    // the first.
+    // For tiles: the matrix [tokens, size] and its transpose as left operands, and the distance between their blocks.
+    // Of keys the forward pass needs the first and the backward pass both; of values the forward pass the second, the
+    // backward pass the first.
     const uint16_t *tiles, *transposed;
     int64_t step, transposed_step;
 };
 
-// At most MARTLET_ATTENTION_BLOCK queries that follow one another, and the keys that they meet: query i sees the keys from
-// first[i] to before last[i] (neither falls with i) as far as they are in [first_key, last_key). Keys are counted from the
-// first of the sequence; first_key is a multiple of MARTLET_ATTENTION_BLOCK.
+// At most MARTLET_ATTENTION_BLOCK queries that follow one another, and the keys that they meet: query i sees the keys
+// from first[i] to before last[i] (neither falls with i) as far as they are in [first_key, last_key). Keys are counted
+// from the first of the sequence; first_key is a multiple of MARTLET_ATTENTION_BLOCK.
 struct martlet_attention_block {
     int64_t queries, first_key, last_key;
     const int32_t *first, *last;
@@ -75,9 +75,9 @@ struct martlet_attention_block {
 int64_t martlet_attention_forward_scratch(const struct martlet_attention *a, int64_t heads);
 int64_t martlet_attention_backward_scratch(const struct martlet_attention *a);
 
-// `heads` query heads that share a key/value head. q, output: the first query's row at the first of the heads, whose columns
-// follow one another. sinks: one more score for each head, or null. lse: log-sum-exp
-// of the first query and head; heads lie lse_stride apart.
+// `heads` query heads that share a key/value head. q, output: the first query's row at the first of the heads, whose
+// columns follow one another. sinks: one more score for each head, or null. lse: log-sum-exp of the first query and
+// head; heads lie lse_stride apart.
 DECLARE_KERNEL(attention_forward,
                (const struct martlet_attention *a, const struct martlet_attention_block *block, int64_t heads,
                 const float *q, const struct martlet_attention_operand *k, const struct martlet_attention_operand *v,
@@ -85,8 +85,9 @@ DECLARE_KERNEL(attention_forward,
 
 // --- attention_backward.c ----------------------------------------------------------------------------------------
 
-// The gradients that a block and one head contribute. delta: the sum over d_output * output, for each query. d_query is set,
-// or added to if `accumulate` is not 0. d_key, d_value: rows from first_key on, of sizes rounded up to 16; added to.
+// The gradients that a block and one head contribute. delta: the sum over d_output * output, for each query. d_query is
+// set, or added to if `accumulate` is not 0. d_key, d_value: rows from first_key on, of sizes rounded up to 16; added
+// to.
 DECLARE_KERNEL(attention_backward,
                (const struct martlet_attention *a, const struct martlet_attention_block *block, const float *q,
                 const struct martlet_attention_operand *k, const struct martlet_attention_operand *v,
@@ -95,8 +96,9 @@ DECLARE_KERNEL(attention_backward,
 
 // --- attention_chunk.c -------------------------------------------------------------------------------------------
 
-// One query against at most MARTLET_ATTENTION_CHUNK keys, all of which it sees: for each of the `heads` query heads that share
-// them the largest score, the sum of exp(score - largest), and value_size sums of values, parts_stride apart.
+// One query against at most MARTLET_ATTENTION_CHUNK keys, all of which it sees: for each of the `heads` query heads
+// that share them the largest score, the sum of exp(score - largest), and value_size sums of values, parts_stride
+// apart.
 int64_t martlet_attention_chunk_scratch(const struct martlet_attention *a, int64_t heads);
 DECLARE_KERNEL(attention_chunk,
                (const struct martlet_attention *a, int64_t heads, int64_t keys, const float *q, const float *k,
