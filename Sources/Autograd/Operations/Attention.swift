@@ -51,14 +51,19 @@ extension Graph {
         sinks: Tensor? = nil
     ) -> Variable {
         precondition(sinks.map { $0.count == options.heads } ?? true, "sinks must be one number for each head")
+        let compute = compute
+        // Scores are sums of large products that nearly cancel: operands rounded to bfloat16 would show in all of them.
         let pass = AttentionPass(
-            q: compute.rounded(q.value), k: compute.rounded(k.value), v: compute.rounded(v.value), layout: layout,
-            options: options, sinks: sinks, compute: compute)
+            q: compute.converted(q.value, to: .float32), k: compute.converted(k.value, to: .float32),
+            v: compute.rounded(v.value), layout: layout, options: options, sinks: sinks, compute: compute)
         let (output, lse) = pass.forward()
-        let (compute, types) = (compute, [q, k, v].map(\.value.elementType))
-        let value = compute.converted(output, to: compute.precision.activationType)
-        return record("attention", value, inputs: [q, k, v]) { gradient in
-            zip(pass.backward(compute.rounded(gradient), output, lse), types).map { compute.converted($0, to: $1) }
+        let (type, kept) = (compute.precision.activationType, [pass.q, pass.k, pass.v, output].map(rounded(toKeep:)))
+        return record("attention", output, inputs: [q, k, v], again: { kept[3] }) { gradient in
+            let operands = kept.map { compute.converted($0, to: .float32) }
+            let pass = AttentionPass(
+                q: operands[0], k: operands[1], v: operands[2], layout: layout, options: options, sinks: sinks,
+                compute: compute)
+            return pass.backward(compute.rounded(gradient), operands[3], lse).map { compute.converted($0, to: type) }
         }
     }
 }
