@@ -52,18 +52,20 @@ extension Graph {
     ) -> Variable {
         precondition(sinks.map { $0.count == options.heads } ?? true, "sinks must be one number for each head")
         let compute = compute
-        // Scores are sums of large products that nearly cancel: operands rounded to bfloat16 would show in all of them.
+        // Scores are large, and the softmax lives on their differences: rounded queries and keys show in every weight, and
+        // the backward pass has to find the weights again that the forward pass used.
         let pass = AttentionPass(
             q: compute.converted(q.value, to: .float32), k: compute.converted(k.value, to: .float32),
             v: compute.rounded(v.value), layout: layout, options: options, sinks: sinks, compute: compute)
         let (output, lse) = pass.forward()
-        let (type, kept) = (compute.precision.activationType, [pass.q, pass.k, pass.v, output].map(rounded(toKeep:)))
-        return record("attention", output, inputs: [q, k, v], again: { kept[3] }) { gradient in
-            let operands = kept.map { compute.converted($0, to: .float32) }
+        let (queries, keys, type) = (pass.q, pass.k, compute.precision.activationType)
+        let (keptValues, keptOutput) = (rounded(toKeep: pass.v), rounded(toKeep: output))
+        return record("attention", output, inputs: [q, k, v], again: { keptOutput }) { gradient in
             let pass = AttentionPass(
-                q: operands[0], k: operands[1], v: operands[2], layout: layout, options: options, sinks: sinks,
-                compute: compute)
-            return pass.backward(compute.rounded(gradient), operands[3], lse).map { compute.converted($0, to: type) }
+                q: queries, k: keys, v: compute.converted(keptValues, to: .float32), layout: layout, options: options,
+                sinks: sinks, compute: compute)
+            let output = compute.converted(keptOutput, to: .float32)
+            return pass.backward(compute.rounded(gradient), output, lse).map { compute.converted($0, to: type) }
         }
     }
 }
@@ -202,9 +204,8 @@ private struct AttentionPass {
         slopes: UnsafeMutablePointer<Float>? = nil
     ) {
         let (rows, keys) = (block.queries.count, block.keys.count)
-        compute.multiply(
-            rows, keys, options.headSize, queries(block, head), self.keys(block, head).transposed, into: scores,
-            stride: keys)
+        compute.multiplySplit(
+            rows, keys, options.headSize, queries(block, head), self.keys(block, head), into: scores, stride: keys)
         if let cap = options.softCap { martlet_soft_cap(Int64(rows * keys), options.scale, cap, scores, slopes) }
     }
 

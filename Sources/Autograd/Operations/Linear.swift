@@ -49,7 +49,8 @@ extension Graph {
         let compute = precision.map { Compute(sharing: self.compute, precision: $0) } ?? self.compute
         let path = update.map { AdapterPath($0, x, dropout: dropout, on: compute) }
         let y = compute.product(
-            x.value, transposed: weight, adding: path?.folded, plus: path?.forwardTerm
+            x.value, transposed: weight, adding: path?.folded,
+            plus: compute.lowTerm(x.value, transposed: weight, beside: path?.forwardTerm)
         ) { rows, columns, tile, stride in
             if let bias {
                 martlet_add_bias(
