@@ -115,8 +115,8 @@ private struct AttentionPass {
                 martlet_attention_softmax(
                     Int64(rows), Int64(keys), Int64(keys), softmaxScale, sinks?.floats[head] ?? -.infinity, block.first,
                     block.last, scores, lse.output + head * q.rows + block.queries.lowerBound)
-                compute.multiply(
-                    rows, options.valueSize, keys, MatrixPointer(scores, stride: keys), values(block, head),
+                compute.multiplySplit(
+                    rows, options.valueSize, keys, left: scores, values(block, head),
                     into: output.output + block.queries.lowerBound * output.columns + head * options.valueSize,
                     stride: output.columns)
             }

@@ -6,7 +6,7 @@ import CKernels
 /// columns are multiplied once more with what rounding took from them, as a few more tiles along the depth of the product.
 extension Compute {
     /// One of so many columns is given back, and what fills the last tile along the depth.
-    private static let columnsForEach = 16
+    private static let columnsForEach = 8
     /// Rows that tell which columns are the largest.
     private static let sampledRows = 256
 

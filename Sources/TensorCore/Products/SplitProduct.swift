@@ -46,6 +46,17 @@ extension Compute {
         }
     }
 
+    /// `c[m, n] = a[m, k] · b[k, n]` with `a`, dense, as it is and `b` as products see it. Leaves something else in `a`.
+    package func multiplySplit(
+        _ m: Int, _ n: Int, _ k: Int, left a: UnsafeMutablePointer<Float>, _ b: MatrixPointer,
+        into c: UnsafeMutablePointer<Float>, stride: Int
+    ) {
+        multiply(m, n, k, MatrixPointer(a, stride: k), b, into: c, stride: stride)
+        guard tiles != nil, m >= Self.fewRows else { return }
+        martlet_low_part(Int64(m * k), a, a)
+        multiply(m, n, k, MatrixPointer(a, stride: k), b, beta: 1, into: c, stride: stride)
+    }
+
     /// What rounding takes away from a matrix `[rows, columns]`, dense.
     private func lowParts(
         _ matrix: MatrixPointer, _ rows: Int, _ columns: Int, into low: UnsafeMutablePointer<Float>
