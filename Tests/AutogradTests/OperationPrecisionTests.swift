@@ -23,15 +23,16 @@ struct OperationPrecisionTests {
         _ compute: Compute, _ inputs: [Tensor], _ computation: (Graph, [Variable]) -> Variable
     ) -> [[Float]] {
         let graph = Graph(compute: compute, gradients: Gradients())
-        let leaves = inputs.map { graph.leaf(compute.converted(compute.converted($0, to: compute.precision.activationType), to: .float32)) }
+        let type = compute.precision.activationType
+        let leaves = inputs.map { graph.leaf(compute.converted(compute.converted($0, to: type), to: .float32)) }
         let result = computation(graph, leaves)
         #expect(result.value.elementType == .float32)
-        let dy = compute.converted(random(result.value.shape, 99), to: compute.precision.activationType)
+        let dy = compute.converted(random(result.value.shape, 99), to: type)
         graph.backward(from: result, gradient: dy)
         return [result.value.toArray()]
             + leaves.map { leaf in
                 let gradient = graph.gradient(of: leaf)
-                #expect(gradient?.elementType == compute.precision.activationType)
+                #expect(gradient?.elementType == type)
                 return gradient?.toArray() ?? []
             }
     }
