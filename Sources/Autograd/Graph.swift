@@ -86,7 +86,7 @@ public final class Graph {
     ///   - trainsParameters: whether `backward` adds to ``gradients`` of parameters, so that it must run even if no input
     ///     needs a gradient.
     ///   - again: computes the value once more, for later operations to keep instead of it; worth giving where that is
-    ///     quick and needs only what `backward` keeps anyway.
+    ///     quick and needs only what `backward` keeps anyway. What is kept rounded may give it rounded.
     ///   - backward: given the gradient of the result (same shape), returns one gradient per input, `nil` where the
     ///     input does not need one.
     public func record(

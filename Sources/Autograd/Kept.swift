@@ -1,7 +1,7 @@
 public import TensorCore
 
 /// What a backward pass keeps of a value: the value itself or, where that costs less than the memory, how to compute it
-/// again from what is kept anyway. Both give the same bits.
+/// again from what is kept anyway, which the precision may have rounded.
 public struct Kept {
     private let tensor: Tensor?
     private let again: (() -> Tensor)?
@@ -12,10 +12,18 @@ public struct Kept {
     /// Keeps the way to compute it.
     public init(again: @escaping () -> Tensor) { (tensor, self.again) = (nil, again) }
 
-    /// The value.
+    /// The value, to the precision that the backward pass needs.
     public func value() -> Tensor {
         if let tensor { return tensor }
         guard let again else { preconditionFailure("nothing was kept") }
         return again()
+    }
+}
+
+extension Graph {
+    /// What a backward pass should keep of a value that nobody else keeps: in the activation type of the precision.
+    func rounded(toKeep value: Tensor) -> Tensor {
+        guard isRecording, value.elementType != compute.precision.activationType else { return value }
+        return compute.converted(value, to: compute.precision.activationType)
     }
 }

@@ -16,7 +16,7 @@ struct pass {
 };
 
 int64_t martlet_attention_backward_scratch(const struct martlet_attention *a) {
-    return side_floats(a->head_size) + side_floats(a->value_size) +
+    return prepared_floats(a, a->head_size, MARTLET_ATTENTION_PARTS) + prepared_floats(a, a->value_size, 1) +
            (3 * BLOCK + a->head_size + spread(a->head_size) + spread(a->value_size)) * BLOCK;
 }
 
@@ -25,9 +25,9 @@ enum { QUERY_TILES = BLOCK / MARTLET_TILE_DEPTH, QUERY_STEP = QUERY_TILES * MART
 
 // Returns the scratch behind what it has used.
 MARTLET_INLINE float *prepare_sides(int level, const struct martlet_attention *a, const float *from, int64_t stride,
-                                    int64_t queries, int64_t size, float *scratch, struct side *side) {
-    *side = (struct side){.columns = scratch, .rows = scratch + side_floats(size)};
-    prepare_side(level, a, from, stride, queries, size, side->columns);
+                                    int64_t queries, int64_t size, int64_t parts, float *scratch, struct side *side) {
+    *side = (struct side){.columns = scratch, .rows = scratch + prepared_floats(a, size, parts)};
+    prepare_side(level, a, from, stride, queries, size, parts, side->columns);
     if (a->tiles)
         CALL_AT_LEVEL(pack_columns_f32, size, queries, from, stride, 0, (uint16_t *)side->rows, QUERY_STEP);
     else
@@ -36,16 +36,16 @@ MARTLET_INLINE float *prepare_sides(int level, const struct martlet_attention *a
 }
 
 MARTLET_INLINE void prepare(int level, const struct martlet_attention *a, const struct martlet_attention_block *block,
-                            const float *q, const float *d_output, const float *lse, const float *delta,
-                            float *scratch, struct pass *pass) {
+                            const float *q, int64_t parts, const float *d_output, const float *lse,
+                            const float *delta, float *scratch, struct pass *pass) {
     float padded_lse[BLOCK] = {0}, padded_delta[BLOCK] = {0};
     pass->scores = scratch;
     pass->slopes = pass->scores + BLOCK * BLOCK;
     pass->d_query = pass->slopes + BLOCK * BLOCK;
     pass->tiles = (uint16_t *)(pass->d_query + a->head_size * BLOCK);
     scratch = pass->d_query + (a->head_size + BLOCK) * BLOCK;
-    scratch = prepare_sides(level, a, q, a->query_stride, block->queries, a->head_size, scratch, &pass->query);
-    prepare_sides(level, a, d_output, a->output_stride, block->queries, a->value_size, scratch, &pass->d_output);
+    scratch = prepare_sides(level, a, q, a->query_stride, block->queries, a->head_size, parts, scratch, &pass->query);
+    prepare_sides(level, a, d_output, a->output_stride, block->queries, a->value_size, 1, scratch, &pass->d_output);
     memset(pass->d_query, 0, (size_t)(a->head_size * BLOCK) * sizeof(float));
     memcpy(padded_lse, lse, (size_t)block->queries * sizeof *lse);
     memcpy(padded_delta, delta, (size_t)block->queries * sizeof *delta);
@@ -118,7 +118,7 @@ MARTLET_INLINE void differentiate_strip(int level, const struct martlet_attentio
     differentiate(a, from, strip, pass);
     sum_over_queries(level, a, strip, queries, a->value_size, pass->scores, &pass->d_output, pass->tiles, d_value);
     sum_over_queries(level, a, strip, queries, a->head_size, pass->slopes, &pass->query, pass->tiles, d_key);
-    sum_over_keys(level, a, from, strip, a->head_size, k, pass->slopes, pass->tiles, pass->d_query);
+    sum_over_keys(level, a, from, strip, a->head_size, k, pass->slopes, 0, pass->tiles, pass->d_query);
 }
 
 KERNEL_BY_LEVEL(attention_backward,
@@ -129,7 +129,7 @@ KERNEL_BY_LEVEL(attention_backward,
                 (a, block, q, k, v, d_output, lse, delta, scratch, d_query, accumulate, d_key, d_value)) {
     struct pass pass;
     struct strip strips[STRIPS];
-    prepare(level, a, block, q, d_output, lse, delta, scratch, &pass);
+    prepare(level, a, block, q, k->parts, d_output, lse, delta, scratch, &pass);
     for (int64_t from = block->first_key; from < block->last_key; from += BLOCK) {
         int64_t to = from + BLOCK < block->last_key ? from + BLOCK : block->last_key, row = from - block->first_key;
         int count = find_strips(a, &pass.seen, from, to, strips);

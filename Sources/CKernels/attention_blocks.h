@@ -4,6 +4,7 @@
 
 #include "attention.h"
 #include "exponential.h"
+#include "kernels.h"
 #include "lanes.h"
 
 enum {
@@ -168,12 +169,13 @@ MARTLET_INLINE void multiply_by_side(int level, const struct martlet_attention *
                                      float *result) {
     result += strip->key * BLOCK + strip->vector * LANES;
     if (a->tiles) {
+        int64_t step = operand->parts * tile_step(size);
         struct martlet_tile_product product = {
             .rows = strip->keys, .columns = strip->vectors * LANES, .result = result, .stride = BLOCK,
             .operands[0] = {
                 .left = operand->tiles + (from + strip->key) / MARTLET_TILE_SIDE * operand->step,
-                .left_step = operand->step, .right = (const uint16_t *)side + strip->vector * tile_step(size),
-                .right_step = tile_step(size), .depth = tile_depth(size),
+                .left_step = operand->step, .right = (const uint16_t *)side + strip->vector * step,
+                .right_step = step, .depth = operand->parts * tile_depth(size),
             },
         };
         a->tiles(&product);
@@ -188,10 +190,10 @@ MARTLET_INLINE void multiply_by_side(int level, const struct martlet_attention *
 }
 
 // result[size, queries] += operandᵀ · scores[keys, queries], over the keys of a strip. tiles: memory for scores as
-// tiles.
+// tiles; where `exact`, twice of it, for what rounding takes from them too, which is then left in `scores`.
 MARTLET_INLINE void sum_over_keys(int level, const struct martlet_attention *a, int64_t from, const struct strip *strip,
-                                  int64_t size, const struct martlet_attention_operand *operand, const float *scores,
-                                  uint16_t *tiles, float *result) {
+                                  int64_t size, const struct martlet_attention_operand *operand, float *scores,
+                                  int exact, uint16_t *tiles, float *result) {
     scores += strip->key * BLOCK + strip->vector * LANES;
     result += strip->vector * LANES;
     if (a->tiles) {
@@ -205,6 +207,14 @@ MARTLET_INLINE void sum_over_keys(int level, const struct martlet_attention *a, 
                 .depth = tile_depth(strip->keys),
             },
         };
+        if (exact) {
+            uint16_t *low = tiles + strip->vectors * step;
+            for (int64_t k = 0; k < strip->keys; k++)
+                CALL_AT_LEVEL(low_part, strip->vectors * LANES, scores + k * BLOCK, scores + k * BLOCK);
+            CALL_AT_LEVEL(pack_columns_f32, strip->vectors * LANES, strip->keys, scores, BLOCK, 0, low, step);
+            product.operands[1] = product.operands[0];
+            product.operands[1].right = low;
+        }
         a->tiles(&product);
         return;
     }
@@ -217,17 +227,34 @@ MARTLET_INLINE void sum_over_keys(int level, const struct martlet_attention *a, 
     CALL_AT_LEVEL(attention_product, &product);
 }
 
-// Rows of queries or of gradients as the right operand of multiply_by_side.
-MARTLET_INLINE void prepare_side(int level, const struct martlet_attention *a, const float *from, int64_t stride,
-                                 int64_t queries, int64_t size, float *side) {
-    if (a->tiles)
-        CALL_AT_LEVEL(pack_rows_f32, queries, size, from, stride, 1, (uint16_t *)side, tile_step(size));
-    else
-        transpose(from, stride, queries, size, side, BLOCK);
+// Floats of the right operand of multiply_by_side in one part.
+MARTLET_INLINE int64_t side_floats(int64_t size) { return tile_depth(size) * MARTLET_TILE_DEPTH * BLOCK; }
+
+// What rounding to bfloat16 takes from rows, one after another.
+MARTLET_INLINE void take_low_parts(int level, const float *from, int64_t stride, int64_t rows, int64_t size,
+                                   float *low) {
+    for (int64_t r = 0; r < rows; r++) CALL_AT_LEVEL(low_part, size, from + r * stride, low + r * size);
 }
 
-// Floats of it.
-MARTLET_INLINE int64_t side_floats(int64_t size) { return tile_depth(size) * MARTLET_TILE_DEPTH * BLOCK; }
+// Floats that prepare_side takes: three parts in bfloat16 have the room of one and a half, and what rounding takes lies
+// behind two.
+MARTLET_INLINE int64_t prepared_floats(const struct martlet_attention *a, int64_t size, int64_t parts) {
+    return (a->tiles && parts > 1 ? 3 : 1) * side_floats(size);
+}
+
+// Rows of queries or of gradients as the right operand of multiply_by_side, in as many parts as the left one has.
+MARTLET_INLINE void prepare_side(int level, const struct martlet_attention *a, const float *from, int64_t stride,
+                                 int64_t queries, int64_t size, int64_t parts, float *side) {
+    if (!a->tiles) return transpose(from, stride, queries, size, side, BLOCK);
+    uint16_t *tiles = (uint16_t *)side;
+    int64_t part = tile_step(size), step = parts * part;
+    CALL_AT_LEVEL(pack_rows_f32, queries, size, from, stride, 1, tiles, step);
+    if (parts == 1) return;
+    float *low = side + 2 * side_floats(size);
+    take_low_parts(level, from, stride, queries, size, low);
+    CALL_AT_LEVEL(pack_rows_f32, queries, size, low, size, 1, tiles + part, step);
+    CALL_AT_LEVEL(pack_rows_f32, queries, size, from, stride, 1, tiles + 2 * part, step);
+}
 
 // --- Scores ------------------------------------------------------------------------------------------------------
 

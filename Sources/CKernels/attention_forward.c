@@ -11,7 +11,7 @@ struct head {
 };
 
 static int64_t head_floats(const struct martlet_attention *a) {
-    return side_floats(a->head_size) + (a->value_size + 2) * BLOCK;
+    return prepared_floats(a, a->head_size, MARTLET_ATTENTION_PARTS) + (a->value_size + 2) * BLOCK;
 }
 
 int64_t martlet_attention_forward_scratch(const struct martlet_attention *a, int64_t heads) {
@@ -21,14 +21,15 @@ int64_t martlet_attention_forward_scratch(const struct martlet_attention *a, int
 MARTLET_INLINE void find_head(const struct martlet_attention *a, int64_t number, float *scratch, struct head *head) {
     scratch += 2 * BLOCK * BLOCK + number * head_floats(a);
     head->query = scratch;
-    head->output = scratch + side_floats(a->head_size);
+    head->output = scratch + prepared_floats(a, a->head_size, MARTLET_ATTENTION_PARTS);
     head->largest = (lanes *)(head->output + a->value_size * BLOCK);
     head->sum = head->largest + VECTORS;
 }
 
 MARTLET_INLINE void begin_head(int level, const struct martlet_attention *a,
-                               const struct martlet_attention_block *block, const float *q, const float *sink, const struct head *head) {
-    prepare_side(level, a, q, a->query_stride, block->queries, a->head_size, head->query);
+                               const struct martlet_attention_block *block, const float *q, int64_t parts,
+                               const float *sink, const struct head *head) {
+    prepare_side(level, a, q, a->query_stride, block->queries, a->head_size, parts, head->query);
     memset(head->output, 0, (size_t)(a->value_size * BLOCK) * sizeof(float));
     for (int j = 0; j < VECTORS; j++) {
         head->largest[j] = (lanes)(sink ? *sink : LOWEST);
@@ -108,7 +109,7 @@ MARTLET_INLINE void meet(int level, const struct martlet_attention *a, const str
     raise_largest(a, seen, from, strips, count, scores, head);
     for (int n = 0; n < count; n++) {
         weigh(a, seen, from, &strips[n], scores, head);
-        sum_over_keys(level, a, from, &strips[n], a->value_size, v, scores, tiles, head->output);
+        sum_over_keys(level, a, from, &strips[n], a->value_size, v, scores, 1, tiles, head->output);
     }
 }
 
@@ -125,6 +126,16 @@ MARTLET_INLINE void end_head(const struct martlet_attention *a, const struct mar
     transpose_back(head->output, BLOCK, block->queries, a->value_size, 0, output, a->output_stride);
 }
 
+KERNEL_BY_LEVEL(attention_pack_keys,
+                (int64_t rows, int64_t size, const float *keys, int64_t stride, float *scratch, uint16_t *tiles),
+                (rows, size, keys, stride, scratch, tiles)) {
+    int64_t part = tile_step(size), step = MARTLET_ATTENTION_PARTS * part;
+    take_low_parts(level, keys, stride, rows, size, scratch);
+    CALL_AT_LEVEL(pack_rows_f32, rows, size, keys, stride, 0, tiles, step);
+    CALL_AT_LEVEL(pack_rows_f32, rows, size, keys, stride, 0, tiles + part, step);
+    CALL_AT_LEVEL(pack_rows_f32, rows, size, scratch, size, 0, tiles + 2 * part, step);
+}
+
 KERNEL_BY_LEVEL(attention_forward,
                 (const struct martlet_attention *a, const struct martlet_attention_block *block, int64_t heads,
                  const float *q, const struct martlet_attention_operand *k, const struct martlet_attention_operand *v,
@@ -136,7 +147,7 @@ KERNEL_BY_LEVEL(attention_forward,
     find_visibility(block, &seen);
     for (int64_t h = 0; h < heads; h++) {
         find_head(a, h, scratch, &head);
-        begin_head(level, a, block, q + h * a->head_size, sinks ? sinks + h : NULL, &head);
+        begin_head(level, a, block, q + h * a->head_size, k->parts, sinks ? sinks + h : NULL, &head);
     }
     for (int64_t from = block->first_key; from < block->last_key; from += BLOCK) {
         int64_t to = from + BLOCK < block->last_key ? from + BLOCK : block->last_key;

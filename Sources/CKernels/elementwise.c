@@ -39,6 +39,18 @@ KERNEL(round_to_bfloat16, (int64_t count, const float *x, float *y), (count, x, 
     for (int64_t i = 0; i < count; i++) y[i] = widened(bfloat16_bits(x[i]));
 }
 
+KERNEL(low_part, (int64_t count, const float *x, float *y), (count, x, y)) {
+    SAME_OR_APART
+    for (int64_t i = 0; i < count; i++) y[i] = x[i] - widened(bfloat16_bits(x[i]));
+}
+
+KERNEL(gather_columns,
+       (int64_t rows, int64_t count, const int32_t *columns, const float *x, int64_t stride, float *y, int64_t y_stride),
+       (rows, count, columns, x, stride, y, y_stride)) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < count; i++) y[r * y_stride + i] = x[r * stride + columns[i]];
+}
+
 KERNEL(split_pairs, (int64_t count, const float *pairs, float *first, float *second), (count, pairs, first, second)) {
     for (int64_t i = 0; i < count; i++) {
         first[i] = pairs[2 * i];

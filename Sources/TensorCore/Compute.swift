@@ -1,13 +1,15 @@
 import CKernels
 
-/// Precision of a run: what products round their operands to and how activations are kept between operations.
+/// Precision of a run: what products round their operands to and how activations are kept for the backward pass.
 public enum Precision: String, Sendable, Codable, CaseIterable {
     /// Everything in float32, products by OpenBLAS: the reference.
     case float32
-    /// Product operands rounded to bfloat16 (nearest even), sums in float32; activations inside a block kept as bfloat16.
+    /// Product operands rounded to bfloat16 (nearest even), sums in float32. The forward pass hands float32 on from
+    /// operation to operation, because what is rounded there changes all layers after it; what is kept of it inside a block,
+    /// and the gradients there, are bfloat16.
     case bfloat16
 
-    /// Element type of the activations between the operations of a block.
+    /// Element type of the activations that a block keeps for its backward pass, and of the gradients inside it.
     public var activationType: ElementType { self == .float32 ? .float32 : .bfloat16 }
 }
 

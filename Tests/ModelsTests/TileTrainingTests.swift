@@ -44,7 +44,8 @@ import Testing
         return (difference / max(1e-30, expected.reduce(0.0) { $0 + Double($1) * Double($1) })).squareRoot()
     }
 
-    /// Tiny random models cancel more than trained ones: twice what SmolLM2 is held to. Where a router decides, rounding
+    /// What a trained model is held to, 1 % and 5 %, holds for tiny ones; with every result rounded that an operation hands
+    /// on, with rounded queries and keys or without the largest columns given back it does not. Where a router decides, rounding
     /// sends a few tokens to other experts, which nothing bounds; there the error is held against that of rounded operands
     /// in float32 products.
     @Test(arguments: [
@@ -63,7 +64,7 @@ import Testing
         let middle = found.count / 2
         #expect(found[0] > 1e-5, "\(name) was not computed in bfloat16")
         #expect(found[middle] < 1.5 * through[middle] && found[found.count - 1] < 2 * through[found.count - 1])
-        if isDense { #expect(found[middle] < 0.02 && found[found.count - 1] < 0.1, "\(name): \(found)") }
+        if isDense { #expect(found[middle] < 0.01 && found[found.count - 1] < 0.05, "\(name): \(found)") }
     }
 
     @Test(arguments: [("llama", "adapter"), ("mixtral", "adapter_experts")], [0, 0.1])

@@ -51,23 +51,31 @@ struct AttentionCase: CustomStringConvertible, Sendable {
     func withOperands(
         _ body: (UnsafePointer<martlet_attention_operand>, UnsafePointer<martlet_attention_operand>) -> Void
     ) {
-        withOperand(k, headSize) { k in withOperand(v, valueSize) { body(k, $0) } }
+        withOperand(k, headSize, parts: Int(MARTLET_ATTENTION_PARTS)) { k in
+            withOperand(v, valueSize, parts: 1) { body(k, $0) }
+        }
     }
 
     private func withOperand(
-        _ rows: [Float], _ size: Int, _ body: (UnsafePointer<martlet_attention_operand>) -> Void
+        _ rows: [Float], _ size: Int, parts: Int, _ body: (UnsafePointer<martlet_attention_operand>) -> Void
     ) {
-        let (step, transposedStep) = ((size + 31) / 32 * 512, (keys + 31) / 32 * 512)
+        let (step, transposedStep) = (parts * ((size + 31) / 32 * 512), (keys + 31) / 32 * 512)
         var tiles = [UInt16](repeating: 0x7FC0, count: (keys + 15) / 16 * step)
         var transposed = [UInt16](repeating: 0x7FC0, count: (size + 15) / 16 * transposedStep)
-        martlet_pack_rows_f32(Int64(keys), Int64(size), rows, Int64(size), 0, &tiles, Int64(step))
+        if parts == 1 {
+            martlet_pack_rows_f32(Int64(keys), Int64(size), rows, Int64(size), 0, &tiles, Int64(step))
+        } else {
+            var scratch = rows
+            martlet_attention_pack_keys(Int64(keys), Int64(size), rows, Int64(size), &scratch, &tiles)
+        }
         martlet_pack_columns_f32(Int64(size), Int64(keys), rows, Int64(size), 1, &transposed, Int64(transposedStep))
         rows.withUnsafeBufferPointer { rows in
             tiles.withUnsafeBufferPointer { tiles in
                 transposed.withUnsafeBufferPointer { transposed in
                     var operand = martlet_attention_operand(
                         rows: rows.baseAddress, stride: Int64(size), tiles: tiles.baseAddress,
-                        transposed: transposed.baseAddress, step: Int64(step), transposed_step: Int64(transposedStep))
+                        transposed: transposed.baseAddress, step: Int64(step), transposed_step: Int64(transposedStep),
+                        parts: Int64(parts))
                     body(&operand)
                 }
             }

@@ -175,7 +175,8 @@ import Testing
             }
             let difference = zip(output, expected).reduce(0) { $0 + (Double($1.0) - $1.1) * (Double($1.0) - $1.1) }
             let error = (difference / expected.reduce(0) { $0 + $1 * $1 }).squareRoot()
-            #expect(error < 1e-2 && error > 1e-5, "relative error \(error)")
+            // Only values are rounded.
+            #expect(error < 3e-3 && error > 1e-5, "relative error \(error)")
         }
     }
 

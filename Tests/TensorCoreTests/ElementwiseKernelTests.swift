@@ -37,6 +37,30 @@ import Testing
         }
     }
 
+    @Test(arguments: kernelSizes) func lowParts(size: Int) {
+        let (a, n) = (noise(size, 1, scale: 3), Int64(size))
+        let rounded = written(size) { martlet_round_to_bfloat16_portable(n, a, $0) }
+        expectAgreement(
+            available(martlet_low_part_portable, martlet_low_part_avx2, martlet_low_part_avx512), .exact,
+            expected: zip(a, rounded).map { Double($0 - $1) }, "low_part \(size)"
+        ) { low in changed(a) { low(n, $0, $0) } }
+    }
+
+    @Test(arguments: kernelSizes) func gatheredColumns(count: Int) {
+        let (rows, stride, wide) = (3, 40, count + 2)
+        let (x, y) = (noise(rows * stride, 1), noise(rows * wide, 2))
+        let columns = (0..<count).map { Int32($0 * 7 % stride) }
+        let expected = y.indices.map { at in
+            at % wide < count ? Double(x[at / wide * stride + Int(columns[at % wide])]) : Double(y[at])
+        }
+        expectAgreement(
+            available(martlet_gather_columns_portable, martlet_gather_columns_avx2, martlet_gather_columns_avx512), .exact,
+            expected: expected, "gather_columns \(count)"
+        ) { gather in
+            changed(y) { gather(Int64(rows), Int64(count), columns, x, Int64(stride), $0, Int64(wide)) }
+        }
+    }
+
     @Test(arguments: kernelSizes) func productsAndPairs(size: Int) {
         let (a, b, n) = (noise(size, 1, scale: 3), noise(size, 2), Int64(size))
         expectAgreement(

@@ -51,18 +51,19 @@ extension Graph {
     ) -> Variable {
         precondition(sinks.map { $0.count == options.heads } ?? true, "sinks must be one number for each head")
         let compute = compute
-        let kept = [q, k, v].map(\.kept)
-        func pass(_ q: Tensor, _ k: Tensor, _ v: Tensor) -> AttentionPass {
+        // Scores are large, and the softmax lives on their differences: rounded queries and keys show in every weight, and
+        // the backward pass has to find the weights again that the forward pass used. They are kept as they come.
+        let (queries, keys) = (compute.converted(q.value, to: .float32), k.value)
+        func pass(_ values: Tensor) -> AttentionPass {
             AttentionPass(
-                q: compute.rounded(q), k: k, v: v, layout: layout, options: options, sinks: sinks, compute: compute)
+                q: queries, k: keys, v: values, layout: layout, options: options, sinks: sinks, compute: compute)
         }
-        let (output, lse) = pass(q.value, k.value, v.value).forward()
-        let types = [q, k, v].map(\.value.elementType)
-        let value = compute.converted(output, to: compute.precision.activationType)
-        return record("attention", value, inputs: [q, k, v]) { gradient in
-            let pass = pass(kept[0].value(), kept[1].value(), kept[2].value())
-            let gradients = pass.backward(compute.rounded(gradient), output, lse)
-            return zip(gradients, types).map { compute.converted($0, to: $1) }
+        let (output, lse) = pass(v.value).forward()
+        let (keptValues, keptOutput) = (rounded(toKeep: v.value), rounded(toKeep: output))
+        return record("attention", output, inputs: [q, k, v], again: { keptOutput }) { gradient in
+            let gradients = pass(keptValues).backward(
+                compute.rounded(gradient), compute.converted(keptOutput, to: .float32), lse)
+            return gradients.map { compute.converted($0, to: compute.precision.activationType) }
         }
     }
 }

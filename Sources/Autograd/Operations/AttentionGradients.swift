@@ -34,7 +34,7 @@ extension AttentionPass {
         let dk = compute.empty([q.rows, options.keyValueHeads * options.headSize])
         let dv = compute.empty([q.rows, options.keyValueHeads * options.valueSize])
         let inputs = Inputs(
-            keys: AttentionOperand(k, options.headSize, layout, .both, compute),
+            keys: AttentionOperand(k, options.headSize, layout, .both, exact: true, compute),
             values: AttentionOperand(v, options.valueSize, layout, .whole, compute),
             dOutput: dOutput, lse: lse, delta: rowDots(dOutput, output))
         let longest = zip(layout.offsets, layout.offsets.dropFirst()).map { $1 - $0 }.max() ?? 0

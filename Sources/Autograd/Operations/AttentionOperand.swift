@@ -13,6 +13,9 @@ struct AttentionOperand {
     /// Rows of float32, rounded as the precision says, or tiles.
     private let rows, tiles, transposed: Tensor?
     private let stride, size: Int
+    /// Whether nothing is lost to rounding: rows are not rounded, and tiles are those of the rounded matrix, again of the
+    /// rounded matrix, and of what rounding took from it, one after another along the depth.
+    private let isExact: Bool
     private let stretches: [Stretch]
     private let keyCount: Int
 
@@ -28,14 +31,16 @@ struct AttentionOperand {
     private static func count(_ sides: Int, _ size: Int) -> Int { (sides + side - 1) / side * step(size) }
 
     /// Packs the rows that the sequences of the layout have: `x` is `[prefix + tokens, heads · size]`, of either type.
-    init(_ x: Tensor, _ size: Int, _ layout: SequenceLayout, _ form: Form, _ compute: Compute) {
-        self.size = size
+    init(
+        _ x: Tensor, _ size: Int, _ layout: SequenceLayout, _ form: Form, exact: Bool = false, _ compute: Compute
+    ) {
+        (self.size, isExact) = (size, exact && x.elementType == .float32)
         stride = Int(martlet_attention_spread(Int64(size)))
         var stretches: [Stretch] = [], (tileCount, transposedCount) = (0, 0)
         for (start, end) in zip(layout.offsets, layout.offsets.dropFirst()) {
             let tokens = start..<end + layout.prefix
             stretches.append(Stretch(tokens: tokens, tiles: tileCount, transposed: transposedCount))
-            tileCount += Self.count(tokens.count, size)
+            tileCount += (isExact ? Int(MARTLET_ATTENTION_PARTS) : 1) * Self.count(tokens.count, size)
             transposedCount += Self.count(size, tokens.count)
         }
         (self.stretches, keyCount) = (stretches, layout.prefix + layout.tokenCount)
@@ -59,7 +64,10 @@ struct AttentionOperand {
         operand.stride = Int64(stride)
         operand.tiles = tiles.map { $0.bfloats + head * $0.columns + stretch.tiles }
         operand.transposed = transposed.map { $0.bfloats + head * $0.columns + stretch.transposed }
-        (operand.step, operand.transposed_step) = (Int64(Self.step(size)), Int64(Self.step(stretch.tokens.count)))
+        operand.parts = isExact ? Int64(MARTLET_ATTENTION_PARTS) : 1
+        (operand.step, operand.transposed_step) = (
+            operand.parts * Int64(Self.step(size)), Int64(Self.step(stretch.tokens.count))
+        )
         return operand
     }
 
@@ -77,7 +85,7 @@ struct AttentionOperand {
                 if rows != nil {
                     copy(x, start, part.count, head * keyCount + row, compute)
                 } else {
-                    packTiles(x, start, part, at(sequence, head))
+                    packTiles(x, start, part, at(sequence, head), compute)
                 }
             }
         }
@@ -90,18 +98,24 @@ struct AttentionOperand {
             let (from, target) = (start + index * x.rowStride, rows.output + (row + index) * stride)
             switch (x.elementType, compute.precision) {
             case (.bfloat16, _): martlet_from_bfloat16(Int64(size), x.bfloatRows + from, target)
-            case (.float32, .float32): target.update(from: x.floatRows + from, count: size)
-            case (.float32, .bfloat16): martlet_round_to_bfloat16(Int64(size), x.floatRows + from, target)
+            case (.float32, _) where isExact || compute.precision == .float32: target.update(from: x.floatRows + from, count: size)
+            case (.float32, _): martlet_round_to_bfloat16(Int64(size), x.floatRows + from, target)
             }
         }
     }
 
     /// Packs rows as left operands; `part` begins on a multiple of the tiles' sides.
-    private func packTiles(_ x: Tensor, _ start: Int, _ part: Range<Int>, _ operand: martlet_attention_operand) {
+    private func packTiles(
+        _ x: Tensor, _ start: Int, _ part: Range<Int>, _ operand: martlet_attention_operand, _ compute: Compute
+    ) {
         let (count, size, stride) = (Int64(part.count), Int64(size), Int64(x.rowStride))
         if let target = operand.tiles.map({ UnsafeMutablePointer(mutating: $0) }) {
             let target = target + part.lowerBound / Self.side * Int(operand.step)
             switch x.elementType {
+            case .float32 where isExact:
+                compute.withScratch(Int(count * size)) { scratch in
+                    martlet_attention_pack_keys(count, size, x.floatRows + start, stride, scratch, target)
+                }
             case .float32: martlet_pack_rows_f32(count, size, x.floatRows + start, stride, 0, target, operand.step)
             case .bfloat16: martlet_pack_rows_bf16(count, size, x.bfloatRows + start, stride, 0, target, operand.step)
             }

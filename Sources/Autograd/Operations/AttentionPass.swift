@@ -3,7 +3,7 @@ import TensorCore
 
 /// One attention, its shapes and inputs at hand for both directions.
 struct AttentionPass {
-    /// Queries as products see them; keys and values as they come.
+    /// Queries in float32; keys and values as they come.
     let q, k, v: Tensor
     let layout: SequenceLayout
     let options: AttentionOptions
@@ -79,7 +79,7 @@ struct AttentionPass {
     // MARK: Many queries
 
     private func forward(into output: Tensor, _ lse: Tensor) {
-        let keys = AttentionOperand(k, options.headSize, layout, .whole, compute)
+        let keys = AttentionOperand(k, options.headSize, layout, .whole, exact: true, compute)
         let values = AttentionOperand(v, options.valueSize, layout, .transposed, compute)
         var shape = shape
         let blocks = (0..<layout.sequenceCount).flatMap { sequence in

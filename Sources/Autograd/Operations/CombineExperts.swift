@@ -28,8 +28,10 @@ extension Graph {
             }
         }
         let (wantsInput, wantsWeights) = (x.needsGradient, weights?.needsGradient == true)
+        let kept = wantsWeights ? rounded(toKeep: input) : nil
+        let shape = input.shape
         return record("combine", y, inputs: [x] + (weights.map { [$0] } ?? [])) { dy in
-            let dx = wantsInput ? compute.empty(input.shape, input.elementType) : nil
+            let dx = wantsInput ? compute.empty(shape, compute.precision.activationType) : nil
             let dFactors = wantsWeights ? compute.empty([groups.tokenCount, chosen]) : nil
             compute.forEachRowBlock(of: groups.tokenCount, rowElements: width * chosen) { tokens in
                 compute.readRows(dy, tokens) { gradients in
@@ -42,8 +44,8 @@ extension Graph {
                                     martlet_scale(Int64(width), factors.map { $0.floats[choice] } ?? 1, gradient, $0)
                                 }
                             }
-                            guard let dFactors else { continue }
-                            compute.readRow(input, row) {
+                            guard let dFactors, let kept else { continue }
+                            compute.readRow(kept, row) {
                                 martlet_row_dots(
                                     1, Int64(width), gradient, Int64(width), $0, Int64(width), dFactors.output + choice)
                             }

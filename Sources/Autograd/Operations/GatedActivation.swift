@@ -40,11 +40,12 @@ extension Graph {
     /// Derivative of `f(gate) · up`: `dgate = dy · up · f'(gate)`, `dup = dy · f(gate)`; see ``GateFunction``.
     /// - Parameters: `gate` and `up` are `[tokens, width]`.
     public func gatedActivation(_ gate: Variable, _ up: Variable, _ function: GateFunction = .silu) -> Variable {
-        let (g, u, compute) = (gate.value, up.value, compute)
-        precondition(g.shape == u.shape, "gate \(g.shape) and up \(u.shape) differ")
-        let forward = { compute.gatedActivation(g, u, function) }
-        return record("gated activation", forward(), inputs: [gate, up], again: forward) { dy in
-            let (dGate, dUp) = (compute.empty(g.shape, g.elementType), compute.empty(u.shape, u.elementType))
+        precondition(gate.value.shape == up.value.shape, "gate \(gate.value.shape) and up \(up.value.shape) differ")
+        let (y, compute) = (compute.gatedActivation(gate.value, up.value, function), compute)
+        let (g, u, type) = (rounded(toKeep: gate.value), rounded(toKeep: up.value), compute.precision.activationType)
+        let again = { compute.gatedActivation(g, u, function) }
+        return record("gated activation", y, inputs: [gate, up], again: again) { dy in
+            let (dGate, dUp) = (compute.empty(g.shape, type), compute.empty(u.shape, type))
             compute.forEachRowBlock(of: g.rows, rowElements: g.columns) { rows in
                 compute.readRows(g, rows) { gates in
                     compute.readRows(u, rows) { ups in
@@ -64,12 +65,12 @@ extension Graph {
 
     /// The same where gate and up alternate: `[tokens, 2 · width]` → `[tokens, width]`, gates in the even columns.
     public func gatedActivation(interleaved x: Variable, _ function: GateFunction) -> Variable {
-        let (value, compute) = (x.value, compute)
-        precondition(value.columns % 2 == 0, "gate and up cannot alternate in \(value.shape)")
-        let width = value.columns / 2
-        let forward = { compute.gatedPairs(value, function) }
-        return record("gated activation", forward(), inputs: [x], again: forward) { dy in
-            let dx = compute.empty(value.shape, value.elementType)
+        precondition(x.value.columns % 2 == 0, "gate and up cannot alternate in \(x.value.shape)")
+        let (y, width, compute) = (compute.gatedPairs(x.value, function), x.value.columns / 2, compute)
+        let value = rounded(toKeep: x.value)
+        let again = { compute.gatedPairs(value, function) }
+        return record("gated activation", y, inputs: [x], again: again) { dy in
+            let dx = compute.empty(value.shape, compute.precision.activationType)
             compute.forEachRowBlock(of: value.rows, rowElements: value.columns) { rows in
                 compute.readPairs(value, rows) { gates, ups in
                     compute.readRows(dy, rows) { gradient in
@@ -85,7 +86,7 @@ extension Graph {
 
 extension Compute {
     fileprivate func gatedActivation(_ g: Tensor, _ u: Tensor, _ function: GateFunction) -> Tensor {
-        let y = empty(g.shape, precision.activationType)
+        let y = empty(g.shape)
         forEachRowBlock(of: g.rows, rowElements: g.columns) { rows in
             readRows(g, rows) { gates in
                 readRows(u, rows) { ups in
@@ -98,7 +99,7 @@ extension Compute {
 
     fileprivate func gatedPairs(_ x: Tensor, _ function: GateFunction) -> Tensor {
         let width = x.columns / 2
-        let y = empty(x.shape.dropLast() + [width], precision.activationType)
+        let y = empty(x.shape.dropLast() + [width])
         forEachRowBlock(of: x.rows, rowElements: x.columns) { rows in
             readPairs(x, rows) { gates, ups in
                 writeRows(y, rows) { function.forward(rows.count * width, gates, ups, $0) }

@@ -28,7 +28,7 @@ extension Graph {
         }
         let wantsInput = x.needsGradient
         return record("gather", y, inputs: [x] + (weights.map { [$0] } ?? [])) { dy in
-            let dx = wantsInput ? compute.empty(input.shape, input.elementType) : nil
+            let dx = wantsInput ? compute.empty(input.shape, compute.precision.activationType) : nil
             let dFactors = weights?.needsGradient == true ? compute.empty([groups.tokenCount, chosen]) : nil
             compute.forEachRowBlock(of: input.rows, rowElements: width * chosen) { tokens in
                 for token in tokens {

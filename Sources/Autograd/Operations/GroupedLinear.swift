@@ -60,7 +60,7 @@ extension Graph {
     ///   - x: `[rows, inputs]`, grouped by expert.
     ///   - bias: `[experts, outputs]`, float32.
     ///   - updates: those of every expert; empty if there are none.
-    /// - Returns: `[rows, outputs]` in the activation type of the precision.
+    /// - Returns: `[rows, outputs]`, float32.
     public func groupedLinear(
         _ x: Variable, groups: TokenGroups, weight: GroupedWeight, bias: Tensor? = nil, updates: [[ExpertUpdate]] = []
     ) -> Variable {
@@ -68,9 +68,7 @@ extension Graph {
         let adapters =
             updates.allSatisfy(\.isEmpty)
             ? nil : GroupedAdapters(updates, x.value, groups, weight, dropout: dropout, on: compute)
-        let y = compute.groupedProduct(
-            x.value, offsets: offsets, transposed: weight, type: compute.precision.activationType
-        ) { group, rows, columns, panel, stride in
+        let y = compute.groupedProduct(x.value, offsets: offsets, transposed: weight) { group, rows, columns, panel, stride in
             if let bias {
                 martlet_add_bias(
                     Int64(rows.count), Int64(columns.count), bias.floats + group * weight.outputs + columns.lowerBound,
@@ -79,7 +77,7 @@ extension Graph {
             }
             adapters?.addForward(group, rows, columns, panel, stride)
         }
-        let (wantsInput, type, gradients) = (x.needsGradient, x.value.elementType, gradients)
+        let (wantsInput, type, gradients) = (x.needsGradient, compute.precision.activationType, gradients)
         return record("experts", y, inputs: [x], trainsParameters: adapters != nil) { dy in
             let g = adapters?.backward(dy, into: gradients)
             guard wantsInput else { return [nil] }

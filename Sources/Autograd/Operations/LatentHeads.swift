@@ -25,11 +25,11 @@ extension Graph {
                 }
             }
         }
+        // Not the values: these would stay in memory until the backward pass.
+        let (shape, sharedShape, type) = (input.shape, shared.shape, compute.precision.activationType)
         let keyVariable = record("latent heads", keys, inputs: [x, rotated]) { dy in
-            let (dx, dRotated) = (
-                compute.empty(input.shape, input.elementType), compute.empty(shared.shape, shared.elementType)
-            )
-            compute.forEachRowBlock(of: input.rows, rowElements: input.columns) { rows in
+            let (dx, dRotated) = (compute.empty(shape, type), compute.empty(sharedShape, type))
+            compute.forEachRowBlock(of: dx.rows, rowElements: dx.columns) { rows in
                 compute.readRows(dy, rows) { gradient in
                     compute.writeRows(dx, rows) { dx in
                         compute.writeRows(dRotated, rows) { form.keyGradients(rows.count, gradient, dx, $0) }
@@ -39,8 +39,8 @@ extension Graph {
             return [dx, dRotated]
         }
         let valueVariable = record("latent heads", values, inputs: [x]) { dy in
-            let dx = compute.empty(input.shape, input.elementType)
-            compute.forEachRowBlock(of: input.rows, rowElements: input.columns) { rows in
+            let dx = compute.empty(shape, type)
+            compute.forEachRowBlock(of: dx.rows, rowElements: dx.columns) { rows in
                 compute.readRows(dy, rows) { gradient in
                     compute.writeRows(dx, rows) { form.valueGradients(rows.count, gradient, $0) }
                 }

@@ -47,23 +47,23 @@ extension Graph {
         _ x: Variable, weight: Weight, bias: Tensor? = nil, update: LowRankUpdate? = nil, precision: Precision? = nil
     ) -> Variable {
         let compute = precision.map { Compute(sharing: self.compute, precision: $0) } ?? self.compute
-        let type = compute.precision.activationType
         let path = update.map { AdapterPath($0, x, dropout: dropout, on: compute) }
         let y = compute.product(
-            x.value, transposed: weight, adding: path?.folded, plus: path?.forwardTerm, type: type
+            x.value, transposed: weight, adding: path?.folded,
+            plus: compute.lowTerm(x.value, transposed: weight, beside: path?.forwardTerm)
         ) { rows, columns, tile, stride in
             if let bias {
                 martlet_add_bias(
                     Int64(rows.count), Int64(columns.count), bias.floats + columns.lowerBound, tile, Int64(stride))
             }
         }
-        let (wantsInput, inputType, gradients) = (x.needsGradient, x.value.elementType, gradients)
+        let (wantsInput, type, gradients) = (x.needsGradient, compute.precision.activationType, gradients)
         return record("linear", y, inputs: [x], trainsParameters: path != nil) { dy in
             let g = path?.backward(dy, into: gradients)
             guard wantsInput else { return [nil] }
             return [
                 compute.product(
-                    dy, weight, adding: path?.folded, plus: g.flatMap { path?.backwardTerm($0) }, type: inputType
+                    dy, weight, adding: path?.folded, plus: g.flatMap { path?.backwardTerm($0) }, type: type
                 ) { rows, columns, tile, stride in
                     if let path, let g { path.addMasked(g, rows, columns, tile, stride) }
                 }

@@ -9,13 +9,15 @@ extension Graph {
     /// - Parameters:
     ///   - x: `[tokens, heads · width]`.
     ///   - weight: `[width]`, float32; a constant when it is frozen.
-    /// - Returns: the shape of `x`, in the activation type of the precision.
+    /// - Returns: the shape of `x`, float32.
     public func rmsNorm(_ x: Variable, weight: Variable, epsilon: Float) -> Variable {
         precondition(
             weight.value.count > 0 && x.value.columns % weight.value.count == 0,
             "RMSNorm of \(x.value.shape) with weight \(weight.value.shape)")
-        let (xValue, wValue, compute) = (x.value, weight.value, compute)
-        let (y, inverse) = compute.rmsNorm(xValue, wValue, epsilon)
+        let (wValue, compute) = (weight.value, compute)
+        let (y, inverse) = compute.rmsNorm(x.value, wValue, epsilon)
+        // The residual stream is kept as it is, by the additions on both sides; heads are kept for this alone.
+        let xValue = x.value.columns == wValue.count ? x.value : rounded(toKeep: x.value)
         let weightGradient = weight.needsGradient
         return record(
             "norm", y, inputs: [x, weight], again: { compute.rmsNorm(xValue, wValue, epsilon).y }
@@ -29,7 +31,7 @@ extension Compute {
     /// The normalised rows and `1 / √(mean(x²) + epsilon)` of each head of each.
     fileprivate func rmsNorm(_ x: Tensor, _ weight: Tensor, _ epsilon: Float) -> (y: Tensor, inverse: Tensor) {
         let heads = x.columns / weight.count
-        let (y, inverse) = (empty(x.shape, precision.activationType), empty([x.rows, heads]))
+        let (y, inverse) = (empty(x.shape), empty([x.rows, heads]))
         forEachRowBlock(of: x.rows, rowElements: x.columns) { block in
             readRows(x, block) { input in
                 writeRows(y, block) { output in

@@ -10,7 +10,7 @@ extension Graph {
         // The parts write their gradients into one tensor. It reaches `x` when all of them have had their turn, because
         // the tape runs backwards and the whole was recorded before its parts.
         let whole = record("split", x.value, inputs: [x]) { [$0] }
-        let joined = JoinedGradient(shape: x.value.shape, type: x.value.elementType, compute: compute)
+        let joined = JoinedGradient(shape: x.value.shape, type: compute.precision.activationType, compute: compute)
         var (start, parts) = (0, [Variable]())
         for width in widths {
             let columns = start..<start + width

@@ -15,6 +15,10 @@ enum {
     MARTLET_ATTENTION_BLOCK = 64,
     // Keys in a part of the cache that a single query works on at a time.
     MARTLET_ATTENTION_CHUNK = 256,
+    // Parts of an operand from which nothing is lost to rounding, one after another along the depth: of keys what rounding
+    // leaves, that again, and what it takes; of queries what it leaves, what it takes, and what it leaves. Their product is
+    // that of the unrounded numbers but for the two small parts.
+    MARTLET_ATTENTION_PARTS = 3,
 };
 
 // --- attention_product.c -----------------------------------------------------------------------------------------
@@ -61,6 +65,8 @@ struct martlet_attention_operand {
     // backward pass the first.
     const uint16_t *tiles, *transposed;
     int64_t step, transposed_step;
+    // Parts of `tiles` along the depth: one, or MARTLET_ATTENTION_PARTS.
+    int64_t parts;
 };
 
 // At most MARTLET_ATTENTION_BLOCK queries that follow one another, and the keys that they meet: query i sees the keys
@@ -70,6 +76,10 @@ struct martlet_attention_block {
     int64_t queries, first_key, last_key;
     const int32_t *first, *last;
 };
+
+// Packs rows of keys in parts, as left operands. scratch: rows * size floats.
+DECLARE_KERNEL(attention_pack_keys,
+               (int64_t rows, int64_t size, const float *keys, int64_t stride, float *scratch, uint16_t *tiles));
 
 // Floats of scratch that a block of `heads` query heads needs.
 int64_t martlet_attention_forward_scratch(const struct martlet_attention *a, int64_t heads);

@@ -22,14 +22,16 @@ package struct NetworkShape {
     var residualBytes: Int { 4 * hidden }
 
     /// What a block keeps per token, on average over all: the outputs of its linear layers (rotated or not; those that
-    /// go into the residual stream as float32), the output of attention, and what its experts keep. Norms and activations
-    /// of dense parts are computed again.
+    /// go into attention or the residual stream as float32), the output of attention, and what its experts keep. Norms and
+    /// activations of dense parts are computed again.
     package var keptBytesPerBlock: Int {
-        let outputs = linears.reduce(0) { $0 + ($1.weight.rows == hidden ? residualBytes : elementBytes * $1.weight.rows) }
+        let outputs = linears.reduce(0) {
+            $0 + ($1.weight.rows == hidden || $1.role == .attention ? 4 : elementBytes) * $1.weight.rows
+        }
         let attention = linears.reduce(0) { most, layer in
             layer.role == .attention && layer.weight.rows == hidden ? max(most, layer.weight.columns) : most
         }
-        return (outputs + mixtures.reduce(0) { $0 + keptBytes($1) }) / layers + 4 * attention
+        return (outputs + mixtures.reduce(0) { $0 + keptBytes($1) }) / layers + elementBytes * attention
     }
 
     /// What a mixture keeps per token: its input and its output once; for each chosen expert the output of both layers,
@@ -42,14 +44,14 @@ package struct NetworkShape {
             + mixture.routing.chosen * (elementBytes * (both + hidden) + inputs + 12)
     }
 
-    /// What one block's backward pass needs besides: the activation computed again and three gradients as wide as the
-    /// block is, and a few as wide as the residual stream. In a mixture, a token is as many rows as it has experts.
+    /// What one block's backward pass needs besides: the activation computed again, float32, and three gradients as wide as
+    /// the block is, and a few as wide as the residual stream. In a mixture, a token is as many rows as it has experts.
     package var backwardBytes: Int {
         let dense = linears.reduce(hidden) { max($0, $1.weight.rows, $1.weight.columns) }
         let widest = mixtures.reduce(dense) { most, mixture in
             max(most, mixture.routing.chosen * max(mixture.gateUp.weight.outputs, hidden))
         }
-        return 4 * elementBytes * widest + 4 * residualBytes
+        return (4 + 3 * elementBytes) * widest + 4 * residualBytes
     }
 
     /// What training needs for so many tokens at once: what the forward pass keeps, and what passes by.

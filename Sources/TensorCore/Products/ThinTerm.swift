@@ -26,6 +26,14 @@ package struct ThinTerm {
         return matrix
     }
 
+    /// Copies rows of the transposed right factor.
+    func copyRight(_ columns: Range<Int>, into target: UnsafeMutablePointer<Float>, stride: Int) {
+        let (along, across) = right.isTransposed ? (1, right.stride) : (right.stride, 1)
+        for (row, column) in columns.enumerated() {
+            for index in 0..<rank { target[row * stride + index] = right.start[column * across + index * along] }
+        }
+    }
+
     /// Adds some rows and columns of the product to a tile of a result.
     func add(_ rows: Range<Int>, _ columns: Range<Int>, to tile: UnsafeMutablePointer<Float>, stride: Int) {
         sgemm(

@@ -1,0 +1,71 @@
+import CKernels
+
+/// What rounding an operand to bfloat16 takes away, given back where it is most.
+///
+/// A few columns of a model's activations are many times as large as the others, and so are their rounding errors. Those
+/// columns are multiplied once more with what rounding took from them, as a few more tiles along the depth of the product.
+extension Compute {
+    /// One of so many columns is given back, and what fills the last tile along the depth.
+    private static let columnsForEach = 8
+    /// Rows that tell which columns are the largest.
+    private static let sampledRows = 256
+
+    /// The term and `(x − rounded x) · weightᵀ` over the largest columns of `x`, as one; just the term if `x` is not rounded
+    /// or too few rows run over the weight to pay for reading it twice.
+    package func lowTerm(_ x: Tensor, transposed weight: Weight, beside term: ThinTerm?) -> ThinTerm? {
+        guard precision == .bfloat16, x.elementType == .float32, x.rows >= Self.fewRows else { return term }
+        let (rank, tile) = (term?.rank ?? 0, TilePack.depth)
+        let depth = (rank + x.columns / Self.columnsForEach + tile) / tile * tile
+        let columns = largestColumns(of: x, count: min(x.columns, depth - rank))
+        let width = rank + columns.count
+        let (left, right) = (empty([x.rows, width]), empty([weight.rows, width]))
+        forEachRowBlock(of: x.rows, rowElements: x.columns) { rows in
+            readRows(x, rows) { values in
+                let target = left.output + rows.lowerBound * width
+                gather(columns, rows.count, values, stride: x.columns, into: target + rank, stride: width)
+                for (index, row) in rows.enumerated() {
+                    let target = target + index * width
+                    martlet_low_part(Int64(columns.count), target + rank, target + rank)
+                    if let term { martlet_scale(Int64(rank), term.scale, term.left.floats + row * rank, target) }
+                }
+            }
+        }
+        let parts = TileGrid.pieces(weight.rows, target: 64)
+        threads.run(tiles: parts.count) { part in
+            let rows = parts[part]
+            let target = right.output + rows.lowerBound * width
+            withScratch(rows.count * weight.columns) { values in
+                weight.expand(rows: rows, precision: precision, into: values)
+                gather(columns, rows.count, values, stride: weight.columns, into: target + rank, stride: width)
+            }
+            term?.copyRight(rows, into: target, stride: width)
+        }
+        return ThinTerm(left, right, isTransposed: true)
+    }
+
+    private func gather(
+        _ columns: [Int32], _ rows: Int, _ x: UnsafePointer<Float>, stride: Int, into y: UnsafeMutablePointer<Float>,
+        stride yStride: Int
+    ) {
+        martlet_gather_columns(Int64(rows), Int64(columns.count), columns, x, Int64(stride), y, Int64(yStride))
+    }
+
+    /// The columns with the largest sums of squares, in rising order.
+    private func largestColumns(of x: Tensor, count: Int) -> [Int32] {
+        let width = x.columns
+        let sums = withScratch(2 * width) { squares in
+            let sum = squares + width
+            sum.update(repeating: 0, count: width)
+            for row in stride(from: 0, to: x.rows, by: max(1, x.rows / Self.sampledRows)) {
+                readRows(x, row..<row + 1) { values in
+                    martlet_multiply(Int64(width), values, values, squares)
+                    martlet_add(Int64(width), sum, squares, sum)
+                }
+            }
+            return Array(UnsafeBufferPointer(start: sum, count: width))
+        }
+        // Equal columns in their order, so that the choice is always the same.
+        let order = sums.indices.sorted { (sums[$0], $1) > (sums[$1], $0) }
+        return order.prefix(count).sorted().map { Int32($0) }
+    }
+}
