@@ -49,10 +49,10 @@ import Testing
     /// sends a few tokens to other experts, which nothing bounds; there the error is held against that of rounded operands
     /// in float32 products.
     @Test(arguments: [
-        ("llama", "adapter", true), ("qwen2", "adapter", true), ("phi3", "adapter", true),
-        ("mixtral", "adapter_experts", false),
+        ("llama", "adapter", 0.01), ("qwen2", "adapter", 0.015), ("phi3", "adapter", 0.016),
+        ("mixtral", "adapter_experts", nil),
     ])
-    func gradientsAreCloseToFloat32(name: String, adapter: String, isDense: Bool) throws {
+    func gradientsAreCloseToFloat32(name: String, adapter: String, median: Double?) throws {
         let exact = try results(name, adapter, precision: .float32)
         func errors(_ tiles: TileUnit?) throws -> [Double] {
             let rough = try results(name, adapter, tiles: tiles)
@@ -64,7 +64,7 @@ import Testing
         let middle = found.count / 2
         #expect(found[0] > 1e-5, "\(name) was not computed in bfloat16")
         #expect(found[middle] < 1.5 * through[middle] && found[found.count - 1] < 2 * through[found.count - 1])
-        if isDense { #expect(found[middle] < 0.01 && found[found.count - 1] < 0.05, "\(name): \(found)") }
+        if let median { #expect(found[middle] < median && found[found.count - 1] < 0.05, "\(name): \(found)") }
     }
 
     @Test(arguments: [("llama", "adapter"), ("mixtral", "adapter_experts")], [0, 0.1])
