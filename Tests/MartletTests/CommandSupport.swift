@@ -32,6 +32,9 @@ enum Program {
         return URL(fileURLWithPath: places.first(where: FileManager.default.isExecutableFile) ?? "martlet")
     }()
 
+    /// The sanitizer that everything was built with, as Tests/Scripts/sanitizers.sh says.
+    static let sanitizer = ProcessInfo.processInfo.environment["MARTLET_SANITIZER"]
+
     static func object(_ text: String) -> [String: Any] {
         (try? JSONSerialization.jsonObject(with: Data(text.utf8))) as? [String: Any] ?? [:]
     }
