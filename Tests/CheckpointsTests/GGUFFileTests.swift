@@ -153,7 +153,7 @@ import Testing
         let file = try GGUFFile(bytes: bytes, path: "t.gguf")
         let elapsed = threadSeconds() - start
         #expect(try file.stringArray("tokenizer.ggml.tokens")[999_999] == "token999999")
-        #expect(elapsed < 1, "\(elapsed) seconds")
+        #expect(elapsed < 3, "\(elapsed) seconds")
     }
 
     private func threadSeconds() -> Double {

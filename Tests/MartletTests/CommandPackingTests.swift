@@ -112,7 +112,7 @@ import Testing
         try scratch.writeRecipe()
         let plan = try run(scratch, "plan", "recipe.yaml", "--json").json
         let memory = try #require(plan["memory"] as? [String: Int])
-        #expect(Set(memory.keys) == ["program", "weights", "adapters", "optimizer", "activations", "scratch"])
+        #expect(Set(memory.keys) == ["program", "weights", "adapters", "optimizer", "activations", "scratch", "evaluation"])
         #expect(memory.values.reduce(0, +) == plan["memory_total_bytes"] as? Int)
         // Rank 2 on 21 layers: 4 bytes each, and 12 for gradients and moments.
         let trained = try #require(plan["trained_parameters"] as? Int)

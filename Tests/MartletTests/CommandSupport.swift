@@ -32,6 +32,11 @@ enum Program {
         return URL(fileURLWithPath: places.first(where: FileManager.default.isExecutableFile) ?? "martlet")
     }()
 
+    /// The sanitizer that everything was built with, as Tests/Scripts/sanitizers.sh says.
+    static let sanitizer = ProcessInfo.processInfo.environment["MARTLET_SANITIZER"]
+    /// Whether the program runs where files may not grow: ThreadSanitizer keeps a large one itself.
+    static let mayLimitFiles = sanitizer != "thread"
+
     static func object(_ text: String) -> [String: Any] {
         (try? JSONSerialization.jsonObject(with: Data(text.utf8))) as? [String: Any] ?? [:]
     }

@@ -4,9 +4,11 @@ import Testing
 /// The disk fails at every point of a run: what was saved before is whole, the program says so in one sentence and ends
 /// with the right code, and resuming ends with the bytes of a run that nothing disturbed.
 @Suite struct FaultTests {
-    /// The layer under the program that makes calls fail, built from Fixtures/faults; `nil` without a C compiler.
+    /// The layer under the program that makes calls fail, built from Fixtures/faults; `nil` without a C compiler or
+    /// with a sanitizer.
     private static let layer: (scratch: Scratch, path: String)? = {
-        guard let scratch = try? Scratch() else { return nil }
+        // A sanitizer's own layer must be the first.
+        guard Program.sanitizer == nil, let scratch = try? Scratch() else { return nil }
         let source = Program.fixtures.deletingLastPathComponent().appendingPathComponent("faults/faults.c").path
         let line = "for c in cc clang gcc; do command -v $c >/dev/null && $c -shared -fPIC -O1 -o faults.so \(source) -ldl && exit; done; exit 1"
         guard let result = try? Program.shell(line, in: scratch), result.status == 0 else { return nil }
