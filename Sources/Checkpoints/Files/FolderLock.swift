@@ -20,5 +20,11 @@ public final class FolderLock {
         }
     }
 
-    deinit { if descriptor >= 0 { close(descriptor) } }
+    deinit {
+        guard descriptor >= 0 else { return }
+        // A process that is just being started has a copy of the descriptor until its program begins: closing ours alone
+        // would leave the folder locked until then.
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
+    }
 }
