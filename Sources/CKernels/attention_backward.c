@@ -31,7 +31,7 @@ MARTLET_INLINE float *prepare_sides(int level, const struct martlet_attention *a
     if (a->tiles)
         CALL_AT_LEVEL(pack_columns_f32, size, queries, from, stride, 0, (uint16_t *)side->rows, QUERY_STEP);
     else
-        copy_rows(from, stride, queries, size, side->rows);
+        copy_rows(from, stride, queries, size, side->rows, spread(size));
     return side->rows + spread(size) * BLOCK;
 }
 
@@ -99,12 +99,12 @@ MARTLET_INLINE void sum_over_queries(int level, const struct martlet_attention *
         a->tiles(&product);
         return;
     }
-    struct martlet_attention_product product = {
+    struct martlet_block_product product = {
         .rows = strip->keys, .vectors = padded(size) / LANES, .depth = (end < queries ? end : queries) - query,
         .left = scores, .left_stride = BLOCK, .right = side->rows + query * spread(size),
         .right_stride = spread(size), .result = result, .result_stride = padded(size), .accumulate = 1,
     };
-    CALL_AT_LEVEL(attention_product, &product);
+    CALL_AT_LEVEL(block_product, &product);
 }
 
 // One strip of a block of keys; d_key and d_value begin at the block.

@@ -5,7 +5,7 @@
 #include "attention.h"
 #include "exponential.h"
 #include "kernels.h"
-#include "lanes.h"
+#include "copies.h"
 
 enum {
     BLOCK = MARTLET_ATTENTION_BLOCK,
@@ -17,8 +17,6 @@ enum {
 
 // Below every score, but finite: differences with it are numbers.
 #define LOWEST -1e30f
-
-MARTLET_INLINE int64_t padded(int64_t size) { return (size + LANES - 1) / LANES * LANES; }
 
 // --- Visibility --------------------------------------------------------------------------------------------------
 
@@ -76,82 +74,8 @@ MARTLET_INLINE void see(const struct visibility *seen, int64_t vector, int64_t k
     *mask = (first <= here) & (here < last);
 }
 
-// --- Transposing -------------------------------------------------------------------------------------------------
-
-// to[column, row] = from[row, column] of 16 × 16 elements.
-MARTLET_INLINE void transpose_square(const float *from, int64_t stride, float *to, int64_t to_stride) {
-    lanes square[LANES];
-    UNROLLED for (int i = 0; i < LANES; i++) load_lanes(from + i * stride, &square[i]);
-    TRANSPOSE_LANES(lanes, square)
-    UNROLLED for (int i = 0; i < LANES; i++) store_lanes(&square[i], to + i * to_stride);
-}
-
-MARTLET_INLINE void copy_corner(const float *from, int64_t stride, int64_t rows, int64_t columns, float *to,
-                                int64_t to_stride) {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < columns; c++) to[r * to_stride + c] = from[r * stride + c];
-}
-
-// to[column, row] = from[row, column]. Rows beyond the last are zeros up to a multiple of sixteen.
-MARTLET_INLINE void transpose(const float *from, int64_t stride, int64_t rows, int64_t columns, float *to,
-                              int64_t to_stride) {
-    for (int64_t r = 0; r < rows; r += LANES)
-        for (int64_t c = 0; c < columns; c += LANES) {
-            int64_t height = rows - r < LANES ? rows - r : LANES, width = columns - c < LANES ? columns - c : LANES;
-            const float *source = from + r * stride + c;
-            float *target = to + c * to_stride + r;
-            if (height == LANES && width == LANES) {
-                transpose_square(source, stride, target, to_stride);
-            } else {
-                float corner[LANES * LANES] = {0}, turned[LANES * LANES];
-                copy_corner(source, stride, height, width, corner, LANES);
-                transpose_square(corner, LANES, turned, LANES);
-                copy_corner(turned, LANES, width, LANES, target, to_stride);
-            }
-        }
-}
-
-// to[row, column] = from[column, row], or added to what is there. `from` has lanes up to a multiple of sixteen rows.
-MARTLET_INLINE void transpose_back(const float *from, int64_t stride, int64_t rows, int64_t columns, int accumulate,
-                                   float *to, int64_t to_stride) {
-    for (int64_t r = 0; r < rows; r += LANES)
-        for (int64_t c = 0; c < columns; c += LANES) {
-            int64_t height = rows - r < LANES ? rows - r : LANES, width = columns - c < LANES ? columns - c : LANES;
-            const float *source = from + c * stride + r;
-            float *target = to + r * to_stride + c, corner[LANES * LANES] = {0}, turned[LANES * LANES];
-            if (height == LANES && width == LANES && !accumulate) {
-                transpose_square(source, stride, target, to_stride);
-            } else if (width == LANES) {
-                transpose_square(source, stride, turned, LANES);
-            } else {
-                copy_corner(source, stride, width, LANES, corner, LANES);
-                transpose_square(corner, LANES, turned, LANES);
-            }
-            if (height == LANES && width == LANES && !accumulate) continue;
-            for (int64_t i = 0; i < height; i++)
-                for (int64_t j = 0; j < width; j++)
-                    target[i * to_stride + j] = turned[i * LANES + j] + (accumulate ? target[i * to_stride + j] : 0.0f);
-        }
-}
-
+// The distance at which rows are best copied.
 MARTLET_INLINE int64_t spread(int64_t size) { return padded(size) | LANES; }
-
-// Copies rows, with zeros up to a multiple of sixteen behind them.
-MARTLET_INLINE void copy_rows(const float *from, int64_t stride, int64_t rows, int64_t columns, float *to) {
-    for (int64_t r = 0; r < rows; r++, from += stride, to += spread(columns)) {
-        int64_t c = 0;
-        for (; c + LANES <= columns; c += LANES) {
-            lanes values;
-            load_lanes(from + c, &values);
-            store_lanes(&values, to + c);
-        }
-        if (c < columns) {
-            lanes values;
-            load_some(from + c, columns - c, &values);
-            store_lanes(&values, to + c);
-        }
-    }
-}
 
 // --- Products ----------------------------------------------------------------------------------------------------
 
@@ -181,12 +105,12 @@ MARTLET_INLINE void multiply_by_side(int level, const struct martlet_attention *
         a->tiles(&product);
         return;
     }
-    struct martlet_attention_product product = {
+    struct martlet_block_product product = {
         .rows = strip->keys, .vectors = strip->vectors, .depth = size,
         .left = operand->rows + (from + strip->key) * operand->stride, .left_stride = operand->stride,
         .right = side + strip->vector * LANES, .right_stride = BLOCK, .result = result, .result_stride = BLOCK,
     };
-    CALL_AT_LEVEL(attention_product, &product);
+    CALL_AT_LEVEL(block_product, &product);
 }
 
 // result[size, queries] += operandᵀ · scores[keys, queries], over the keys of a strip. tiles: memory for scores as
@@ -218,13 +142,13 @@ MARTLET_INLINE void sum_over_keys(int level, const struct martlet_attention *a, 
         a->tiles(&product);
         return;
     }
-    struct martlet_attention_product product = {
+    struct martlet_block_product product = {
         .rows = size, .vectors = strip->vectors, .depth = strip->keys,
         .left = operand->rows + (from + strip->key) * operand->stride, .left_stride = operand->stride,
         .left_is_transposed = 1, .right = scores, .right_stride = BLOCK, .result = result, .result_stride = BLOCK,
         .accumulate = 1,
     };
-    CALL_AT_LEVEL(attention_product, &product);
+    CALL_AT_LEVEL(block_product, &product);
 }
 
 // Floats of the right operand of multiply_by_side in one part.

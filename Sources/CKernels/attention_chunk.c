@@ -48,20 +48,20 @@ KERNEL_BY_LEVEL(attention_chunk,
     float *sums = rows + spread(a->value_size) * CHUNK;
     int64_t width = padded(a->value_size);
     transpose(k, key_stride, keys, a->head_size, transposed, CHUNK);
-    struct martlet_attention_product product = {
+    struct martlet_block_product product = {
         .rows = heads, .vectors = padded(keys) / LANES, .depth = a->head_size, .left = q, .left_stride = a->head_size,
         .right = transposed, .right_stride = CHUNK, .result = scores, .result_stride = CHUNK,
     };
-    CALL_AT_LEVEL(attention_product, &product);
+    CALL_AT_LEVEL(block_product, &product);
     for (int64_t h = 0; h < heads; h++) weigh_row(a, keys, scores + h * CHUNK, parts + h * parts_stride);
-    if (width != a->value_size) copy_rows(v, value_stride, keys, a->value_size, rows);
-    product = (struct martlet_attention_product){
+    if (width != a->value_size) copy_rows(v, value_stride, keys, a->value_size, rows, spread(a->value_size));
+    product = (struct martlet_block_product){
         .rows = heads, .vectors = width / LANES, .depth = keys, .left = scores, .left_stride = CHUNK,
         .right = width == a->value_size ? v : rows,
         .right_stride = width == a->value_size ? value_stride : spread(a->value_size),
         .result = sums, .result_stride = width,
     };
-    CALL_AT_LEVEL(attention_product, &product);
+    CALL_AT_LEVEL(block_product, &product);
     for (int64_t h = 0; h < heads; h++)
         memcpy(parts + h * parts_stride + 2, sums + h * width, (size_t)a->value_size * sizeof *parts);
 }

@@ -6,40 +6,6 @@ import Testing
 @Suite struct AttentionKernelTests {
     private static let tolerance = KernelTolerance(relative: 2e-5, absolute: 2e-5)
 
-    @Test(arguments: [(1, 1, 1), (6, 4, 64), (7, 5, 65), (64, 3, 130), (17, 2, 0), (13, 9, 16)], [false, true])
-    func product(sizes: (Int, Int, Int), isTransposed: Bool) {
-        let (rows, vectors, depth) = sizes
-        let (columns, leftStride) = (16 * vectors, (isTransposed ? rows : depth) + 3)
-        let (left, right) = (noise(leftStride * max(rows, depth), 1), noise(depth * (columns + 1), 2))
-        let old = noise(rows * columns, 3)
-        for accumulate in [false, true] where accumulate || depth > 0 {
-            let expected = old.indices.map { at in
-                (0..<depth).reduce(accumulate ? Double(old[at]) : 0) { sum, d in
-                    let l = left[isTransposed ? d * leftStride + at / columns : at / columns * leftStride + d]
-                    return sum + Double(l) * Double(right[d * (columns + 1) + at % columns])
-                }
-            }
-            expectAgreement(
-                available(
-                    martlet_attention_product_portable, martlet_attention_product_avx2,
-                    martlet_attention_product_avx512), Self.tolerance, expected: expected, "attention_product \(sizes)"
-            ) { kernel in
-                changed(old) { result in
-                    left.withUnsafeBufferPointer { left in
-                        right.withUnsafeBufferPointer { right in
-                            var product = martlet_attention_product(
-                                rows: Int64(rows), vectors: Int64(vectors), depth: Int64(depth), left: left.baseAddress,
-                                left_stride: Int64(leftStride), left_is_transposed: isTransposed ? 1 : 0,
-                                right: right.baseAddress, right_stride: Int64(columns + 1), result: result,
-                                result_stride: Int64(columns), accumulate: accumulate ? 1 : 0)
-                            kernel(&product)
-                        }
-                    }
-                }
-            }
-        }
-    }
-
     @Test(arguments: AttentionCase.all) func forward(test: AttentionCase) {
         let expected = test.reference()
         expectAgreement(

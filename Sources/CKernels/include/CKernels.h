@@ -3,6 +3,7 @@
 #define MARTLET_CKERNELS_H
 
 #include "attention.h"
+#include "block_product.h"
 #include "expand.h"
 #include "experts.h"
 #include "four_bit.h"

@@ -7,6 +7,7 @@
 #ifndef MARTLET_ATTENTION_H
 #define MARTLET_ATTENTION_H
 
+#include "block_product.h"
 #include "tiles.h"
 #include "variants.h"
 
@@ -20,24 +21,6 @@ enum {
     // that of the unrounded numbers but for the two small parts.
     MARTLET_ATTENTION_PARTS = 3,
 };
-
-// --- attention_product.c -----------------------------------------------------------------------------------------
-
-// result[rows, 16 * vectors] = left[rows, depth] · right[depth, 16 * vectors], or added to what the result holds.
-// Everything lies in the nearest caches; an element's sum runs along the depth in order. left_stride is the distance
-// between rows; with left_is_transposed, between elements along the depth.
-struct martlet_attention_product {
-    int64_t rows, vectors, depth;
-    const float *left;
-    int64_t left_stride;
-    int left_is_transposed;
-    const float *right;
-    int64_t right_stride;
-    float *result;
-    int64_t result_stride;
-    int accumulate;
-};
-DECLARE_KERNEL(attention_product, (const struct martlet_attention_product *product));
 
 // The distance at which rows of a head's keys or values are best copied: vectors in an odd number, so that a column of
 // the rows does not fall on a few places of the cache, as it may where they come from.

@@ -8,7 +8,7 @@ extension Compute {
 
     /// Expands the matrices of all groups once, panel by panel as a product in this precision does, on all threads.
     public func expandAll(_ weight: GroupedWeight) {
-        let panels = weight.rowPanels(Array(0...weight.count))
+        let panels = panels(of: weight, Array(0...weight.count), areRows: true)
         threads.run(tiles: panels.count) { tile in
             for piece in panels[tile].pieces {
                 withScratch(piece.storedRows.count * piece.storedColumns.count) { scratch in

@@ -37,12 +37,10 @@ package enum TileGrid {
     /// Elements of a left operand that are packed at once; more are packed as far as a panel of the weight needs them.
     static let mostPackedElements = 1 << 22
 
-    /// Elements of a group's weight that are expanded at a time: 1 MB as float32, for the cache of one core.
-    static let groupedPanelElements = 1 << 18
-
     /// Cuts the stored rows of a group into panels of the result, `depth` elements each.
-    static func groupedPanels(rows: Int, depth: Int) -> [Range<Int>] {
-        pieces(rows, target: min(512, max(64, groupedPanelElements / max(1, depth) / 64 * 64)))
+    /// - Parameter elements: of the weight in a panel, about.
+    static func groupedPanels(rows: Int, depth: Int, elements: Int) -> [Range<Int>] {
+        pieces(rows, target: min(512, max(64, elements / max(1, depth) / 64 * 64)))
     }
 
     /// Elements of the result that a panel over stored columns has, if its group has few rows.

@@ -1,4 +1,4 @@
-#include "attention.h"
+#include "block_product.h"
 #include "lanes.h"
 
 enum {
@@ -10,7 +10,7 @@ enum {
 };
 
 // rows, vectors and transposed are constants wherever it is called.
-MARTLET_INLINE void multiply_block(int rows, int vectors, int transposed, const struct martlet_attention_product *p,
+MARTLET_INLINE void multiply_block(int rows, int vectors, int transposed, const struct martlet_block_product *p,
                                    const float *left, const float *right, float *result) {
     lanes sums[ROWS][VECTORS];
     int64_t row = transposed ? 1 : p->left_stride, step = transposed ? p->left_stride : 1;
@@ -31,7 +31,7 @@ MARTLET_INLINE void multiply_block(int rows, int vectors, int transposed, const 
 }
 
 // All rows of one to four vectors of columns. The baseline has sixteen registers for four of a vector.
-MARTLET_INLINE void multiply_columns(int level, int vectors, int transposed, const struct martlet_attention_product *p,
+MARTLET_INLINE void multiply_columns(int level, int vectors, int transposed, const struct martlet_block_product *p,
                                      const float *right, float *result) {
     const float *left = p->left;
     int64_t row = transposed ? 1 : p->left_stride, left_over = p->rows;
@@ -53,7 +53,7 @@ MARTLET_INLINE void multiply_columns(int level, int vectors, int transposed, con
 #undef TAKE
 }
 
-MARTLET_INLINE void multiply_some(int level, int vectors, const struct martlet_attention_product *p,
+MARTLET_INLINE void multiply_some(int level, int vectors, const struct martlet_block_product *p,
                                   const float *right, float *result) {
     if (p->left_is_transposed)
         multiply_columns(level, vectors, 1, p, right, result);
@@ -62,7 +62,7 @@ MARTLET_INLINE void multiply_some(int level, int vectors, const struct martlet_a
 }
 
 // All columns over a piece of the depth.
-MARTLET_INLINE void multiply_piece(int level, const struct martlet_attention_product *p) {
+MARTLET_INLINE void multiply_piece(int level, const struct martlet_block_product *p) {
     int64_t most = level == MARTLET_ISA_AVX512 ? VECTORS : 1, groups = (p->vectors + most - 1) / most;
     for (int64_t group = 0, first = 0; group < groups; group++) {
         // About equal groups: five vectors are two and three.
@@ -81,8 +81,8 @@ MARTLET_INLINE void multiply_piece(int level, const struct martlet_attention_pro
     }
 }
 
-KERNEL_BY_LEVEL(attention_product, (const struct martlet_attention_product *product), (product)) {
-    struct martlet_attention_product piece = *product;
+KERNEL_BY_LEVEL(block_product, (const struct martlet_block_product *product), (product)) {
+    struct martlet_block_product piece = *product;
     for (int64_t from = 0; from < product->depth; from += DEPTH) {
         piece.depth = product->depth - from < DEPTH ? product->depth - from : DEPTH;
         multiply_piece(level, &piece);
@@ -91,5 +91,3 @@ KERNEL_BY_LEVEL(attention_product, (const struct martlet_attention_product *prod
         piece.accumulate = 1;
     }
 }
-
-int64_t martlet_attention_spread(int64_t size) { return ((size + LANES - 1) / LANES * LANES) | LANES; }
