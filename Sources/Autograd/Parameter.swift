@@ -34,13 +34,23 @@ public final class Gradients {
     public func accumulate(
         _ parameter: Parameter, on compute: Compute, _ body: (_ sum: UnsafeMutablePointer<Float>, _ adding: Bool) -> Void
     ) {
-        let key = ObjectIdentifier(parameter)
-        let adding = sums[key] != nil
-        var sum = sums.removeValue(forKey: key) ?? compute.empty(parameter.value.shape)
-        sum.withUniqueFloats { buffer in
-            if let start = buffer.baseAddress { body(start, adding) }
+        accumulate([parameter], on: compute) { body($0[0].values, $0[0].adding) }
+    }
+
+    /// The memory of a parameter's gradient, and whether it holds values to add to.
+    package typealias Sum = (values: UnsafeMutablePointer<Float>, adding: Bool)
+
+    /// The same for several parameters, each of them once, in their order.
+    package func accumulate(_ parameters: [Parameter], on compute: Compute, _ body: ([Sum]) -> Void) {
+        var (tensors, places): ([Tensor], [Sum]) = ([], [])
+        for parameter in parameters {
+            let held = sums.removeValue(forKey: ObjectIdentifier(parameter))
+            tensors.append(held ?? compute.empty(parameter.value.shape))
+            places.append((tensors[tensors.count - 1].output, held != nil))
         }
-        sums[key] = sum
+        precondition(tensors.indices.allSatisfy { tensors[$0].isUnique() }, "a gradient that somebody else holds")
+        body(places)
+        for (parameter, tensor) in zip(parameters, tensors) { sums[ObjectIdentifier(parameter)] = tensor }
     }
 
     /// Forgets all gradients, at the start of a step.

@@ -149,16 +149,27 @@ KERNEL(router_shares_backward,
     }
 }
 
+// Where a row's elements follow one another they are vectors; else, since one of the strides is small, columns go outside.
+#define FOR_EACH_STRIDED(statement)                                                                                   \
+    if (column_stride == 1) {                                                                                         \
+        for (int64_t r = 0; r < rows; r++)                                                                            \
+            SAME_OR_APART for (int64_t c = 0, at = r * row_stride; c < columns; c++, at++) statement;                 \
+    } else {                                                                                                          \
+        for (int64_t c = 0; c < columns; c++)                                                                         \
+            for (int64_t r = 0, at = c * column_stride; r < rows; r++, at += row_stride) statement;                   \
+    }
+
 KERNEL(strided_copy,
        (int64_t rows, int64_t columns, const float *x, int64_t row_stride, int64_t column_stride, float *y),
        (rows, columns, x, row_stride, column_stride, y)) {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < columns; c++) y[r * columns + c] = x[r * row_stride + c * column_stride];
+    FOR_EACH_STRIDED(y[r * columns + c] = x[at])
 }
 
-KERNEL(strided_add,
-       (int64_t rows, int64_t columns, const float *x, float *y, int64_t row_stride, int64_t column_stride),
-       (rows, columns, x, y, row_stride, column_stride)) {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < columns; c++) y[r * row_stride + c * column_stride] += x[r * columns + c];
+KERNEL(strided_put,
+       (int64_t rows, int64_t columns, const float *x, int adding, float *y, int64_t row_stride, int64_t column_stride),
+       (rows, columns, x, adding, y, row_stride, column_stride)) {
+    if (adding)
+        FOR_EACH_STRIDED(y[at] += x[r * columns + c])
+    else
+        FOR_EACH_STRIDED(y[at] = x[r * columns + c])
 }

@@ -164,13 +164,20 @@ struct ExpertKernelTests {
         }
         guard Set(places).count == places.count else { return }
         let values = noise(rows * columns, 2)
-        var sums = doubles(x)
-        for (index, place) in places.enumerated() { sums[place] = Double(Float(sums[place]) + values[index]) }
-        expectAgreement(
-            available(martlet_strided_add_portable, martlet_strided_add_avx2, martlet_strided_add_avx512), .exact,
-            expected: sums, "sum"
-        ) { kernel in
-            changed(x) { kernel(Int64(rows), Int64(columns), values, $0, Int64(rowStride), Int64(columnStride)) }
+        for adding in [false, true] {
+            var sums = doubles(x)
+            for (index, place) in places.enumerated() {
+                sums[place] = Double((adding ? Float(sums[place]) : 0) + values[index])
+            }
+            expectAgreement(
+                available(martlet_strided_put_portable, martlet_strided_put_avx2, martlet_strided_put_avx512), .exact,
+                expected: sums, "put"
+            ) { kernel in
+                changed(x) {
+                    kernel(
+                        Int64(rows), Int64(columns), values, adding ? 1 : 0, $0, Int64(rowStride), Int64(columnStride))
+                }
+            }
         }
     }
 }

@@ -114,7 +114,7 @@ struct GroupedAdapters {
 
     /// dA `[rank, inputs]` and the transpose of dB, `[rank, outputs]`, of all entries, where A and B lie in `factors`.
     private func factorGradients(_ dy: Tensor, _ g: Tensor) -> Tensor {
-        let sums = compute.zeros([factors.count])
+        let sums = compute.empty([factors.count])
         var tiles: [(entry: Int, isA: Bool, columns: Range<Int>)] = []
         for (index, entry) in entries.enumerated() {
             for columns in TileGrid.pieces(inputs, target: Self.tileColumns) { tiles.append((index, true, columns)) }
@@ -125,23 +125,23 @@ struct GroupedAdapters {
         compute.threads.run(tiles: tiles.count) { tile in
             let (index, isA, columns) = tiles[tile]
             let entry = entries[index]
-            let rank = entry.update.rank
+            let (rank, width) = (entry.update.rank, isA ? inputs : entry.update.outputs.count)
+            let sum = sums.output + (isA ? entry.a : entry.b) + columns.lowerBound
+            for row in 0..<rank { (sum + row * width).update(repeating: 0, count: columns.count) }
             if !isA {
                 let start =
                     dy.floats + entry.rows.lowerBound * dy.columns + entry.update.outputs.lowerBound
                     + columns.lowerBound
                 return compute.thinGradient(
                     rows: entry.rows.count, columns: columns.count, rank: rank, hidden.floats + entry.hidden,
-                    MatrixPointer(start, stride: dy.columns), into: sums.output + entry.b + columns.lowerBound,
-                    stride: entry.update.outputs.count)
+                    MatrixPointer(start, stride: dy.columns), into: sum, stride: width)
             }
             for rows in Self.rowTiles(entry.rows) {
                 withInput(entry, rows) { x in
                     compute.thinGradient(
                         rows: rows.count, columns: columns.count, rank: rank,
                         g.floats + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * rank,
-                        MatrixPointer(x + columns.lowerBound, stride: inputs),
-                        into: sums.output + entry.a + columns.lowerBound, stride: inputs)
+                        MatrixPointer(x + columns.lowerBound, stride: inputs), into: sum, stride: width)
                 }
             }
         }
@@ -150,26 +150,46 @@ struct GroupedAdapters {
 
     /// Adds gradients to those of the parameters that the factors came from.
     private func accumulate(_ sums: Tensor, into gradients: Gradients) {
-        var order: [ObjectIdentifier] = []
-        var pieces: [ObjectIdentifier: (Parameter, [(Entry, isA: Bool)])] = [:]
-        for entry in entries {
-            for (view, isA) in [(entry.update.a, true), (entry.update.b, false)] {
-                let key = ObjectIdentifier(view.parameter)
-                if pieces[key] == nil { order.append(key) }
-                pieces[key, default: (view.parameter, [])].1.append((entry, isA))
+        let targets = Targets(entries, inputs: inputs)
+        gradients.accumulate(targets.parameters, on: compute) { places in
+            let adding = places.indices.map { index in
+                let (place, count) = (places[index], targets.parameters[index].value.count)
+                if place.adding || targets.covered[index] == count { return place.adding }
+                // Experts without rows share the parameter.
+                place.values.update(repeating: 0, count: count)
+                return true
+            }
+            compute.threads.run(tiles: targets.parts.count) { tile in
+                let (index, entry, isA) = targets.parts[tile]
+                let view = isA ? entry.update.a : entry.update.b
+                martlet_strided_put(
+                    Int64(entry.update.rank), Int64(isA ? inputs : entry.update.outputs.count),
+                    sums.floats + (isA ? entry.a : entry.b), adding[index] ? 1 : 0, places[index].values + view.offset,
+                    Int64(isA ? view.rowStride : view.columnStride), Int64(isA ? view.columnStride : view.rowStride))
             }
         }
-        for case (let parameter, let parts)? in order.map({ pieces[$0] }) {
-            gradients.accumulate(parameter, on: compute) { sum, adding in
-                if !adding { sum.update(repeating: 0, count: parameter.value.count) }
-                compute.threads.run(tiles: parts.count) { tile in
-                    let (entry, isA) = parts[tile]
-                    let view = isA ? entry.update.a : entry.update.b
-                    martlet_strided_add(
-                        Int64(entry.update.rank), Int64(isA ? inputs : entry.update.outputs.count),
-                        sums.floats + (isA ? entry.a : entry.b), sum + view.offset,
-                        Int64(isA ? view.rowStride : view.columnStride), Int64(isA ? view.columnStride : view.rowStride)
-                    )
+    }
+
+    /// Where the gradients of factors go.
+    private struct Targets {
+        private(set) var parameters: [Parameter] = []
+        /// Per parameter how many of its elements get a gradient.
+        private(set) var covered: [Int] = []
+        /// Both factors of every entry.
+        private(set) var parts: [(parameter: Int, entry: Entry, isA: Bool)] = []
+
+        init(_ entries: [Entry], inputs: Int) {
+            var indices: [ObjectIdentifier: Int] = [:]
+            for entry in entries {
+                for (view, isA) in [(entry.update.a, true), (entry.update.b, false)] {
+                    let index = indices[ObjectIdentifier(view.parameter)] ?? parameters.count
+                    if index == parameters.count {
+                        indices[ObjectIdentifier(view.parameter)] = index
+                        parameters.append(view.parameter)
+                        covered.append(0)
+                    }
+                    covered[index] += entry.update.rank * (isA ? inputs : entry.update.outputs.count)
+                    parts.append((index, entry, isA))
                 }
             }
         }

@@ -47,8 +47,8 @@ DECLARE_KERNEL(router_shares_backward, (int64_t rows, int64_t experts, float sca
 // y[r, c] = x[r * row_stride + c * column_stride]
 DECLARE_KERNEL(strided_copy, (int64_t rows, int64_t columns, const float *x, int64_t row_stride, int64_t column_stride,
                               float *y));
-// y[r * row_stride + c * column_stride] += x[r, c]
-DECLARE_KERNEL(strided_add, (int64_t rows, int64_t columns, const float *x, float *y, int64_t row_stride,
+// y[r * row_stride + c * column_stride] = x[r, c], or added to what is there.
+DECLARE_KERNEL(strided_put, (int64_t rows, int64_t columns, const float *x, int adding, float *y, int64_t row_stride,
                              int64_t column_stride));
 
 #endif

@@ -25,9 +25,10 @@ extension Compute {
 
     /// The panels of a result: their columns are stored rows, or stored columns.
     func panels(of weight: GroupedWeight, _ offsets: [Int], areRows: Bool) -> [GroupedPanel] {
-        areRows
-            ? weight.rowPanels(offsets, elements: groupedPanelElements)
-            : weight.columnPanels(offsets, elements: groupedPanelElements)
+        let reached = zip(offsets, offsets.dropFirst()).count { $0 < $1 }
+        // At least about eight panels, so that threads stay busy to the end.
+        let elements = min(groupedPanelElements, reached * weight.outputs * weight.inputs / 8)
+        return areRows ? weight.rowPanels(offsets, elements: elements) : weight.columnPanels(offsets, elements: elements)
     }
 }
 
