@@ -1,3 +1,5 @@
+import CKernels
+
 /// A thin product that is added to a product: `scale · left · right`, the way of a low-rank adapter through a layer.
 package struct ThinTerm {
     /// `[rows, rank]`, float32.
@@ -32,6 +34,27 @@ package struct ThinTerm {
         for (row, column) in columns.enumerated() {
             for index in 0..<rank { target[row * stride + index] = right.start[column * across + index * along] }
         }
+    }
+
+    /// The same with the scale in the left factor.
+    func scaled(on compute: Compute) -> ThinTerm {
+        if scale == 1 { return self }
+        let scaled = compute.empty(left.shape)
+        martlet_scale(Int64(left.count), scale, left.floats, scaled.output)
+        return ThinTerm(scaled, right, owner)
+    }
+
+    private init(_ left: Tensor, _ right: MatrixPointer, _ owner: Tensor) {
+        (self.left, self.right, self.owner, scale) = (left, right, owner, 1)
+    }
+
+    /// Adds some columns of the product to all rows of a result, a dot product for each: no number depends on the cut. The
+    /// right factor is a transpose, and the scale is 1.
+    func addDots(_ columns: Range<Int>, to target: UnsafeMutablePointer<Float>, stride: Int) {
+        precondition(right.isTransposed && right.stride == rank && scale == 1, "dot products need rows of the right factor")
+        martlet_dot_rows(
+            Int64(left.rows), Int64(columns.count), Int64(rank), left.floats, Int64(rank),
+            right.start + columns.lowerBound * rank, 1, target, Int64(stride))
     }
 
     /// Adds some rows and columns of the product to a tile of a result.
