@@ -33,8 +33,8 @@ public struct LowRankUpdate {
     }
 }
 
-/// A linear layer as an operation sees it.
-public struct LinearLayer {
+/// A linear layer as an operation sees it. A class, because it is large and handed on often.
+public final class LinearLayer {
     /// `[outputs, inputs]`.
     public let weight: Weight
     /// `[outputs]`, or `nil`.
@@ -80,9 +80,11 @@ extension Graph {
         _ x: Variable, through layers: [LinearLayer], precision: Precision? = nil
     ) -> [Variable] {
         let compute = precision.map { Compute(sharing: self.compute, precision: $0) } ?? self.compute
-        let paths = layers.map { $0.update.map { AdapterPath($0, x, dropout: dropout, on: compute) } }
+        var paths: [AdapterPath?] = []
         let values = compute.products(x.value, layers.count) { index in
-            let (layer, path) = (layers[index], paths[index])
+            let layer = layers[index]
+            let path = layer.update.map { AdapterPath($0, x, dropout: dropout, on: compute) }
+            paths.append(path)
             return Projection(
                 layer.weight, adding: path?.folded,
                 plus: compute.lowTerm(x.value, transposed: layer.weight, beside: path?.forwardTerm),
@@ -115,7 +117,7 @@ extension Graph {
 ///
 /// In float32 without dropout, and with enough tokens to be worth it, the update is folded into each panel of the
 /// weight while it is in cache: `x·(W + s·B·A)ᵀ`. Else it is a way of its own beside the product.
-private struct AdapterPath {
+private final class AdapterPath {
     let update: LowRankUpdate
     let compute: Compute
     /// A and B as products see them.

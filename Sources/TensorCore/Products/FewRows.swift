@@ -10,37 +10,33 @@ extension Compute {
 
     /// `y[rows, outputs] = x[rows, inputs] · weightᵀ` of every projection: the threads start once for all of them.
     func fewRowsProducts(_ x: Tensor, _ projections: [Projection], type: ElementType) -> [Tensor] {
-        precondition(
-            projections.allSatisfy { $0.weight.columns == x.columns },
-            "products of \(x.shape) with weights of \(projections.map(\.weight.columns)) columns")
-        let results = projections.map { empty(x.shape.dropLast() + [$0.weight.rows]) }
-        let terms = projections.map { $0.term?.scaled(on: self) }
+        let results = projections.map { empty(x.shape(columns: $0.weight.rows)) }
+        var outputs = 0
+        let jobs = projections.indices.map { index in
+            let projection = projections[index]
+            precondition(
+                projection.weight.columns == x.columns,
+                "product of \(x.shape) with transposed [\(projection.weight.rows), \(projection.weight.columns)]")
+            let job = FewRowsJob(projection, outputs, results[index], precision)
+            outputs = job.outputs.upperBound
+            return job
+        }
         withOperand(x, 0..<x.rows) { operand in
-            withSources(projections[...], []) { sources in
-                withDotOperand(x.rows, operand, x.columns, isSplit: sources.contains(where: \.isInPairs)) { operand in
-                    var outputs = 0
-                    let jobs = projections.indices.map { index in
-                        let count = projections[index].weight.rows
-                        defer { outputs += count }
-                        return FewRowsJob(
-                            source: sources[index], outputs: outputs..<outputs + count, target: results[index].output,
-                            isBare: terms[index] == nil && projections[index].epilogue == nil)
-                    }
-                    forEachPart(of: outputs, inputs: x.columns) { part in
-                        for (index, job) in jobs.enumerated() {
-                            let columns = job.columns(part)
-                            if columns.isEmpty { continue }
-                            let (target, stride) = (job.target + columns.lowerBound, job.outputs.count)
-                            dots(operand, job.source, columns, into: target, stride: stride)
-                            if job.isBare { continue }
-                            projections[index].epilogue?(0..<x.rows, columns, target, stride)
-                            terms[index]?.addDots(columns, to: target, stride: stride)
-                        }
+            withDotOperand(x.rows, operand, x.columns, isSplit: jobs.contains(where: \.source.isInPairs)) { operand in
+                forEachPart(of: outputs, inputs: x.columns) { part in
+                    for (index, job) in jobs.enumerated() {
+                        let columns = job.columns(part)
+                        if columns.isEmpty { continue }
+                        let (target, stride) = (job.target + columns.lowerBound, job.outputs.count)
+                        dots(operand, job.source, projections[index].weight, columns, into: target, stride: stride)
+                        if job.isBare { continue }
+                        projections[index].epilogue?(0..<x.rows, columns, target, stride)
+                        projections[index].term?.addDots(columns, to: target, stride: stride, on: self)
                     }
                 }
             }
         }
-        return results.map { converted($0, to: type) }
+        return type == .float32 ? results : results.map { converted($0, to: type) }
     }
 
     /// Calls `body` for parts of the outputs on all threads. A number of the result is one dot product: it does not depend
@@ -58,16 +54,15 @@ extension Compute {
         _ count: Int, _ x: MatrixPointer, _ weight: Weight, _ rows: Range<Int>, accumulate: Bool,
         into target: UnsafeMutablePointer<Float>, stride: Int
     ) {
-        DotSource.with(weight, precision) { source in
-            withDotOperand(count, x, weight.columns, isSplit: source.isInPairs) { operand in
-                dots(operand, source, rows, accumulate: accumulate, into: target, stride: stride)
-            }
+        let source = DotSource(weight, precision)
+        withDotOperand(count, x, weight.columns, isSplit: source.isInPairs) { operand in
+            dots(operand, source, weight, rows, accumulate: accumulate, into: target, stride: stride)
         }
     }
 
     private func dots(
-        _ x: DotOperand, _ source: DotSource, _ rows: Range<Int>, accumulate: Bool = false,
-        into target: UnsafeMutablePointer<Float>, stride: Int
+        _ x: DotOperand, _ source: DotSource, _ weight: @autoclosure () -> Weight, _ rows: Range<Int>,
+        accumulate: Bool = false, into target: UnsafeMutablePointer<Float>, stride: Int
     ) {
         let (count, columns, add) = (Int64(x.rows), Int64(x.columns), Int32(accumulate ? 1 : 0))
         let (values, step) = (x.matrix.start, Int64(x.matrix.stride))
@@ -84,8 +79,8 @@ extension Compute {
             martlet_dot_rows_four_bit(
                 weight, count, Int64(rows.lowerBound), Int64(rows.count), columns, x.even, x.odd,
                 precision == .bfloat16 ? 1 : 0, add, target, Int64(stride))
-        case .expanded(let weight):
-            expandedRows(of: weight.pointee, rows) { weights, part in
+        case .expanded:
+            expandedRows(of: weight(), rows) { weights, part in
                 martlet_dot_rows(
                     count, Int64(part.count), columns, values, step, weights, add,
                     target + part.lowerBound - rows.lowerBound, Int64(stride))
@@ -106,12 +101,6 @@ extension Compute {
             }
             body(DotOperand(rows: rows, columns: columns, matrix: x, even: even, odd: odd))
         }
-    }
-
-    /// Calls `body` with a source for each projection.
-    private func withSources(_ rest: ArraySlice<Projection>, _ sources: [DotSource], _ body: ([DotSource]) -> Void) {
-        guard let next = rest.first else { return body(sources) }
-        DotSource.with(next.weight, precision) { withSources(rest.dropFirst(), sources + [$0], body) }
     }
 
     /// Numbers that are expanded at a time: 32 KB, which stay in the nearest cache.
@@ -151,6 +140,11 @@ private struct FewRowsJob {
     /// Whether dot products are all there is to do.
     let isBare: Bool
 
+    init(_ projection: Projection, _ first: Int, _ result: Tensor, _ precision: Precision) {
+        (source, target) = (DotSource(projection.weight, precision), result.output)
+        (outputs, isBare) = (first..<first + result.columns, projection.epilogue == nil && projection.term == nil)
+    }
+
     /// Those of its outputs that lie in a part of all outputs.
     func columns(_ part: Range<Int>) -> Range<Int> {
         let own = part.clamped(to: outputs)
@@ -158,24 +152,27 @@ private struct FewRowsJob {
     }
 }
 
-/// A weight as dot products read it, looked up once for all parts of its rows.
+/// A weight as dot products read it, looked up once for all parts of its rows; valid as long as the weight lives.
 private enum DotSource {
     case float32(UnsafePointer<Float>)
     case bfloat16(UnsafePointer<UInt16>)
     case fourBit(UnsafePointer<martlet_four_bit>)
     /// Expanded a few rows at a time.
-    case expanded(UnsafePointer<Weight>)
+    case expanded
+
+    /// The fastest way to read the weight.
+    init(_ weight: Weight, _ precision: Precision) {
+        if let pointer = weight.bfloat16Pointer {
+            self = .bfloat16(pointer)
+        } else if precision == .float32, let pointer = weight.float32Pointer {
+            self = .float32(pointer)
+        } else if let matrix = weight.fourBitMatrix, matrix.blockSize % 32 == 0, weight.columns % matrix.blockSize == 0 {
+            self = .fourBit(matrix.kernelView)
+        } else {
+            self = .expanded
+        }
+    }
 
     /// Whether it wants activations split into even and odd columns.
     var isInPairs: Bool { if case .fourBit = self { true } else { false } }
-
-    /// Calls `body` with the fastest way to read the weight; it is valid during the call.
-    static func with(_ weight: Weight, _ precision: Precision, _ body: (DotSource) -> Void) {
-        if let pointer = weight.bfloat16Pointer { return body(.bfloat16(pointer)) }
-        if precision == .float32, let pointer = weight.float32Pointer { return body(.float32(pointer)) }
-        if let matrix = weight.fourBitMatrix, matrix.blockSize % 32 == 0, weight.columns % matrix.blockSize == 0 {
-            return matrix.withKernelView { body(.fourBit($0)) }
-        }
-        withUnsafePointer(to: weight) { body(.expanded($0)) }
-    }
 }

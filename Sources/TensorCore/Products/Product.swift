@@ -34,7 +34,7 @@ extension Compute {
             projection.weight, projection.update, projection.term, projection.epilogue
         )
         precondition(x.columns == weight.columns, "product of \(x.shape) with transposed [\(weight.rows), \(weight.columns)]")
-        let y = empty(x.shape.dropLast() + [weight.rows], type)
+        let y = empty(x.shape(columns: weight.rows), type)
         if let tiles, update == nil {
             tileProduct(x, transposed: weight, plus: term, into: y, on: tiles, epilogue)
             return y
@@ -64,7 +64,7 @@ extension Compute {
         if let tiles, update == nil, dy.rows >= Self.fewRows {
             return tileProduct(dy, weight, plus: term, type: type, on: tiles, epilogue)
         }
-        let result = empty(dy.shape.dropLast() + [weight.columns])
+        let result = empty(dy.shape(columns: weight.columns))
         let grid = TileGrid.tiles(rows: dy.rows, columns: weight.columns)
         forEachPanel(of: weight, adding: update) { panel, values in
             forEachTile(grid) { rows, columns in

@@ -1,5 +1,6 @@
-/// One of several products over the same activations: `y = x · weightᵀ` and what is added to it.
-package struct Projection {
+/// One of several products over the same activations: `y = x · weightᵀ` and what is added to it. Large, and handed from
+/// function to function: therefore a class.
+package final class Projection {
     let weight: Weight
     let update: WeightUpdate?
     let term: ThinTerm?

@@ -36,25 +36,18 @@ package struct ThinTerm {
         }
     }
 
-    /// The same with the scale in the left factor.
-    func scaled(on compute: Compute) -> ThinTerm {
-        if scale == 1 { return self }
-        let scaled = compute.empty(left.shape)
-        martlet_scale(Int64(left.count), scale, left.floats, scaled.output)
-        return ThinTerm(scaled, right, owner)
-    }
-
-    private init(_ left: Tensor, _ right: MatrixPointer, _ owner: Tensor) {
-        (self.left, self.right, self.owner, scale) = (left, right, owner, 1)
-    }
-
     /// Adds some columns of the product to all rows of a result, a dot product for each: no number depends on the cut. The
-    /// right factor is a transpose, and the scale is 1.
-    func addDots(_ columns: Range<Int>, to target: UnsafeMutablePointer<Float>, stride: Int) {
-        precondition(right.isTransposed && right.stride == rank && scale == 1, "dot products need rows of the right factor")
-        martlet_dot_rows(
-            Int64(left.rows), Int64(columns.count), Int64(rank), left.floats, Int64(rank),
-            right.start + columns.lowerBound * rank, 1, target, Int64(stride))
+    /// right factor is a transpose.
+    func addDots(_ columns: Range<Int>, to target: UnsafeMutablePointer<Float>, stride: Int, on compute: Compute) {
+        precondition(right.isTransposed && right.stride == rank, "dot products need rows of the right factor")
+        let (rows, count) = (Int64(left.rows), Int64(columns.count))
+        compute.withScratch(left.rows * columns.count) { sums in
+            martlet_dot_rows(
+                rows, count, Int64(rank), left.floats, Int64(rank), right.start + columns.lowerBound * rank, 0, sums, count)
+            for row in 0..<left.rows {
+                martlet_add_scaled(count, scale, sums + row * columns.count, target + row * stride)
+            }
+        }
     }
 
     /// Adds some rows and columns of the product to a tile of a result.
