@@ -5,8 +5,10 @@ public struct Variable {
     /// The value; never written to again.
     public let value: Tensor
     let node: Node?
+    private let again: (() -> Tensor)?
+
     /// What an operation that needs this value in its backward pass should keep.
-    public let kept: Kept
+    public var kept: Kept { again.map { Kept(again: $0) } ?? Kept(value) }
 
     /// Whether a gradient is wanted for this value.
     public var needsGradient: Bool { node != nil }
@@ -17,8 +19,7 @@ public struct Variable {
     }
 
     init(_ value: Tensor, _ node: Node?, again: (() -> Tensor)? = nil) {
-        (self.value, self.node) = (value, node)
-        kept = again.map { Kept(again: $0) } ?? Kept(value)
+        (self.value, self.node, self.again) = (value, node, again)
     }
 }
 
@@ -90,14 +91,14 @@ public final class Graph {
     ///   - backward: given the gradient of the result (same shape), returns one gradient per input, `nil` where the
     ///     input does not need one.
     public func record(
-        _ name: String, _ value: Tensor, inputs: [Variable], trainsParameters: Bool = false,
+        _ name: String, _ value: Tensor, inputs: @autoclosure () -> [Variable], trainsParameters: Bool = false,
         again: (() -> Tensor)? = nil, backward: @escaping (Tensor) -> [Tensor?]
     ) -> Variable {
         timer?.lap(name)
         check?.look(value, of: name, at: check?.place ?? "", on: compute)
-        guard isRecording, trainsParameters || inputs.contains(where: \.needsGradient) else {
-            return Variable(constant: value)
-        }
+        guard isRecording else { return Variable(constant: value) }
+        let inputs = inputs()
+        guard trainsParameters || inputs.contains(where: \.needsGradient) else { return Variable(constant: value) }
         let node = Node(name: name, inputs: inputs.map(\.node), backward: backward)
         if let check { node.place = check.place }
         tape.append(node)

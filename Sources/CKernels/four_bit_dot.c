@@ -66,7 +66,7 @@ MARTLET_TARGET_AVX512 MARTLET_INLINE __m512 entries_avx512(__m512 table, float s
     return _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32((int)0xffff0000)));
 }
 
-// Rows that share the loads of the vector, scales that are decoded at a time, and bytes that are fetched ahead of their use.
+// Rows that share the loads of the vector, scales that are decoded at a time, bytes that are fetched ahead of their use.
 enum { ROWS = 4, SCALES = 4096, AHEAD = 4096 };
 
 // The scales of the next `count` blocks, up to sixteen at a time, which share the scale of their group.
@@ -85,66 +85,93 @@ MARTLET_TARGET_AVX512 MARTLET_INLINE void fill_scales_avx512(const struct martle
     }
 }
 
-// ROWS rows over one vector, which is loaded once for all. Where fewer are left, the last one stands in for the others.
-// A look-up in a register of sixteen needs only the low four bits of an index: low nibbles are not masked.
-MARTLET_TARGET_AVX512 MARTLET_INLINE void dot_group_avx512(__m512 table, const float *scales, const uint8_t *codes,
-                                                           int64_t rows, int64_t blocks, int64_t bytes,
-                                                           const float *even, const float *odd, int round,
-                                                           float *sums) {
-    __m512 high[ROWS], low[ROWS];
-    const uint8_t *row[ROWS];
-    for (int64_t r = 0; r < ROWS; r++) {
-        high[r] = low[r] = _mm512_setzero_ps();
-        row[r] = codes + (r < rows ? r : rows - 1) * blocks * bytes;
-    }
-    for (int64_t block = 0; block < blocks; block++) {
-        __m512 entries[ROWS];
-        for (int r = 0; r < ROWS; r++) {
-            entries[r] = entries_avx512(table, scales[(r < rows ? r : 0) * blocks + block], round);
-            _mm_prefetch((const char *)row[r] + block * bytes + AHEAD, _MM_HINT_T0);
-        }
-        for (int64_t b = block * bytes; b < (block + 1) * bytes; b += 16) {
-            __m512 x = _mm512_loadu_ps(even + b), y = _mm512_loadu_ps(odd + b);
-            for (int r = 0; r < ROWS; r++) {
-                __m512i index = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(row[r] + b)));
-                __m512 first = _mm512_permutexvar_ps(_mm512_srli_epi32(index, 4), entries[r]);
-                high[r] = _mm512_fmadd_ps(first, x, high[r]);
-                low[r] = _mm512_fmadd_ps(_mm512_permutexvar_ps(index, entries[r]), y, low[r]);
-            }
-        }
-    }
-    for (int r = 0; r < ROWS; r++) sums[r] = _mm512_reduce_add_ps(_mm512_add_ps(high[r], low[r]));
+// The sums of four rows, halves added to halves.
+MARTLET_TARGET_AVX512 MARTLET_INLINE __m128 sums_of_rows(const __m512 *rows) {
+#define HALVES(a, b, low, high) _mm512_add_ps(_mm512_shuffle_f32x4(a, b, low), _mm512_shuffle_f32x4(a, b, high))
+    __m512 first = HALVES(rows[0], rows[1], 0x44, 0xee), last = HALVES(rows[2], rows[3], 0x44, 0xee);
+    __m512 sums = HALVES(first, last, 0x88, 0xdd);
+#undef HALVES
+    sums = _mm512_add_ps(sums, _mm512_shuffle_ps(sums, sums, 0x4e));
+    sums = _mm512_add_ps(sums, _mm512_shuffle_ps(sums, sums, 0xb1));
+    return _mm512_castps512_ps128(_mm512_maskz_compress_ps(0x1111, sums));
 }
 
-// `rows` rows, whose scales fit.
-MARTLET_TARGET_AVX512 MARTLET_INLINE void dot_some_avx512 DOT_ROWS_FOUR_BIT_PARAMETERS {
-    int64_t bytes = matrix->block_size / 2, half = columns / 2, blocks = half / bytes;
+// A block of `rows` rows over a part of the vector, which is loaded once for all. A look-up in a register of sixteen
+// needs only the low four bits of an index: low nibbles are not masked.
+MARTLET_TARGET_AVX512 MARTLET_INLINE void dot_block_avx512(int rows, const __m512 *entries, const uint8_t *codes,
+                                                           int64_t stride, int64_t bytes, const float *even,
+                                                           const float *odd, __m512 *high, __m512 *low) {
+    for (int64_t b = 0; b < bytes; b += 16) {
+        __m512 x = _mm512_loadu_ps(even + b), y = _mm512_loadu_ps(odd + b);
+        for (int r = 0; r < rows; r++) {
+            __m512i index = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(codes + r * stride + b)));
+            __m512 first = _mm512_permutexvar_ps(_mm512_srli_epi32(index, 4), entries[r]);
+            high[r] = _mm512_fmadd_ps(first, x, high[r]);
+            low[r] = _mm512_fmadd_ps(_mm512_permutexvar_ps(index, entries[r]), y, low[r]);
+        }
+    }
+}
+
+// `rows` rows, a constant of at most ROWS, which lie one after another.
+MARTLET_TARGET_AVX512 MARTLET_INLINE __m128 dot_group_avx512(int rows, __m512 table, const float *scales,
+                                                             const uint8_t *codes, int64_t blocks, int64_t bytes,
+                                                             const float *even, const float *odd, int round) {
+    __m512 high[ROWS], low[ROWS];
+    for (int r = 0; r < ROWS; r++) high[r] = low[r] = _mm512_setzero_ps();
+    const uint8_t *ahead = codes + AHEAD;
+    int64_t stride = blocks * bytes;
+    for (int64_t block = 0; block < blocks; block++, codes += bytes, even += bytes, odd += bytes) {
+        __m512 entries[ROWS];
+        for (int r = 0; r < rows; r++) entries[r] = entries_avx512(table, scales[r * blocks + block], round);
+        for (int64_t b = 0; b < rows * bytes; b += 64) _mm_prefetch((const char *)ahead + b, _MM_HINT_T0);
+        ahead += rows * bytes;
+        dot_block_avx512(rows, entries, codes, stride, bytes, even, odd, high, low);
+    }
+    for (int r = 0; r < ROWS; r++) high[r] = _mm512_add_ps(high[r], low[r]);
+    return sums_of_rows(high);
+}
+
+// `rows` rows, whose scales fit. `bytes` is half the block size, and like `round` a constant where it can be.
+MARTLET_TARGET_AVX512 MARTLET_INLINE void dot_some_avx512(const struct martlet_four_bit *matrix, int64_t count,
+                                                          int64_t first, int64_t rows, int64_t columns,
+                                                          const float *even, const float *odd, int round, int64_t bytes,
+                                                          int accumulate, float *result, int64_t result_stride) {
+    int64_t half = columns / 2, blocks = half / bytes;
     __m512 table = _mm512_loadu_ps(matrix->table);
-    float scales[SCALES], sums[ROWS];
+    float scales[SCALES];
     fill_scales_avx512(matrix, position_of(matrix, first * columns), rows * blocks, scales);
-    for (int64_t r = 0; r < rows; r += ROWS) {
+    for (int64_t r = 0, now; r < rows; r += now) {
+        now = rows - r < ROWS ? 1 : ROWS;
         const uint8_t *codes = matrix->codes + (first + r) * half;
-        int64_t left = rows - r < ROWS ? rows - r : ROWS;
+        __mmask8 mask = now == ROWS ? 15 : 1;
         for (int64_t i = 0; i < count; i++) {
+            const float *x = even + i * half, *y = odd + i * half, *own = scales + r * blocks;
             float *target = result + i * result_stride + r;
-            dot_group_avx512(table, scales + r * blocks, codes, left, blocks, bytes, even + i * half, odd + i * half,
-                             round, sums);
-            for (int64_t k = 0; k < left; k++) target[k] = accumulate ? target[k] + sums[k] : sums[k];
+            __m128 sums = now == ROWS ? dot_group_avx512(ROWS, table, own, codes, blocks, bytes, x, y, round)
+                                      : dot_group_avx512(1, table, own, codes, blocks, bytes, x, y, round);
+            if (accumulate) sums = _mm_add_ps(_mm_maskz_loadu_ps(mask, target), sums);
+            _mm_mask_storeu_ps(target, mask, sums);
         }
     }
 }
 
 MARTLET_TARGET_AVX512 void martlet_dot_rows_four_bit_avx512 DOT_ROWS_FOUR_BIT_PARAMETERS {
-    int64_t some = SCALES / (columns / matrix->block_size) / ROWS * ROWS;
+    int64_t bytes = matrix->block_size / 2, some = SCALES / (columns / matrix->block_size) / ROWS * ROWS;
     if (some == 0)
         return martlet_dot_rows_four_bit_avx2(matrix, count, first, rows, columns, even, odd, round, accumulate, result,
                                               result_stride);
     for (int64_t r = 0; r < rows; r += some) {
         int64_t now = rows - r < some ? rows - r : some;
-        if (round)
-            dot_some_avx512(matrix, count, first + r, now, columns, even, odd, 1, accumulate, result + r, result_stride);
+#define DOT_SOME(round, bytes) \
+    dot_some_avx512(matrix, count, first + r, now, columns, even, odd, round, bytes, accumulate, result + r, \
+                    result_stride)
+        if (bytes == 32 && !round)
+            DOT_SOME(0, 32);
+        else if (bytes == 32)
+            DOT_SOME(1, 32);
         else
-            dot_some_avx512(matrix, count, first + r, now, columns, even, odd, 0, accumulate, result + r, result_stride);
+            DOT_SOME(round, bytes);
+#undef DOT_SOME
     }
 }
 

@@ -14,6 +14,20 @@ MARTLET_INLINE float row_maximum(const float *x, int64_t count) {
     return result;
 }
 
+KERNEL(index_of_largest, (int64_t count, const float *x, int64_t *result), (count, x, result)) {
+    enum { PIECE = 256 };
+    float largest = row_maximum(x, count);
+    *result = 0;
+    for (int64_t from = 0; from < count; from += PIECE) {
+        int64_t end = from + PIECE < count ? from + PIECE : count;
+        int found = 0;
+        for (int64_t i = from; i < end; i++) found |= x[i] == largest;
+        if (!found) continue;
+        for (*result = from; x[*result] != largest;) ++*result;
+        return;
+    }
+}
+
 // x[c] <- exp(factor * x[c] - shift); returns the sum over sixteen lanes.
 MARTLET_INLINE float exponentials(float *x, int64_t count, float factor, float shift) {
     float lanes[16] = {0}, total = 0;

@@ -95,7 +95,8 @@ public struct SelfAttention: AttentionLayer {
     private func project(_ x: Variable, in graph: Graph) -> (q: Variable, k: Variable, v: Variable) {
         switch input {
         case .separate(let query, let key, let value):
-            return (query(x, in: graph), key(x, in: graph), value(x, in: graph))
+            let parts = Linear.outputs(of: [query, key, value], x, in: graph)
+            return (parts[0], parts[1], parts[2])
         case .fused(let all):
             let keyWidth = options.keyValueHeads * options.headSize
             let parts = graph.split(

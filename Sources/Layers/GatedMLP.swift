@@ -35,7 +35,8 @@ public struct GatedMLP: FeedForward {
     public func callAsFunction(_ x: Variable, in graph: Graph) -> Variable {
         switch input {
         case .separate(let gate, let up):
-            return down(graph.gatedActivation(gate(x, in: graph), up(x, in: graph), function), in: graph)
+            let parts = Linear.outputs(of: [gate, up], x, in: graph)
+            return down(graph.gatedActivation(parts[0], parts[1], function), in: graph)
         case .fused(let both):
             let parts = graph.split(both(x, in: graph), widths: [down.weight.columns, down.weight.columns])
             return down(graph.gatedActivation(parts[0], parts[1], function), in: graph)

@@ -6,8 +6,8 @@ public final class KeyValueCache {
     public private(set) var count = 0
     /// Tokens that fit.
     public let capacity: Int
-    private var keys: [Int: Tensor] = [:]
-    private var values: [Int: Tensor] = [:]
+    private var keys: [Tensor?] = []
+    private var values: [Tensor?] = []
 
     /// An empty cache for up to `capacity` tokens.
     public init(capacity: Int) { self.capacity = capacity }
@@ -17,8 +17,9 @@ public final class KeyValueCache {
     func extend(layer: Int, key: Tensor, value: Tensor, on compute: Compute) -> (keys: Tensor, values: Tensor) {
         precondition(count + key.rows <= capacity, "the cache holds \(capacity) tokens, \(count + key.rows) are needed")
         let at = count
-        func append(_ rows: Tensor, to store: inout [Int: Tensor]) -> Tensor {
-            var tensor = store.removeValue(forKey: layer) ?? compute.empty([capacity, rows.columns])
+        func append(_ rows: Tensor, to store: inout [Tensor?]) -> Tensor {
+            while store.count <= layer { store.append(nil) }
+            var tensor = store[layer].take() ?? compute.empty([capacity, rows.columns])
             let source = compute.converted(rows, to: .float32)
             tensor.withUniqueFloats {
                 guard let start = $0.baseAddress else { return }

@@ -53,9 +53,9 @@ public struct LatentAttention: AttentionLayer {
         _ x: Variable, angles: RotaryAngles?, layout: SequenceLayout, cache: KeyValueCache? = nil, in graph: Graph
     ) -> Variable {
         let content = options.headSize - rotatedSize
-        let q = rotated(queries(x, in: graph), angles, offset: content, size: options.headSize, in: graph)
-        let narrow = graph.split(
-            keyValueDown(x, in: graph), widths: [latentNorm.weight.count, rotatedSize])
+        let (queries, latent) = project(x, in: graph)
+        let q = rotated(queries, angles, offset: content, size: options.headSize, in: graph)
+        let narrow = graph.split(latent, widths: [latentNorm.weight.count, rotatedSize])
         let shared = rotated(narrow[1], angles, offset: 0, size: rotatedSize, in: graph)
         var (k, v) = graph.latentHeads(
             keyValueUp(latentNorm(narrow[0], in: graph), in: graph), rotated: shared, heads: options.heads,
@@ -67,10 +67,15 @@ public struct LatentAttention: AttentionLayer {
         return output(graph.attention(q, k, v, layout: layout, options: options), in: graph)
     }
 
-    private func queries(_ x: Variable, in graph: Graph) -> Variable {
+    /// Queries `[tokens, heads · headSize]`, and `[latent | rotated]`.
+    private func project(_ x: Variable, in graph: Graph) -> (queries: Variable, latent: Variable) {
         switch query {
-        case .direct(let projection): projection(x, in: graph)
-        case .narrow(let down, let norm, let up): up(norm(down(x, in: graph), in: graph), in: graph)
+        case .direct(let projection):
+            let parts = Linear.outputs(of: [projection, keyValueDown], x, in: graph)
+            return (parts[0], parts[1])
+        case .narrow(let down, let norm, let up):
+            let parts = Linear.outputs(of: [down, keyValueDown], x, in: graph)
+            return (up(norm(parts[0], in: graph), in: graph), parts[1])
         }
     }
 

@@ -10,19 +10,31 @@ public final class Linear {
     /// What the layer is for.
     public let role: ModuleRole
     /// `[outputs, inputs]`.
-    public let weight: Weight
+    public var weight: Weight { layer.weight }
     /// `[outputs]`, or `nil`.
-    public let bias: Tensor?
+    public var bias: Tensor? { layer.bias }
     /// The trainable low-rank update, if one is attached.
-    public internal(set) var adapter: LowRankUpdate?
+    public internal(set) var adapter: LowRankUpdate? {
+        get { layer.update }
+        set { layer = LinearLayer(weight: weight, bias: bias, update: newValue) }
+    }
+    private var layer: LinearLayer
+    /// A router computes in float32 whatever the precision is.
+    private let precision: Precision?
 
     /// Makes a layer without an adapter.
     public init(name: String, role: ModuleRole, weight: Weight, bias: Tensor? = nil) {
-        (self.name, self.role, self.weight, self.bias) = (name, role, weight, bias)
+        (self.name, self.role, layer) = (name, role, LinearLayer(weight: weight, bias: bias))
+        precision = role == .router ? .float32 : nil
     }
 
-    /// `[tokens, inputs]` → `[tokens, outputs]`. A router computes in float32 whatever the precision is.
+    /// `[tokens, inputs]` → `[tokens, outputs]`.
     public func callAsFunction(_ x: Variable, in graph: Graph) -> Variable {
-        graph.linear(x, weight: weight, bias: bias, update: adapter, precision: role == .router ? .float32 : nil)
+        Self.outputs(of: [self], x, in: graph)[0]
+    }
+
+    /// The outputs of layers of the same role over one input, in their order: one operation, which few tokens pass faster.
+    static func outputs(of layers: [Linear], _ x: Variable, in graph: Graph) -> [Variable] {
+        graph.linear(x, through: layers.map(\.layer), precision: layers.first.flatMap(\.precision))
     }
 }

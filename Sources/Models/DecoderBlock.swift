@@ -2,8 +2,8 @@ import Autograd
 import Layers
 
 /// A decoder block: `x += attention(norm(x)); x += feedForward(norm(x))`, where the two results may be normed again
-/// before they are added.
-struct DecoderBlock {
+/// before they are added. A class, so that a pass over the blocks copies none.
+final class DecoderBlock {
     let attentionNorm: RMSNorm
     let attention: any AttentionLayer
     /// Norm of the result of the attention.
@@ -14,6 +14,15 @@ struct DecoderBlock {
     let feedForwardOutputNorm: RMSNorm?
     /// Which of the decoder's rotations positions are told by; `nil` for a layer without positions.
     let rotary: Int?
+
+    init(
+        attentionNorm: RMSNorm, attention: any AttentionLayer, attentionOutputNorm: RMSNorm?, feedForwardNorm: RMSNorm,
+        feedForward: any FeedForward, feedForwardOutputNorm: RMSNorm?, rotary: Int?
+    ) {
+        (self.attentionNorm, self.attention, self.attentionOutputNorm) = (attentionNorm, attention, attentionOutputNorm)
+        (self.feedForwardNorm, self.feedForward) = (feedForwardNorm, feedForward)
+        (self.feedForwardOutputNorm, self.rotary) = (feedForwardOutputNorm, rotary)
+    }
 
     var linears: [Linear] { attention.linears + feedForward.linears }
     var adapterTargets: [any AdapterTarget] { linears as [any AdapterTarget] + feedForward.banks }

@@ -42,3 +42,12 @@ extension Compute {
         return sums.reduce(0, &+)
     }
 }
+
+extension Tensor {
+    /// Index of the largest element of a dense float32 tensor, counted in row-major order; the first of equal ones.
+    public var indexOfLargest: Int {
+        var index: Int64 = 0
+        martlet_index_of_largest(Int64(count), floats, &index)
+        return Int(index)
+    }
+}

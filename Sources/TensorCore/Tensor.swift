@@ -59,6 +59,13 @@ public struct Tensor: Sendable {
         return rows
     }
 
+    /// The shape with another size of the last dimension.
+    package func shape(columns: Int) -> [Int] {
+        var shape = shape
+        if shape.isEmpty { shape = [columns] } else { shape[shape.count - 1] = columns }
+        return shape
+    }
+
     /// Whether the rows lie one after another without gaps.
     package var isDense: Bool { rowStride == columns }
 

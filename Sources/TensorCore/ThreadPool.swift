@@ -5,21 +5,21 @@ import Synchronization
 /// The one pool of threads: it runs numbered tiles of work, the calling thread included.
 ///
 /// Which thread runs which tile is not fixed, so a tile must write only what belongs to it; then results do not depend on
-/// the number of threads. Waiting threads spin for about 100 µs and then sleep: longer than the pauses between the products
-/// of a decoded token, whose threads would otherwise be woken hundreds of times. Only one
-/// thread at a time may call ``run(tiles:_:)``, and tiles may not call it themselves.
+/// the number of threads. A job ends with its last tile, whoever ran it: a thread that comes late, because it slept or the
+/// system gave its processor to somebody else, is not waited for. Waiting threads spin for about 100 µs and then sleep:
+/// longer than the pauses between the products of a decoded token, whose threads would otherwise be woken hundreds of
+/// times. Only one thread at a time may call ``run(tiles:_:)``, and tiles may not call it themselves.
 public final class ThreadPool: @unchecked Sendable {
-    // `@unchecked`: the job is written before `generation` rises (release) and read after it is seen (acquire);
-    // everything else that is shared is atomic or guarded by `mutex`.
+    // `@unchecked`: the job is written before its tiles can be taken (release) and read after one was (acquire), and it
+    // stays as it is until that tile has run; everything else that is shared is atomic or guarded by `mutex`.
 
     /// Number of threads that work on a job, the caller included.
     public let threadCount: Int
 
     private typealias Job = (body: (Int) -> Void, tiles: Int)
     private var job: Job = ({ _ in }, 0)
-    private let generation = Atomic<Int>(0)
-    private let nextTile = Atomic<Int>(0)
-    private let pending = Atomic<Int>(0)
+    /// Tiles of the job that nobody has taken, and those that have not run to their end.
+    private let waiting = Atomic<Int>(0), unfinished = Atomic<Int>(0)
     private let sleepers = Atomic<Int>(0)
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -51,9 +51,8 @@ public final class ThreadPool: @unchecked Sendable {
         }
         withoutActuallyEscaping(body) { body in
             job = (body, tiles)
-            nextTile.store(0, ordering: .relaxed)
-            pending.store(threadCount - 1, ordering: .relaxed)
-            generation.add(1, ordering: .sequentiallyConsistent)
+            unfinished.store(tiles, ordering: .relaxed)
+            waiting.store(tiles, ordering: .sequentiallyConsistent)
             if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
                 pthread_mutex_lock(mutex)
                 pthread_cond_broadcast(wake)
@@ -61,7 +60,7 @@ public final class ThreadPool: @unchecked Sendable {
             }
             takeTiles()
             var waited = 0
-            while pending.load(ordering: .acquiring) > 0 {
+            while unfinished.load(ordering: .acquiring) > 0 {
                 waited += 1
                 if waited > Self.spins { sched_yield() } else { martlet_spin_pause() }
             }
@@ -70,34 +69,47 @@ public final class ThreadPool: @unchecked Sendable {
     }
 
     private func takeTiles() {
-        let (body, tiles) = job
-        while true {
-            let tile = nextTile.add(1, ordering: .relaxed).oldValue
-            if tile >= tiles { return }
-            body(tile)
+        while let place = takePlace() {
+            runTile(place)
+            unfinished.subtract(1, ordering: .releasing)
         }
+    }
+
+    /// Runs a tile, counted from the end. A function of its own: nothing of the job may be held when its tile counts as
+    /// finished.
+    @inline(never) private func runTile(_ place: Int) {
+        let (body, tiles) = job
+        body(tiles - place)
+    }
+
+    /// Takes a tile, counted from the end; `nil` if there is none.
+    private func takePlace() -> Int? {
+        var left = waiting.load(ordering: .relaxed)
+        while left > 0 {
+            let (exchanged, found) = waiting.weakCompareExchange(
+                expected: left, desired: left - 1, successOrdering: .acquiring, failureOrdering: .relaxed)
+            if exchanged { return left }
+            left = found
+        }
+        return nil
     }
 
     private func work() {
-        var seen = 0
         while true {
-            seen = awaitGeneration(after: seen)
+            awaitTiles()
             takeTiles()
-            pending.subtract(1, ordering: .releasing)
         }
     }
 
-    private func awaitGeneration(after seen: Int) -> Int {
+    private func awaitTiles() {
         for _ in 0..<Self.spins {
-            let now = generation.load(ordering: .acquiring)
-            if now != seen { return now }
+            if waiting.load(ordering: .relaxed) > 0 { return }
             martlet_spin_pause()
         }
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         sleepers.add(1, ordering: .sequentiallyConsistent)
         defer { sleepers.subtract(1, ordering: .sequentiallyConsistent) }
-        while generation.load(ordering: .sequentiallyConsistent) == seen { pthread_cond_wait(wake, mutex) }
-        return generation.load(ordering: .acquiring)
+        while waiting.load(ordering: .sequentiallyConsistent) == 0 { pthread_cond_wait(wake, mutex) }
     }
 }

@@ -126,6 +126,22 @@ struct OperationGradientTests {
         expectSmall(checker.check([random([9, 13], 3)]) { $0.linear($1[0], weight: weight, bias: bias) })
     }
 
+    @Test(arguments: [3, 9]) func linearLayersOverOneInput(tokens: Int) {
+        let layers = [11, 5, 8].enumerated().map { index, outputs in
+            LinearLayer(
+                weight: .dense(random([outputs, 13], UInt64(index + 1))),
+                bias: index == 1 ? random([outputs], 7) : nil)
+        }
+        func sum(_ graph: Graph, _ parts: [Variable]) -> Variable {
+            graph.add(graph.split(parts[0], widths: [5, 6])[0], graph.add(parts[1], graph.split(parts[2], widths: [5, 3])[0]))
+        }
+        let x = random([tokens, 13], 5)
+        expectSmall(checker.check([x]) { sum($0, $0.linear($1[0], through: layers)) })
+        let graph = Graph(compute: compute)
+        let together = graph.linear(Variable(constant: x), through: layers).map { $0.value.toArray() }
+        #expect(together == layers.map { graph.linear(Variable(constant: x), weight: $0.weight, bias: $0.bias).value.toArray() })
+    }
+
     @Test func linearCrossEntropyInput() {
         let head = Weight.dense(random([23, 13], 1))
         let targets: [Int32] = [3, -100, 22, 0, 7, -100, 1, 1, 5]

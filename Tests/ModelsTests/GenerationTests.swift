@@ -1,4 +1,5 @@
 import Autograd
+import Foundation
 import Layers
 import Models
 import TensorCore
@@ -69,5 +70,22 @@ import Testing
         #expect(counts(TokenSampler(temperature: 1, topP: 0.8, seed: 3), draws: 500)[0] == 0)
         #expect(counts(TokenSampler(temperature: 1, topP: 0.01, seed: 3), draws: 50) == [0, 50, 0, 0])
         #expect(counts(TokenSampler(temperature: 0), draws: 5) == [0, 5, 0, 0])
+    }
+
+    @Test func topPKeepsTheFewestLikelyTokens() {
+        let values = (0..<2000).map { Float(sin(Double($0) * 12.9898)) * 6 }
+        let logits = compute.tensor(values, shape: [values.count])
+        let weights = values.map { exp(Double($0)) }
+        let order = weights.indices.sorted { weights[$0] > weights[$1] }
+        for topP in [0.05, 0.5, 0.99] {
+            var (sum, kept) = (0.0, Set<Int>())
+            for token in order where sum < topP * weights.reduce(0, +) {
+                sum += weights[token]
+                kept.insert(token)
+            }
+            var sampler = TokenSampler(temperature: 1, topP: topP, seed: 5)
+            let drawn = Set((0..<400).map { _ in Int(sampler.next(logits)) })
+            #expect(drawn.isSubset(of: kept) && drawn.count > min(20, kept.count / 2), "\(topP): \(drawn.count) of \(kept.count)")
+        }
     }
 }

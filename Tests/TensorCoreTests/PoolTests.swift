@@ -40,6 +40,18 @@ import Testing
         #expect(waiting.load(ordering: .relaxed) == 3)
     }
 
+    @Test func aJobEndsWithoutThreadsThatComeLate() {
+        // Short jobs, one after another, on more threads than there may be processors: most threads find nothing left.
+        let pool = ThreadPool(threadCount: 16)
+        let sum = Atomic<Int>(0)
+        for round in 0..<3000 {
+            let tiles = 2 + round % 3
+            pool.run(tiles: tiles) { sum.add(round * 4 + $0, ordering: .relaxed) }
+        }
+        let expected = (0..<3000).reduce(0) { $0 + (0..<2 + $1 % 3).reduce(0, +) + (2 + $1 % 3) * $1 * 4 }
+        #expect(sum.load(ordering: .relaxed) == expected)
+    }
+
     @Test func countIsAtLeastOne() {
         #expect(ThreadPool(threadCount: 0).threadCount == 1 && ThreadPool(threadCount: -5).threadCount == 1)
         #expect(Compute.availableProcessors() >= 1)

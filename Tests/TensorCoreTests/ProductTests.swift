@@ -134,6 +134,64 @@ import Testing
         #expect(try run(5) == one)
     }
 
+    /// Several products at once are the same bits as each by itself, on every number of threads.
+    @Test(arguments: [1, 7, 20], Precision.allCases) func productsTogetherAreThoseApart(rows: Int, precision: Precision) throws {
+        let (k, outputs) = (256, [700, 3, 129, 64])
+        func run(_ threads: Int, together: Bool) throws -> [[Float]] {
+            let compute = try Compute(precision: precision, threadCount: threads)
+            let bits = noise(outputs[1] * k, 2).map { UInt16($0.bitPattern >> 16) }
+            let weights: [Weight] = try [
+                .dense(compute.tensor(noise(outputs[0] * k, 1), shape: [outputs[0], k])),
+                .stored(StoredTensor(
+                    name: "b", shape: [outputs[1], k], format: .bfloat16,
+                    bytes: bits.withUnsafeBytes { MappedBytes(copying: Array($0)) })),
+                .stored(StoredTensor(
+                    name: "c", shape: [outputs[2], k],
+                    fourBit: FourBitMatrix(
+                        count: outputs[2] * k, codes: MappedBytes(copying: (0..<outputs[2] * k / 2).map { UInt8($0 * 37 & 255) }),
+                        table: noise(16, 3), blockSize: 64,
+                        scales: .single(noise(outputs[2] * k / 64, 4).withUnsafeBytes { MappedBytes(copying: Array($0)) })))),
+                .dense(compute.tensor(noise(outputs[3] * k, 5), shape: [outputs[3], k])),
+            ]
+            let x = compute.tensor(noise(rows * k, 6), shape: [rows, k])
+            func projection(_ index: Int) -> Projection {
+                let (hidden, b) = (
+                    compute.tensor(noise(rows * 5, 7), shape: [rows, 5]),
+                    compute.tensor(noise(outputs[index] * 5, 8), shape: [outputs[index], 5])
+                )
+                return Projection(
+                    weights[index], plus: index == 3 ? nil : ThinTerm(hidden, b, isTransposed: true, scale: 0.3),
+                    epilogue: index == 0 ? nil : { rows, columns, tile, stride in
+                        for row in 0..<rows.count {
+                            for (at, column) in columns.enumerated() { tile[row * stride + at] += Float(column) }
+                        }
+                    })
+            }
+            if together { return compute.products(x, outputs.count, projection).map { $0.toArray() } }
+            return outputs.indices.map { index in compute.products(x, 1) { _ in projection(index) }[0].toArray() }
+        }
+        let apart = try run(1, together: false)
+        #expect(apart.map(\.count) == outputs.map { $0 * rows })
+        for threads in [1, 2, 5] {
+            let together = try run(threads, together: true)
+            #expect(together == apart, "\(threads) threads")
+        }
+    }
+
+    /// What a thin term adds to dot products.
+    @Test func thinTermOfFewRows() throws {
+        let compute = try Compute(threadCount: 2)
+        let (m, n, k, rank) = (3, 200, 40, 5)
+        let (x, w, h, b) = (noise(m * k, 1), noise(n * k, 2), noise(m * rank, 3), noise(n * rank, 4))
+        let found = compute.product(
+            compute.tensor(x, shape: [m, k]), transposed: .dense(compute.tensor(w, shape: [n, k])),
+            plus: ThinTerm(
+                compute.tensor(h, shape: [m, rank]), compute.tensor(b, shape: [n, rank]), isTransposed: true, scale: 0.5))
+        let product = naive(doubles(x), transposed(doubles(w), n, k), m, n, k)
+        let thin = naive(doubles(h), transposed(doubles(b), n, rank), m, n, rank)
+        expectClose(found, zip(product, thin).map { $0 + 0.5 * $1 }, terms: k, "thin term")
+    }
+
     @Test func nothingTimesSomething() throws {
         let compute = try Compute(threadCount: 2)
         let weight = Weight.dense(compute.tensor(noise(12, 1), shape: [3, 4]))

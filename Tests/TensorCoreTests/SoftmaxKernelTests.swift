@@ -54,6 +54,23 @@ import Testing
         }
     }
 
+    @Test(arguments: [1, 15, 16, 17, 255, 256, 257, 3000]) func indexOfLargest(count: Int) {
+        for place in Set([0, 1, count / 2, count - 1]) where place < count {
+            var x = noise(count, 1)
+            for (index, value) in [(place, 3), (count - 1, 3)] { x[index] = Float(value) }
+            if place > 0 { x[0] = .nan }
+            for kernel in available(
+                martlet_index_of_largest_portable, martlet_index_of_largest_avx2, martlet_index_of_largest_avx512)
+            {
+                var index: Int64 = -1
+                kernel(Int64(count), x, &index)
+                #expect(index == place, "\(place) of \(count)")
+                kernel(Int64(count), [Float](repeating: .nan, count: count), &index)
+                #expect(index == 0)
+            }
+        }
+    }
+
     @Test func lossOfNonFiniteLogitsIsNotFinite() {
         for kernel in available(
             martlet_cross_entropy_portable, martlet_cross_entropy_avx2, martlet_cross_entropy_avx512)

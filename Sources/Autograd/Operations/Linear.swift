@@ -33,6 +33,31 @@ public struct LowRankUpdate {
     }
 }
 
+/// A linear layer as an operation sees it. A class, because it is large and handed on often.
+public final class LinearLayer {
+    /// `[outputs, inputs]`.
+    public let weight: Weight
+    /// `[outputs]`, or `nil`.
+    public let bias: Tensor?
+    /// The trainable low-rank update, if there is one.
+    public let update: LowRankUpdate?
+
+    /// Combines the parts.
+    public init(weight: Weight, bias: Tensor? = nil, update: LowRankUpdate? = nil) {
+        (self.weight, self.bias, self.update) = (weight, bias, update)
+    }
+
+    /// Adds the bias to some columns of rows.
+    fileprivate var epilogue: Compute.Epilogue? {
+        bias.map { bias in
+            { rows, columns, tile, stride in
+                martlet_add_bias(
+                    Int64(rows.count), Int64(columns.count), bias.floats + columns.lowerBound, tile, Int64(stride))
+            }
+        }
+    }
+}
+
 extension Graph {
     /// A linear layer over a frozen weight in any storage, with an optional trainable low-rank update:
     /// `y = x·Wᵀ + bias + s·(x̃·Aᵀ)·Bᵀ`, x̃ being x after dropout.
@@ -46,18 +71,34 @@ extension Graph {
     public func linear(
         _ x: Variable, weight: Weight, bias: Tensor? = nil, update: LowRankUpdate? = nil, precision: Precision? = nil
     ) -> Variable {
+        linear(x, through: [LinearLayer(weight: weight, bias: bias, update: update)], precision: precision)[0]
+    }
+
+    /// Several linear layers over the same input, in their order. Where tokens are few, as in decoding, the threads start
+    /// once for all their weights.
+    public func linear(
+        _ x: Variable, through layers: [LinearLayer], precision: Precision? = nil
+    ) -> [Variable] {
         let compute = precision.map { Compute(sharing: self.compute, precision: $0) } ?? self.compute
-        let path = update.map { AdapterPath($0, x, dropout: dropout, on: compute) }
-        let y = compute.product(
-            x.value, transposed: weight, adding: path?.folded,
-            plus: compute.lowTerm(x.value, transposed: weight, beside: path?.forwardTerm)
-        ) { rows, columns, tile, stride in
-            if let bias {
-                martlet_add_bias(
-                    Int64(rows.count), Int64(columns.count), bias.floats + columns.lowerBound, tile, Int64(stride))
-            }
+        var paths: [AdapterPath?] = []
+        let values = compute.products(x.value, layers.count) { index in
+            let layer = layers[index]
+            let path = layer.update.map { AdapterPath($0, x, dropout: dropout, on: compute) }
+            paths.append(path)
+            return Projection(
+                layer.weight, adding: path?.folded,
+                plus: compute.lowTerm(x.value, transposed: layer.weight, beside: path?.forwardTerm),
+                epilogue: layer.epilogue)
         }
-        let (wantsInput, type, gradients) = (x.needsGradient, compute.precision.activationType, gradients)
+        return layers.indices.map { record(values[$0], of: layers[$0], paths[$0], x, on: compute) }
+    }
+
+    private func record(
+        _ y: Tensor, of layer: LinearLayer, _ path: AdapterPath?, _ x: Variable, on compute: Compute
+    ) -> Variable {
+        let (weight, wantsInput, type, gradients) = (
+            layer.weight, x.needsGradient, compute.precision.activationType, gradients
+        )
         return record("linear", y, inputs: [x], trainsParameters: path != nil) { dy in
             let g = path?.backward(dy, into: gradients)
             guard wantsInput else { return [nil] }
@@ -76,7 +117,7 @@ extension Graph {
 ///
 /// In float32 without dropout, and with enough tokens to be worth it, the update is folded into each panel of the
 /// weight while it is in cache: `x·(W + s·B·A)ᵀ`. Else it is a way of its own beside the product.
-private struct AdapterPath {
+private final class AdapterPath {
     let update: LowRankUpdate
     let compute: Compute
     /// A and B as products see them.

@@ -18,9 +18,9 @@ public struct TokenSampler: Sendable {
 
     /// The next token's id for logits `[vocabulary]`. The lowest id wins a tie.
     public mutating func next(_ logits: Tensor) -> Int32 {
-        let values = logits.toArray()
-        let best = values.indices.dropFirst().reduce(0) { values[$1] > values[$0] ? $1 : $0 }
+        let best = logits.indexOfLargest
         guard temperature > 0 else { return Int32(best) }
+        let values = logits.toArray()
         let weights = values.map { exp((Double($0) - Double(values[best])) / temperature) }
         let number = Double(random.uniform(count: 1, from: drawn)[0])
         drawn += 1
@@ -29,9 +29,14 @@ public struct TokenSampler: Sendable {
 
     /// The token at `number` (in `[0, 1)`) of the summed weights of the most likely tokens.
     private static func choose(_ weights: [Double], topP: Double, number: Double) -> Int {
+        let total = weights.reduce(0, +), limit = total * min(1, topP)
         var order = Array(weights.indices)
-        if topP < 1 { order.sort { weights[$0] != weights[$1] ? weights[$0] > weights[$1] : $0 < $1 } }
-        let limit = weights.reduce(0, +) * min(1, topP)
+        if topP < 1 {
+            // What is left out here cannot add up to what may be left out, with room for rounding.
+            let least = (total - limit) / Double(2 * weights.count)
+            order.removeAll { weights[$0] < least }
+            order.sort { weights[$0] != weights[$1] ? weights[$0] > weights[$1] : $0 < $1 }
+        }
         var (kept, sum) = (0, 0.0)
         while kept < order.count, kept == 0 || sum < limit {
             sum += weights[order[kept]]

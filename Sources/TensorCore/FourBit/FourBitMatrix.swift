@@ -25,6 +25,8 @@ public struct FourBitMatrix: Sendable {
     /// How many numbers there are.
     public let count: Int
 
+    private let view: FourBitView
+
     /// Number of blocks.
     public var blockCount: Int { Self.pieces(count, blockSize) }
 
@@ -42,6 +44,7 @@ public struct FourBitMatrix: Sendable {
         count: Int, codes: MappedBytes, table: [Float], blockSize: Int, scales: Scales
     ) throws(FourBitProblem) {
         (self.count, self.codes, self.table, self.blockSize, self.scales) = (count, codes, table, blockSize, scales)
+        view = FourBitView(codes, table, blockSize, scales)
         guard table.count == 16 else { throw .partSize(.table, expected: 16, found: table.count) }
         guard blockSize >= 2, blockSize % 2 == 0, blockSize <= 1 << 20 else { throw .blockSize(blockSize) }
         let expected = Self.pieces(count, 2)
@@ -80,34 +83,55 @@ public struct FourBitMatrix: Sendable {
         withKernelView { martlet_expand_four_bit_bf16($0, Int64(range.lowerBound), Int64(range.count), target) }
     }
 
-    /// The struct that the kernels take, valid during `body`.
+    /// The struct that the kernels take, valid as long as the matrix lives.
+    package var kernelView: UnsafePointer<martlet_four_bit> { UnsafePointer(view.pointer) }
+
+    /// The same, valid during `body`.
     package func withKernelView(_ body: (UnsafePointer<martlet_four_bit>) -> Void) {
-        codes.withUnsafeBytes { codes in
-            table.withUnsafeBufferPointer { table in
-                var view = martlet_four_bit()
-                view.codes = codes.baseAddress?.assumingMemoryBound(to: UInt8.self)
-                view.table = table.baseAddress
-                view.block_size = Int64(blockSize)
-                switch scales {
-                case .single(let bytes):
-                    bytes.withUnsafeBytes {
-                        view.scales = $0.baseAddress?.assumingMemoryBound(to: UInt8.self)
-                        body(&view)
-                    }
-                case .double(let scaleCodes, let scaleTable, let groups, let groupSize, let offset):
-                    scaleCodes.withUnsafeBytes { scaleCodes in
-                        scaleTable.withUnsafeBufferPointer { scaleTable in
-                            groups.withUnsafeBufferPointer { groups in
-                                view.scale_codes = scaleCodes.baseAddress?.assumingMemoryBound(to: UInt8.self)
-                                (view.scale_table, view.group_scales) = (scaleTable.baseAddress, groups.baseAddress)
-                                (view.group_size, view.offset) = (Int64(groupSize), offset)
-                                body(&view)
-                            }
-                        }
-                    }
-                }
-            }
+        withExtendedLifetime(view) { body(kernelView) }
+    }
+}
+
+/// The struct that the kernels take, and all that it points at: made once, because small products take it often.
+///
+/// Unchecked Sendable: written only by `init`.
+private final class FourBitView: @unchecked Sendable {
+    let pointer = UnsafeMutablePointer<martlet_four_bit>.allocate(capacity: 1)
+    private let numbers: UnsafeMutableBufferPointer<Float>
+    private let codes, scales: MappedBytes
+
+    init(_ codes: MappedBytes, _ table: [Float], _ blockSize: Int, _ scales: FourBitMatrix.Scales) {
+        self.codes = codes
+        var view = martlet_four_bit()
+        view.block_size = Int64(blockSize)
+        func start(_ bytes: MappedBytes) -> UnsafePointer<UInt8>? {
+            bytes.unsafeBytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
         }
+        view.codes = start(codes)
+        switch scales {
+        case .single(let bytes):
+            (self.scales, view.scales) = (bytes, start(bytes))
+            numbers = Self.copied(table)
+        case .double(let scaleCodes, let scaleTable, let groups, let groupSize, let offset):
+            (self.scales, view.scale_codes) = (scaleCodes, start(scaleCodes))
+            numbers = Self.copied(table + scaleTable + groups)
+            view.scale_table = numbers.baseAddress.map { UnsafePointer($0 + table.count) }
+            view.group_scales = numbers.baseAddress.map { UnsafePointer($0 + table.count + scaleTable.count) }
+            (view.group_size, view.offset) = (Int64(groupSize), offset)
+        }
+        view.table = numbers.baseAddress.map { UnsafePointer($0) }
+        pointer.initialize(to: view)
+    }
+
+    deinit {
+        pointer.deallocate()
+        numbers.deallocate()
+    }
+
+    private static func copied(_ values: [Float]) -> UnsafeMutableBufferPointer<Float> {
+        let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: values.count)
+        _ = buffer.initialize(from: values)
+        return buffer
     }
 }
 

@@ -4,26 +4,49 @@ import CKernels
 extension Compute {
     /// Fewer rows than this go through dot products.
     static let fewRows = 8
+    /// Numbers of a weight that a thread takes at a time: at least those that are worth handing out, and at most about as
+    /// many as the threads may differ by at the end.
+    private static let fewestNumbers = 1 << 14, mostNumbers = 1 << 19
 
-    /// `y[rows, outputs] = x[rows, inputs] · weightᵀ`.
-    func fewRowsProduct(
-        _ x: Tensor, _ weight: Weight, plus term: ThinTerm?, into y: Tensor, _ epilogue: Epilogue?
-    ) {
-        let x = rounded(x)
-        let (rows, inputs, outputs) = (x.rows, weight.columns, weight.rows)
-        let operand = MatrixPointer(x.floats, stride: inputs)
-        // A number of the result is one dot product: it does not depend on the cut.
-        let size = max(16, (outputs / (4 * threads.threadCount) + 15) / 16 * 16)
-        DotSource.with(weight, precision) { source in
-            threads.run(tiles: (outputs + size - 1) / size) { part in
-                let columns = part * size..<min(outputs, (part + 1) * size)
-                withResult(y, 0..<rows, columns) { target, stride in
-                    dots(rows, operand, source, columns, inputs: inputs, into: target, stride: stride)
-                    epilogue?(0..<rows, columns, target, stride)
-                    term?.add(0..<rows, columns, to: target, stride: stride)
+    /// `y[rows, outputs] = x[rows, inputs] · weightᵀ` of every projection: the threads start once for all of them.
+    func fewRowsProducts(_ x: Tensor, _ projections: [Projection], type: ElementType) -> [Tensor] {
+        let results = projections.map { empty(x.shape(columns: $0.weight.rows)) }
+        var outputs = 0
+        let jobs = projections.indices.map { index in
+            let projection = projections[index]
+            precondition(
+                projection.weight.columns == x.columns,
+                "product of \(x.shape) with transposed [\(projection.weight.rows), \(projection.weight.columns)]")
+            let job = FewRowsJob(projection, outputs, results[index], precision)
+            outputs = job.outputs.upperBound
+            return job
+        }
+        withOperand(x, 0..<x.rows) { operand in
+            withDotOperand(x.rows, operand, x.columns, isSplit: jobs.contains(where: \.source.isInPairs)) { operand in
+                forEachPart(of: outputs, inputs: x.columns) { part in
+                    for (index, job) in jobs.enumerated() {
+                        let columns = job.columns(part)
+                        if columns.isEmpty { continue }
+                        let (target, stride) = (job.target + columns.lowerBound, job.outputs.count)
+                        dots(operand, job.source, projections[index].weight, columns, into: target, stride: stride)
+                        if job.isBare { continue }
+                        projections[index].epilogue?(0..<x.rows, columns, target, stride)
+                        projections[index].term?.addDots(columns, to: target, stride: stride, on: self)
+                    }
                 }
             }
         }
+        return type == .float32 ? results : results.map { converted($0, to: type) }
+    }
+
+    /// Calls `body` for parts of the outputs on all threads. A number of the result is one dot product: it does not depend
+    /// on the cut.
+    private func forEachPart(of outputs: Int, inputs: Int, _ body: (Range<Int>) -> Void) {
+        let numbers = outputs * inputs
+        let parts = max(
+            1, min(numbers / Self.fewestNumbers, max(4 * threads.threadCount, numbers / Self.mostNumbers)))
+        func start(_ part: Int) -> Int { part == parts ? outputs : outputs * part / parts / 16 * 16 }
+        threads.run(tiles: parts) { body(start($0)..<start($0 + 1)) }
     }
 
     /// `target[r, c] = x[r] · weight[rows[c]]` for `count` rows of `x`, or added to the target.
@@ -31,51 +54,52 @@ extension Compute {
         _ count: Int, _ x: MatrixPointer, _ weight: Weight, _ rows: Range<Int>, accumulate: Bool,
         into target: UnsafeMutablePointer<Float>, stride: Int
     ) {
-        DotSource.with(weight, precision) {
-            dots(count, x, $0, rows, inputs: weight.columns, accumulate: accumulate, into: target, stride: stride)
+        let source = DotSource(weight, precision)
+        withDotOperand(count, x, weight.columns, isSplit: source.isInPairs) { operand in
+            dots(operand, source, weight, rows, accumulate: accumulate, into: target, stride: stride)
         }
     }
 
     private func dots(
-        _ rowCount: Int, _ x: MatrixPointer, _ source: DotSource, _ rows: Range<Int>, inputs: Int,
+        _ x: DotOperand, _ source: DotSource, _ weight: @autoclosure () -> Weight, _ rows: Range<Int>,
         accumulate: Bool = false, into target: UnsafeMutablePointer<Float>, stride: Int
     ) {
-        let (count, columns, add) = (Int64(rowCount), Int64(inputs), Int32(accumulate ? 1 : 0))
+        let (count, columns, add) = (Int64(x.rows), Int64(x.columns), Int32(accumulate ? 1 : 0))
+        let (values, step) = (x.matrix.start, Int64(x.matrix.stride))
         switch source {
         case .float32(let weight):
             martlet_dot_rows(
-                count, Int64(rows.count), columns, x.start, Int64(x.stride), weight + rows.lowerBound * inputs, add, target,
+                count, Int64(rows.count), columns, values, step, weight + rows.lowerBound * x.columns, add, target,
                 Int64(stride))
         case .bfloat16(let weight):
             martlet_dot_rows_bfloat16(
-                count, Int64(rows.count), columns, x.start, Int64(x.stride), weight + rows.lowerBound * inputs, add, target,
+                count, Int64(rows.count), columns, values, step, weight + rows.lowerBound * x.columns, add, target,
                 Int64(stride))
         case .fourBit(let weight):
-            withEvenAndOdd(rowCount, x, inputs) { even, odd in
-                martlet_dot_rows_four_bit(
-                    weight, count, Int64(rows.lowerBound), Int64(rows.count), columns, even, odd,
-                    precision == .bfloat16 ? 1 : 0, add, target, Int64(stride))
-            }
-        case .expanded(let weight):
-            expandedRows(of: weight, rows) { values, part in
+            martlet_dot_rows_four_bit(
+                weight, count, Int64(rows.lowerBound), Int64(rows.count), columns, x.even, x.odd,
+                precision == .bfloat16 ? 1 : 0, add, target, Int64(stride))
+        case .expanded:
+            expandedRows(of: weight(), rows) { weights, part in
                 martlet_dot_rows(
-                    count, Int64(part.count), columns, x.start, Int64(x.stride), values, add,
+                    count, Int64(part.count), columns, values, step, weights, add,
                     target + part.lowerBound - rows.lowerBound, Int64(stride))
             }
         }
     }
 
-    /// Numbers in 4 bits lie in pairs: the vector is split as they are.
-    private func withEvenAndOdd(
-        _ count: Int, _ x: MatrixPointer, _ columns: Int, _ body: (UnsafePointer<Float>, UnsafePointer<Float>) -> Void
+    /// Calls `body` with the rows of activations; for weights whose numbers lie in pairs they are split as those are.
+    private func withDotOperand(
+        _ rows: Int, _ x: MatrixPointer, _ columns: Int, isSplit: Bool, _ body: (DotOperand) -> Void
     ) {
+        guard isSplit else { return body(DotOperand(rows: rows, columns: columns, matrix: x, even: nil, odd: nil)) }
         let half = columns / 2
-        withScratch(count * columns) { even in
-            let odd = even + count * half
-            for row in 0..<count {
+        withScratch(rows * columns) { even in
+            let odd = even + rows * half
+            for row in 0..<rows {
                 martlet_split_pairs(Int64(half), x.start + row * x.stride, even + row * half, odd + row * half)
             }
-            body(even, odd)
+            body(DotOperand(rows: rows, columns: columns, matrix: x, even: even, odd: odd))
         }
     }
 
@@ -97,22 +121,58 @@ extension Compute {
     }
 }
 
-/// A weight as dot products read it. What does not change from one part of its rows to the next is looked up once:
-/// threads that count references to the same weight wait for each other.
+/// Rows of activations as dot products read them.
+private struct DotOperand {
+    let rows, columns: Int
+    let matrix: MatrixPointer
+    /// The elements of even and of odd columns, `[rows, columns / 2]`, where a weight wants them.
+    let even, odd: UnsafePointer<Float>?
+}
+
+/// One product among those that the threads start for. Like what it is made of it holds no reference: threads that count
+/// references to the same object wait for each other.
+private struct FewRowsJob {
+    let source: DotSource
+    /// Its outputs among those of all products.
+    let outputs: Range<Int>
+    /// The first of its results.
+    let target: UnsafeMutablePointer<Float>
+    /// Whether dot products are all there is to do.
+    let isBare: Bool
+
+    init(_ projection: Projection, _ first: Int, _ result: Tensor, _ precision: Precision) {
+        (source, target) = (DotSource(projection.weight, precision), result.output)
+        (outputs, isBare) = (first..<first + result.columns, projection.epilogue == nil && projection.term == nil)
+    }
+
+    /// Those of its outputs that lie in a part of all outputs.
+    func columns(_ part: Range<Int>) -> Range<Int> {
+        let own = part.clamped(to: outputs)
+        return own.lowerBound - outputs.lowerBound..<own.upperBound - outputs.lowerBound
+    }
+}
+
+/// A weight as dot products read it, looked up once for all parts of its rows; valid as long as the weight lives.
 private enum DotSource {
     case float32(UnsafePointer<Float>)
     case bfloat16(UnsafePointer<UInt16>)
     case fourBit(UnsafePointer<martlet_four_bit>)
     /// Expanded a few rows at a time.
-    case expanded(Weight)
+    case expanded
 
-    /// Calls `body` with the fastest way to read the weight; it is valid during the call.
-    static func with(_ weight: Weight, _ precision: Precision, _ body: (DotSource) -> Void) {
-        if let pointer = weight.bfloat16Pointer { return body(.bfloat16(pointer)) }
-        if precision == .float32, let pointer = weight.float32Pointer { return body(.float32(pointer)) }
-        if let matrix = weight.fourBitMatrix, matrix.blockSize % 32 == 0, weight.columns % matrix.blockSize == 0 {
-            return matrix.withKernelView { body(.fourBit($0)) }
+    /// The fastest way to read the weight.
+    init(_ weight: Weight, _ precision: Precision) {
+        if let pointer = weight.bfloat16Pointer {
+            self = .bfloat16(pointer)
+        } else if precision == .float32, let pointer = weight.float32Pointer {
+            self = .float32(pointer)
+        } else if let matrix = weight.fourBitMatrix, matrix.blockSize % 32 == 0, weight.columns % matrix.blockSize == 0 {
+            self = .fourBit(matrix.kernelView)
+        } else {
+            self = .expanded
         }
-        body(.expanded(weight))
     }
+
+    /// Whether it wants activations split into even and odd columns.
+    var isInPairs: Bool { if case .fourBit = self { true } else { false } }
 }

@@ -8,22 +8,33 @@ extension Compute {
     /// Called for a finished tile of a result: rows and columns of the result, its memory and row stride.
     package typealias Epilogue = (_ rows: Range<Int>, _ columns: Range<Int>, UnsafeMutablePointer<Float>, Int) -> Void
 
-    /// `y[rows, outputs] = x[rows, inputs] · weightᵀ`.
-    /// - Parameters:
-    ///   - update: is added to the weight panel by panel.
-    ///   - term: is added to the result.
-    ///   - type: element type of the result.
-    ///   - epilogue: adds what else belongs to the result (bias) while a tile is in cache.
+    /// `y[rows, outputs] = x[rows, inputs] · weightᵀ`; see ``Projection``.
+    /// - Parameter type: element type of the result.
     package func product(
         _ x: Tensor, transposed weight: Weight, adding update: WeightUpdate? = nil, plus term: ThinTerm? = nil,
         type: ElementType = .float32, epilogue: Epilogue? = nil
     ) -> Tensor {
+        products(x, 1, type: type) { _ in Projection(weight, adding: update, plus: term, epilogue: epilogue) }[0]
+    }
+
+    /// `count` products over the same activations. Where those are few rows, the threads start once for all of them.
+    /// - Parameter projection: is asked for each in turn, as late as can be.
+    package func products(
+        _ x: Tensor, _ count: Int, type: ElementType = .float32, _ projection: (Int) -> Projection
+    ) -> [Tensor] {
+        if x.rows >= Self.fewRows { return (0..<count).map { product(x, projection($0), type: type) } }
+        let projections = (0..<count).map(projection)
+        // A weight that is updated has to be written down before it is read.
+        if projections.contains(where: { $0.update != nil }) { return projections.map { product(x, $0, type: type) } }
+        return fewRowsProducts(x, projections, type: type)
+    }
+
+    private func product(_ x: Tensor, _ projection: Projection, type: ElementType) -> Tensor {
+        let (weight, update, term, epilogue) = (
+            projection.weight, projection.update, projection.term, projection.epilogue
+        )
         precondition(x.columns == weight.columns, "product of \(x.shape) with transposed [\(weight.rows), \(weight.columns)]")
-        let y = empty(x.shape.dropLast() + [weight.rows], type)
-        if x.rows < Self.fewRows && update == nil {
-            fewRowsProduct(x, weight, plus: term, into: y, epilogue)
-            return y
-        }
+        let y = empty(x.shape(columns: weight.rows), type)
         if let tiles, update == nil {
             tileProduct(x, transposed: weight, plus: term, into: y, on: tiles, epilogue)
             return y
@@ -53,7 +64,7 @@ extension Compute {
         if let tiles, update == nil, dy.rows >= Self.fewRows {
             return tileProduct(dy, weight, plus: term, type: type, on: tiles, epilogue)
         }
-        let result = empty(dy.shape.dropLast() + [weight.columns])
+        let result = empty(dy.shape(columns: weight.columns))
         let grid = TileGrid.tiles(rows: dy.rows, columns: weight.columns)
         forEachPanel(of: weight, adding: update) { panel, values in
             forEachTile(grid) { rows, columns in
