@@ -1,4 +1,4 @@
-// The tile registers that tile_product.inc works on: those of the CPU, or those of tile_emulation.h. A file defines
+// The tile registers that tile_product_body.h works on: those of the CPU, or those of tile_emulation.h. A file defines
 // TILES_EMULATED as 0 or 1 and includes this; numbers of tiles are literals, as the instructions want them.
 #include "tile_emulation.h"
 

@@ -1,8 +1,8 @@
 #include "attention_blocks.h"
 
-// Queries or gradients of outputs of one block and head: as prepare_side leaves them; and as rows, or as the right
-// operand of tiles that has the queries along its depth.
-struct side {
+// Queries or gradients of outputs of one block and head: as prepare_query_side leaves them; and as rows, or as the
+// right operand of tiles that has the queries along its depth.
+struct query_side {
     float *columns, *rows;
 };
 
@@ -10,24 +10,26 @@ struct side {
 struct pass {
     float *scores, *slopes, *d_query;
     uint16_t *tiles;
-    struct side query, d_output;
+    struct query_side query, d_output;
     struct visibility seen;
     lanes lse[VECTORS], delta[VECTORS];
 };
 
 int64_t martlet_attention_backward_scratch(const struct martlet_attention *a) {
+    int64_t rows = spread(a->head_size) + spread(a->value_size);
     return prepared_floats(a, a->head_size, MARTLET_ATTENTION_PARTS) + prepared_floats(a, a->value_size, 1) +
-           (3 * BLOCK + a->head_size + spread(a->head_size) + spread(a->value_size)) * BLOCK;
+           (3 * BLOCK + a->head_size + rows) * BLOCK;
 }
 
 // Tiles of a block's queries along the depth.
 enum { QUERY_TILES = BLOCK / MARTLET_TILE_DEPTH, QUERY_STEP = QUERY_TILES * MARTLET_TILE_ELEMENTS };
 
 // Returns the scratch behind what it has used.
-MARTLET_INLINE float *prepare_sides(int level, const struct martlet_attention *a, const float *from, int64_t stride,
-                                    int64_t queries, int64_t size, int64_t parts, float *scratch, struct side *side) {
-    *side = (struct side){.columns = scratch, .rows = scratch + prepared_floats(a, size, parts)};
-    prepare_side(level, a, from, stride, queries, size, parts, side->columns);
+MARTLET_INLINE float *prepare_query_sides(int level, const struct martlet_attention *a, const float *from,
+                                          int64_t stride, int64_t queries, int64_t size, int64_t parts, float *scratch,
+                                          struct query_side *side) {
+    *side = (struct query_side){.columns = scratch, .rows = scratch + prepared_floats(a, size, parts)};
+    prepare_query_side(level, a, from, stride, queries, size, parts, side->columns);
     if (a->tiles)
         CALL_AT_LEVEL(pack_columns_f32, size, queries, from, stride, 0, (uint16_t *)side->rows, QUERY_STEP);
     else
@@ -44,11 +46,12 @@ MARTLET_INLINE void prepare(int level, const struct martlet_attention *a, const 
     pass->d_query = pass->slopes + BLOCK * BLOCK;
     pass->tiles = (uint16_t *)(pass->d_query + a->head_size * BLOCK);
     scratch = pass->d_query + (a->head_size + BLOCK) * BLOCK;
-    scratch = prepare_sides(level, a, q, a->query_stride, block->queries, a->head_size, parts, scratch, &pass->query);
-    prepare_sides(level, a, d_output, a->output_stride, block->queries, a->value_size, 1, scratch, &pass->d_output);
+    int64_t queries = block->queries;
+    scratch = prepare_query_sides(level, a, q, a->query_stride, queries, a->head_size, parts, scratch, &pass->query);
+    prepare_query_sides(level, a, d_output, a->output_stride, queries, a->value_size, 1, scratch, &pass->d_output);
     memset(pass->d_query, 0, (size_t)(a->head_size * BLOCK) * sizeof(float));
-    memcpy(padded_lse, lse, (size_t)block->queries * sizeof *lse);
-    memcpy(padded_delta, delta, (size_t)block->queries * sizeof *delta);
+    memcpy(padded_lse, lse, (size_t)queries * sizeof *lse);
+    memcpy(padded_delta, delta, (size_t)queries * sizeof *delta);
     memcpy(pass->lse, padded_lse, sizeof padded_lse);
     memcpy(pass->delta, padded_delta, sizeof padded_delta);
     find_visibility(block, &pass->seen);
@@ -81,9 +84,10 @@ MARTLET_INLINE void differentiate(const struct martlet_attention *a, int64_t fro
 
 // result[keys, size] += scores[keys, queries] · side, over the queries of a strip.
 MARTLET_INLINE void sum_over_queries(int level, const struct martlet_attention *a, const struct strip *strip,
-                                     int64_t queries, int64_t size, const float *scores, const struct side *side,
-                                     uint16_t *tiles, float *result) {
+                                     int64_t queries, int64_t size, const float *scores,
+                                     const struct query_side *side, uint16_t *tiles, float *result) {
     int64_t query = strip->vector * LANES, end = query + strip->vectors * LANES;
+    int64_t stride = spread(size);
     scores += strip->key * BLOCK + query;
     result += strip->key * padded(size);
     if (a->tiles) {
@@ -101,8 +105,8 @@ MARTLET_INLINE void sum_over_queries(int level, const struct martlet_attention *
     }
     struct martlet_block_product product = {
         .rows = strip->keys, .vectors = padded(size) / LANES, .depth = (end < queries ? end : queries) - query,
-        .left = scores, .left_stride = BLOCK, .right = side->rows + query * spread(size),
-        .right_stride = spread(size), .result = result, .result_stride = padded(size), .accumulate = 1,
+        .left = scores, .left_stride = BLOCK, .right = side->rows + query * stride, .right_stride = stride,
+        .result = result, .result_stride = padded(size), .accumulate = 1,
     };
     CALL_AT_LEVEL(block_product, &product);
 }
@@ -112,9 +116,9 @@ MARTLET_INLINE void differentiate_strip(int level, const struct martlet_attentio
                                         const struct strip *strip, const struct martlet_attention_operand *k,
                                         const struct martlet_attention_operand *v, struct pass *pass, float *d_key,
                                         float *d_value) {
-    multiply_by_side(level, a, from, strip, a->head_size, k, pass->query.columns, pass->scores);
+    multiply_by_query_side(level, a, from, strip, a->head_size, k, pass->query.columns, pass->scores);
     cap_strip(a, strip, pass->scores);
-    multiply_by_side(level, a, from, strip, a->value_size, v, pass->d_output.columns, pass->slopes);
+    multiply_by_query_side(level, a, from, strip, a->value_size, v, pass->d_output.columns, pass->slopes);
     differentiate(a, from, strip, pass);
     sum_over_queries(level, a, strip, queries, a->value_size, pass->scores, &pass->d_output, pass->tiles, d_value);
     sum_over_queries(level, a, strip, queries, a->head_size, pass->slopes, &pass->query, pass->tiles, d_key);

@@ -1,4 +1,7 @@
-// What the blocks of attention have in common: which queries see which keys, transposing, and the steps of the softmax.
+// What the blocks of attention have in common: which queries see which keys, products, and the steps of the softmax.
+//
+// A product has a key side, rows of keys or values packed for all queries (struct martlet_attention_operand), and a
+// query side, queries or gradients of outputs of one block.
 #ifndef MARTLET_ATTENTION_BLOCKS_H
 #define MARTLET_ATTENTION_BLOCKS_H
 
@@ -87,10 +90,10 @@ MARTLET_INLINE int64_t tile_step(int64_t size) { return tile_depth(size) * MARTL
 
 // result[keys, queries] = operand[keys, size] · side, where the keys are those of a strip. side: [size, BLOCK], or a
 // right operand of tiles.
-MARTLET_INLINE void multiply_by_side(int level, const struct martlet_attention *a, int64_t from,
-                                     const struct strip *strip, int64_t size,
-                                     const struct martlet_attention_operand *operand, const float *side,
-                                     float *result) {
+MARTLET_INLINE void multiply_by_query_side(int level, const struct martlet_attention *a, int64_t from,
+                                           const struct strip *strip, int64_t size,
+                                           const struct martlet_attention_operand *operand, const float *side,
+                                           float *result) {
     result += strip->key * BLOCK + strip->vector * LANES;
     if (a->tiles) {
         int64_t step = operand->parts * tile_step(size);
@@ -151,7 +154,7 @@ MARTLET_INLINE void sum_over_keys(int level, const struct martlet_attention *a, 
     CALL_AT_LEVEL(block_product, &product);
 }
 
-// Floats of the right operand of multiply_by_side in one part.
+// Floats of the right operand of multiply_by_query_side in one part.
 MARTLET_INLINE int64_t side_floats(int64_t size) { return tile_depth(size) * MARTLET_TILE_DEPTH * BLOCK; }
 
 // What rounding to bfloat16 takes from rows, one after another.
@@ -160,15 +163,15 @@ MARTLET_INLINE void take_low_parts(int level, const float *from, int64_t stride,
     for (int64_t r = 0; r < rows; r++) CALL_AT_LEVEL(low_part, size, from + r * stride, low + r * size);
 }
 
-// Floats that prepare_side takes: three parts in bfloat16 have the room of one and a half, and what rounding takes lies
-// behind two.
+// Floats that prepare_query_side takes: three parts in bfloat16 have the room of one and a half, and what rounding takes
+// lies behind two.
 MARTLET_INLINE int64_t prepared_floats(const struct martlet_attention *a, int64_t size, int64_t parts) {
     return (a->tiles && parts > 1 ? 3 : 1) * side_floats(size);
 }
 
-// Rows of queries or of gradients as the right operand of multiply_by_side, in as many parts as the left one has.
-MARTLET_INLINE void prepare_side(int level, const struct martlet_attention *a, const float *from, int64_t stride,
-                                 int64_t queries, int64_t size, int64_t parts, float *side) {
+// Rows of queries or of gradients as the right operand of multiply_by_query_side, in as many parts as the left has.
+MARTLET_INLINE void prepare_query_side(int level, const struct martlet_attention *a, const float *from,
+                                       int64_t stride, int64_t queries, int64_t size, int64_t parts, float *side) {
     if (!a->tiles) return transpose(from, stride, queries, size, side, BLOCK);
     uint16_t *tiles = (uint16_t *)side;
     int64_t part = tile_step(size), step = parts * part;

@@ -29,7 +29,7 @@ MARTLET_INLINE void find_head(const struct martlet_attention *a, int64_t number,
 MARTLET_INLINE void begin_head(int level, const struct martlet_attention *a,
                                const struct martlet_attention_block *block, const float *q, int64_t parts,
                                const float *sink, const struct head *head) {
-    prepare_side(level, a, q, a->query_stride, block->queries, a->head_size, parts, head->query);
+    prepare_query_side(level, a, q, a->query_stride, block->queries, a->head_size, parts, head->query);
     memset(head->output, 0, (size_t)(a->value_size * BLOCK) * sizeof(float));
     for (int j = 0; j < VECTORS; j++) {
         head->largest[j] = (lanes)(sink ? *sink : LOWEST);
@@ -44,27 +44,30 @@ MARTLET_INLINE void scale_lanes(const lanes *factors, float *place) {
     store_lanes(&values, place);
 }
 
-// Raises the largest scores and brings what was summed before to their measure.
+// Raises `largest` to the largest scores of a strip, for a vector of queries.
+MARTLET_INLINE void find_largest(const struct martlet_attention *a, const struct visibility *seen, int64_t from,
+                                 const struct strip *strip, int64_t vector, const float *scores, lanes *largest) {
+    if (vector < strip->vector || vector >= strip->vector + strip->vectors) return;
+    for (int64_t k = strip->key; k < strip->key + strip->keys; k++) {
+        lanes s;
+        load_lanes(scores + k * BLOCK + vector * LANES, &s);
+        s *= (lanes)factor_of_scores(a);
+        if (strip->masked) {
+            lane_integers mask;
+            see(seen, vector, from + k, &mask);
+            s = mask ? s : (lanes)LOWEST;
+        }
+        *largest = s > *largest ? s : *largest;
+    }
+}
+
+// Raises the largest scores of a head and brings what was summed before to their measure.
 MARTLET_INLINE void raise_largest(const struct martlet_attention *a, const struct visibility *seen, int64_t from,
                                   const struct strip *strips, int count, const float *scores,
                                   const struct head *head) {
     for (int64_t j = 0; j < seen->vectors; j++) {
-        lanes before = head->largest[j], largest = before, change, factor = (lanes)factor_of_scores(a);
-        for (int n = 0; n < count; n++) {
-            const struct strip *strip = &strips[n];
-            if (j < strip->vector || j >= strip->vector + strip->vectors) continue;
-            for (int64_t k = strip->key; k < strip->key + strip->keys; k++) {
-                lanes s;
-                load_lanes(scores + k * BLOCK + j * LANES, &s);
-                s *= factor;
-                if (strip->masked) {
-                    lane_integers mask;
-                    see(seen, j, from + k, &mask);
-                    s = mask ? s : (lanes)LOWEST;
-                }
-                largest = s > largest ? s : largest;
-            }
-        }
+        lanes before = head->largest[j], largest = before, change;
+        for (int n = 0; n < count; n++) find_largest(a, seen, from, &strips[n], j, scores, &largest);
         lane_integers raised = largest > before;
         if (__builtin_reduce_or(raised) == 0) continue;
         change = before - largest;
@@ -97,13 +100,13 @@ MARTLET_INLINE void weigh(const struct martlet_attention *a, const struct visibi
     }
 }
 
-// One block of keys and one head.
-MARTLET_INLINE void meet(int level, const struct martlet_attention *a, const struct visibility *seen, int64_t from,
-                         const struct strip *strips, int count, const struct martlet_attention_operand *k,
-                         const struct martlet_attention_operand *v, float *scores, const struct head *head) {
+// Adds a block of keys, which falls into `count` strips, to what a head has summed. scores: 2 * BLOCK * BLOCK floats.
+MARTLET_INLINE void attend(int level, const struct martlet_attention *a, const struct visibility *seen, int64_t from,
+                           const struct strip *strips, int count, const struct martlet_attention_operand *k,
+                           const struct martlet_attention_operand *v, float *scores, const struct head *head) {
     uint16_t *tiles = (uint16_t *)(scores + BLOCK * BLOCK);
     for (int n = 0; n < count; n++) {
-        multiply_by_side(level, a, from, &strips[n], a->head_size, k, head->query, scores);
+        multiply_by_query_side(level, a, from, &strips[n], a->head_size, k, head->query, scores);
         cap_strip(a, &strips[n], scores);
     }
     raise_largest(a, seen, from, strips, count, scores, head);
@@ -154,7 +157,7 @@ KERNEL_BY_LEVEL(attention_forward,
         int count = find_strips(a, &seen, from, to, strips);
         for (int64_t h = 0; h < heads; h++) {
             find_head(a, h, scratch, &head);
-            meet(level, a, &seen, from, strips, count, k, v, scratch, &head);
+            attend(level, a, &seen, from, strips, count, k, v, scratch, &head);
         }
     }
     for (int64_t h = 0; h < heads; h++) {

@@ -93,57 +93,16 @@ struct AttentionTests {
         #expect(worst < tolerance)
     }
 
-    /// The same in double precision, one query at a time.
     private func reference(_ compute: Compute, _ layout: SequenceLayout, _ options: AttentionOptions) -> [[Double]] {
-        let (rows, size, valueSize) = (layout.tokenCount, options.headSize, options.valueSize)
-        let (heads, keyHeads) = (options.heads, options.keyValueHeads)
+        let rows = layout.tokenCount
         func values(_ width: Int, _ stream: UInt64) -> [Double] {
             random([rows, width], stream, on: compute).toArray().map { Double($0) }
         }
-        let (q, k, v) = (values(heads * size, 1), values(keyHeads * size, 2), values(keyHeads * valueSize, 3))
-        let (sinks, dy) = (random([heads], 4, on: compute).toArray(), values(heads * valueSize, 5))
-        var (output, dq) = (dy.map { _ in 0.0 }, q.map { _ in 0.0 })
-        var (dk, dv) = (k.map { _ in 0.0 }, v.map { _ in 0.0 })
-        for sequence in 0..<layout.sequenceCount {
-            let start = layout.offsets[sequence]
-            for row in start..<layout.offsets[sequence + 1] {
-                let position = row - start
-                let first = max(
-                    0, options.window.map { position - $0 + 1 } ?? 0, options.chunk.map { position / $0 * $0 } ?? 0)
-                for head in 0..<heads {
-                    let (group, at) = (head / (heads / keyHeads), (row * heads + head) * valueSize)
-                    var (scores, slopes): ([Double], [Double]) = ([], [])
-                    for key in start + first...row {
-                        var s = 0.0
-                        for c in 0..<size { s += q[(row * heads + head) * size + c] * k[(key * keyHeads + group) * size + c] }
-                        s *= Double(options.scale)
-                        let tangent = options.softCap.map { tanh(s / Double($0)) }
-                        scores.append(tangent.map { $0 * Double(options.softCap ?? 0) } ?? s)
-                        slopes.append(Double(options.scale) * (1 - (tangent ?? 0) * (tangent ?? 0)))
-                    }
-                    let total = scores.reduce(exp(Double(sinks[head]))) { $0 + exp($1) }
-                    let weights = scores.map { exp($0) / total }
-                    for (key, weight) in zip(start + first...row, weights) {
-                        for c in 0..<valueSize { output[at + c] += weight * v[(key * keyHeads + group) * valueSize + c] }
-                    }
-                    let delta = (0..<valueSize).reduce(0.0) { $0 + dy[at + $1] * output[at + $1] }
-                    for (index, key) in (start + first...row).enumerated() {
-                        var d = -delta
-                        for c in 0..<valueSize {
-                            let place = (key * keyHeads + group) * valueSize + c
-                            d += dy[at + c] * v[place]
-                            dv[place] += weights[index] * dy[at + c]
-                        }
-                        d *= weights[index] * slopes[index]
-                        for c in 0..<size {
-                            let (mine, its) = ((row * heads + head) * size + c, (key * keyHeads + group) * size + c)
-                            dq[mine] += d * k[its]
-                            dk[its] += d * q[mine]
-                        }
-                    }
-                }
-            }
-        }
-        return [output, dq, dk, dv]
+        return AttentionReference(
+            layout: layout, options: options, q: values(options.heads * options.headSize, 1),
+            k: values(options.keyValueHeads * options.headSize, 2),
+            v: values(options.keyValueHeads * options.valueSize, 3), dy: values(options.heads * options.valueSize, 5),
+            sinks: random([options.heads], 4, on: compute).toArray().map { Double($0) }
+        ).results().map(\.values)
     }
 }

@@ -1,30 +1,54 @@
 import CKernels
 import Foundation
 
-/// One key/value head, the query heads that share it, and a block of queries at the end of the keys.
+/// One key/value head, the query heads that share it, and a block of queries at the end of the keys, or before some that
+/// none of them sees.
 struct AttentionCase: CustomStringConvertible, Sendable {
     let queries, keys, headSize, valueSize, heads: Int
     let scale, cap: Float
-    let window: Int?
+    let window, chunk: Int?
     let q, k, v, dOutput: [Float]
     let sinks: [Float]?
     let first, last: [Int32]
 
     init(
-        queries: Int, keys: Int, headSize: Int, valueSize: Int, heads: Int, window: Int? = nil, cap: Float = 0,
-        hasSinks: Bool = false
+        queries: Int, keys: Int, headSize: Int, valueSize: Int, heads: Int, window: Int? = nil, chunk: Int? = nil,
+        cap: Float = 0, hasSinks: Bool = false, unseen: Int = 0
     ) {
         (self.queries, self.keys, self.headSize, self.valueSize, self.heads) = (queries, keys, headSize, valueSize, heads)
-        (self.window, self.cap, scale) = (window, cap, 1.5 / Float(headSize).squareRoot())
+        (self.window, self.chunk, self.cap) = (window, chunk, cap)
+        scale = 1.5 / Float(headSize).squareRoot()
         (q, k) = (noise(queries * heads * headSize, 1, scale: 2), noise(keys * headSize, 2, scale: 2))
         (v, dOutput) = (noise(keys * valueSize, 3), noise(queries * heads * valueSize, 4))
         sinks = hasSinks ? noise(heads, 5, scale: 3) : nil
-        let positions = (0..<queries).map { keys - queries + $0 }
-        first = positions.map { position in Int32(max(0, window.map { position - $0 + 1 } ?? 0)) }
+        let positions = (0..<queries).map { keys - unseen - queries + $0 }
+        first = positions.map { position in
+            Int32(max(0, window.map { position - $0 + 1 } ?? 0, chunk.map { position / $0 * $0 } ?? 0))
+        }
         last = positions.map { Int32($0 + 1) }
     }
 
-    static let all = [
+    /// The case of a number: everything about it is random.
+    init(random number: Int) {
+        var rolls = noise(20, 100 + UInt64(number))[...]
+        /// A number from 0 to `sides − 1`.
+        func roll(_ sides: Int) -> Int { Int((Double(rolls.removeFirst()) + 1) / 2 * Double(sides)) }
+        let sizes = [1, 2, 7, 8, 15, 16, 17, 20, 32, 33, 48, 64, 80, 96, 128, 160]
+        let (headSize, queries) = (sizes[roll(sizes.count)], [1 + roll(64), 64, 1][max(0, roll(5) - 2)])
+        let (start, unseen) = ([0, 64, roll(300)][roll(3)], roll(2) * roll(70))
+        self.init(
+            queries: queries, keys: start + queries + unseen, headSize: headSize,
+            valueSize: [headSize, sizes[roll(sizes.count)]][roll(2)], heads: 1 + roll(4),
+            window: [nil, nil, 1 + roll(8), 1 + roll(150)][roll(4)], chunk: [nil, nil, 1 + roll(100)][roll(3)],
+            cap: [0, 0, 0.5, 4][roll(4)], hasSinks: roll(2) == 0, unseen: unseen)
+    }
+
+    /// Chosen cases, and as many random ones as `MARTLET_ATTENTION_CASES` says.
+    static let all = chosen + (0..<randomCount).map(AttentionCase.init(random:))
+    private static let randomCount =
+        ProcessInfo.processInfo.environment["MARTLET_ATTENTION_CASES"].flatMap(Int.init) ?? 40
+
+    private static let chosen = [
         AttentionCase(queries: 1, keys: 1, headSize: 3, valueSize: 5, heads: 2),
         AttentionCase(queries: 64, keys: 64, headSize: 64, valueSize: 64, heads: 1),
         AttentionCase(queries: 64, keys: 256, headSize: 64, valueSize: 64, heads: 3, hasSinks: true),
@@ -35,7 +59,9 @@ struct AttentionCase: CustomStringConvertible, Sendable {
         AttentionCase(queries: 64, keys: 200, headSize: 20, valueSize: 7, heads: 2, window: 1),
     ]
 
-    var description: String { "\(queries)/\(keys) × \(heads) × \(headSize)/\(valueSize), window \(window ?? 0), cap \(cap)" }
+    var description: String {
+        "\(queries)/\(keys) × \(heads) × \(headSize)/\(valueSize), window \(window ?? 0), chunk \(chunk ?? 0), cap \(cap)"
+    }
 
     var shape: martlet_attention {
         var shape = martlet_attention()
@@ -86,8 +112,8 @@ struct AttentionCase: CustomStringConvertible, Sendable {
         first.withUnsafeBufferPointer { first in
             last.withUnsafeBufferPointer { last in
                 var block = martlet_attention_block(
-                    queries: Int64(queries), first_key: Int64(firstKey), last_key: Int64(keys), first: first.baseAddress,
-                    last: last.baseAddress)
+                    queries: Int64(queries), first_key: Int64(firstKey), last_key: Int64(last[queries - 1]),
+                    first: first.baseAddress, last: last.baseAddress)
                 body(&block)
             }
         }

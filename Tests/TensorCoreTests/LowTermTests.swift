@@ -37,6 +37,16 @@ struct LowTermTests {
         #expect(before > 1e-3 && after < before / 20, "\(before), then \(after)")
     }
 
+    /// Together with the term they fill tiles along the depth, and none that would not be there without filling.
+    @Test(arguments: [(256, 0, 32), (256, 32, 64), (256, 5, 64), (264, 0, 64), (8, 0, 8), (20, 3, 23)])
+    func fillsTiles(columns: Int, rank: Int, width: Int) throws {
+        let compute = try Compute(precision: .bfloat16, threadCount: 1, tiles: nil)
+        func matrix(_ rows: Int, _ columns: Int) -> Tensor { compute.tensor(noise(rows * columns, 1), shape: [rows, columns]) }
+        let term = rank == 0 ? nil : ThinTerm(matrix(9, rank), matrix(10, rank), isTransposed: true)
+        let low = compute.lowTerm(matrix(9, columns), transposed: .dense(matrix(10, columns)), beside: term)
+        #expect(low?.rank == width)
+    }
+
     /// Where nothing is rounded there is nothing to give back.
     @Test func nothingToGiveBack() throws {
         let compute = try Compute(precision: .bfloat16, threadCount: 1, tiles: nil)

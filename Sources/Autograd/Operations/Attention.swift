@@ -21,6 +21,7 @@ public struct AttentionOptions: Sendable {
         chunk: Int? = nil, softCap: Float? = nil
     ) {
         precondition(heads % keyValueHeads == 0, "\(heads) query heads over \(keyValueHeads) key heads")
+        precondition(min(window ?? 1, chunk ?? 1) > 0, "window \(window ?? 1) or chunk \(chunk ?? 1) without a key")
         (self.heads, self.keyValueHeads, self.headSize) = (heads, keyValueHeads, headSize)
         (self.valueSize, self.scale, self.window, self.chunk) = (valueSize ?? headSize, scale, window, chunk)
         self.softCap = softCap
@@ -51,8 +52,8 @@ extension Graph {
     ) -> Variable {
         precondition(sinks.map { $0.count == options.heads } ?? true, "sinks must be one number for each head")
         let compute = compute
-        // Scores are large, and the softmax lives on their differences: rounded queries and keys show in every weight, and
-        // the backward pass has to find the weights again that the forward pass used. They are kept as they come.
+        // Scores are large, and the softmax lives on their differences: rounded queries and keys show in every weight,
+        // and the backward pass has to find the weights again that the forward pass used. They are kept as they come.
         let (queries, keys) = (compute.converted(q.value, to: .float32), k.value)
         func pass(_ values: Tensor) -> AttentionPass {
             AttentionPass(

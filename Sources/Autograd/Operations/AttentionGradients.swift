@@ -6,7 +6,7 @@ import TensorCore
 /// Keys are gone through in stretches, one after another, all sequences at a time. For a stretch, parts of the queries
 /// that see it sum gradients of its keys and values apart from each other; then the parts are added up in their order.
 /// Within a stretch a query belongs to one part only, which adds to its gradient. So nothing depends on the number of
-/// threads, and what exists beside the gradients is as large as they are at most.
+/// threads. The sums of a stretch are as large as two or three times the gradients of all keys and values.
 extension AttentionPass {
     /// Keys in a stretch.
     private static let stretch = 512
@@ -29,7 +29,7 @@ extension AttentionPass {
 
     /// Gradients of q, k and v.
     func backward(_ dOutput: Tensor, _ output: Tensor, _ lse: Tensor) -> [Tensor] {
-        precondition(layout.prefix == 0, "attention over a cache has no derivative")
+        precondition(layout.prefix == 0 && k.rows == q.rows, "attention over a cache has no derivative")
         let dq = compute.empty(q.shape)
         let dk = compute.empty([q.rows, options.keyValueHeads * options.headSize])
         let dv = compute.empty([q.rows, options.keyValueHeads * options.valueSize])
@@ -107,7 +107,8 @@ extension AttentionPass {
     /// Adds up the parts of every sequence and head, in their order, a few rows at a time.
     private func join(_ parts: [Part], _ sums: UnsafeMutablePointer<Float>, into dk: Tensor, _ dv: Tensor) {
         let starts = parts.indices.filter { index in
-            index == 0 || (parts[index - 1].sequence, parts[index - 1].head) != (parts[index].sequence, parts[index].head)
+            index == 0
+                || (parts[index - 1].sequence, parts[index - 1].head) != (parts[index].sequence, parts[index].head)
         }
         let pieces = zip(starts, starts.dropFirst() + [parts.count]).flatMap { start, end in
             TileOrder.pieces(0..<parts[start].keys.count, Self.blockSize).map { (start..<end, $0) }
@@ -118,8 +119,8 @@ extension AttentionPass {
             let row = layout.offsets[part.sequence] + part.keys.lowerBound + rows.lowerBound
             let values = part.keys.count * keyWidth
             join(
-                parts[same].map { sums + $0.offset + rows.lowerBound * keyWidth }, rows.count, keyWidth, options.headSize,
-                into: dk, row: row, head: part.head)
+                parts[same].map { sums + $0.offset + rows.lowerBound * keyWidth }, rows.count, keyWidth,
+                options.headSize, into: dk, row: row, head: part.head)
             join(
                 parts[same].map { sums + $0.offset + values + rows.lowerBound * valueWidth }, rows.count, valueWidth,
                 options.valueSize, into: dv, row: row, head: part.head)

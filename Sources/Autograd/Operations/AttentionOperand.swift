@@ -13,9 +13,9 @@ struct AttentionOperand {
     /// Rows of float32, rounded as the precision says, or tiles.
     private let rows, tiles, transposed: Tensor?
     private let stride, size: Int
-    /// Whether nothing is lost to rounding: rows are not rounded, and tiles are those of the rounded matrix, again of the
-    /// rounded matrix, and of what rounding took from it, one after another along the depth.
-    private let isExact: Bool
+    /// Parts of tiles along the depth: one, or those with which hardly anything is lost to rounding.
+    private let parts: Int
+    private var isExact: Bool { parts > 1 }
     private let stretches: [Stretch]
     private let keyCount: Int
 
@@ -25,23 +25,20 @@ struct AttentionOperand {
         let tiles, transposed: Int
     }
 
-    private static let side = Int(MARTLET_TILE_SIDE), depth = Int(MARTLET_TILE_DEPTH), elements = Int(MARTLET_TILE_ELEMENTS)
-
-    private static func step(_ size: Int) -> Int { (size + depth - 1) / depth * elements }
-    private static func count(_ sides: Int, _ size: Int) -> Int { (sides + side - 1) / side * step(size) }
-
     /// Packs the rows that the sequences of the layout have: `x` is `[prefix + tokens, heads · size]`, of either type.
+    /// Where `exact` float32 is not rounded, neither in rows nor, but for the least, in whole tiles.
     init(
         _ x: Tensor, _ size: Int, _ layout: SequenceLayout, _ form: Form, exact: Bool = false, _ compute: Compute
     ) {
-        (self.size, isExact) = (size, exact && x.elementType == .float32)
+        let parts = exact && x.elementType == .float32 ? Int(MARTLET_ATTENTION_PARTS) : 1
+        (self.size, self.parts) = (size, parts)
         stride = Int(martlet_attention_spread(Int64(size)))
         var stretches: [Stretch] = [], (tileCount, transposedCount) = (0, 0)
         for (start, end) in zip(layout.offsets, layout.offsets.dropFirst()) {
             let tokens = start..<end + layout.prefix
             stretches.append(Stretch(tokens: tokens, tiles: tileCount, transposed: transposedCount))
-            tileCount += (isExact ? Int(MARTLET_ATTENTION_PARTS) : 1) * Self.count(tokens.count, size)
-            transposedCount += Self.count(size, tokens.count)
+            tileCount += parts * TilePack.count(tokens.count, depth: size)
+            transposedCount += TilePack.count(size, depth: tokens.count)
         }
         (self.stretches, keyCount) = (stretches, layout.prefix + layout.tokenCount)
         let heads = x.columns / size
@@ -64,10 +61,9 @@ struct AttentionOperand {
         operand.stride = Int64(stride)
         operand.tiles = tiles.map { $0.bfloats + head * $0.columns + stretch.tiles }
         operand.transposed = transposed.map { $0.bfloats + head * $0.columns + stretch.transposed }
-        operand.parts = isExact ? Int64(MARTLET_ATTENTION_PARTS) : 1
-        (operand.step, operand.transposed_step) = (
-            operand.parts * Int64(Self.step(size)), Int64(Self.step(stretch.tokens.count))
-        )
+        operand.parts = Int64(parts)
+        operand.step = Int64(parts * TilePack.step(depth: size))
+        operand.transposed_step = Int64(TilePack.step(depth: stretch.tokens.count))
         return operand
     }
 
@@ -81,51 +77,54 @@ struct AttentionOperand {
             let (sequence, part) = pieces[tile]
             let row = stretches[sequence].tokens.lowerBound + part.lowerBound
             for head in 0..<heads {
-                let start = row * x.rowStride + head * size
-                if rows != nil {
-                    copy(x, start, part.count, head * keyCount + row, compute)
+                if let rows {
+                    let target = rows.output + (head * keyCount + row) * stride
+                    copy(x, row..<row + part.count, head, to: target, compute)
                 } else {
-                    packTiles(x, start, part, at(sequence, head), compute)
+                    packTiles(x, row, part, head, at(sequence, head), compute)
                 }
             }
         }
     }
 
-    /// Copies rows as float32, rounded if the precision says so.
-    private func copy(_ x: Tensor, _ start: Int, _ count: Int, _ row: Int, _ compute: Compute) {
-        guard let rows else { return }
-        for index in 0..<count {
-            let (from, target) = (start + index * x.rowStride, rows.output + (row + index) * stride)
-            switch (x.elementType, compute.precision) {
-            case (.bfloat16, _): martlet_from_bfloat16(Int64(size), x.bfloatRows + from, target)
-            case (.float32, _) where isExact || compute.precision == .float32: target.update(from: x.floatRows + from, count: size)
-            case (.float32, _): martlet_round_to_bfloat16(Int64(size), x.floatRows + from, target)
-            }
-        }
-    }
-
-    /// Packs rows as left operands; `part` begins on a multiple of the tiles' sides.
-    private func packTiles(
-        _ x: Tensor, _ start: Int, _ part: Range<Int>, _ operand: martlet_attention_operand, _ compute: Compute
+    /// Copies rows of a head as float32, rounded if the precision says so.
+    private func copy(
+        _ x: Tensor, _ rows: Range<Int>, _ head: Int, to target: UnsafeMutablePointer<Float>, _ compute: Compute
     ) {
-        let (count, size, stride) = (Int64(part.count), Int64(size), Int64(x.rowStride))
-        if let target = operand.tiles.map({ UnsafeMutablePointer(mutating: $0) }) {
-            let target = target + part.lowerBound / Self.side * Int(operand.step)
+        for (index, row) in rows.enumerated() {
+            let (from, target) = (row * x.rowStride + head * size, target + index * stride)
             switch x.elementType {
-            case .float32 where isExact:
-                compute.withScratch(Int(count * size)) { scratch in
-                    martlet_attention_pack_keys(count, size, x.floatRows + start, stride, scratch, target)
+            case .bfloat16: martlet_from_bfloat16(Int64(size), x.bfloatRows + from, target)
+            case .float32 where isExact || compute.precision == .float32:
+                target.update(from: x.floatRows + from, count: size)
+            case .float32: martlet_round_to_bfloat16(Int64(size), x.floatRows + from, target)
+            }
+        }
+    }
+
+    /// Packs rows of a head as left operands, from `row` on; in their sequence they are `part`, which begins on a multiple
+    /// of the tiles' sides.
+    private func packTiles(
+        _ x: Tensor, _ row: Int, _ part: Range<Int>, _ head: Int, _ operand: martlet_attention_operand,
+        _ compute: Compute
+    ) {
+        let source = TileSource(x, row: row, column: head * size)
+        if let target = operand.tiles.map({ UnsafeMutablePointer(mutating: $0) }) {
+            let step = Int(operand.step), target = target + part.lowerBound / TilePack.side * step
+            if isExact {
+                let start = x.floatRows + row * x.rowStride + head * size
+                compute.withScratch(part.count * size) { scratch in
+                    martlet_attention_pack_keys(
+                        Int64(part.count), Int64(size), start, Int64(x.rowStride), scratch, target)
                 }
-            case .float32: martlet_pack_rows_f32(count, size, x.floatRows + start, stride, 0, target, operand.step)
-            case .bfloat16: martlet_pack_rows_bf16(count, size, x.bfloatRows + start, stride, 0, target, operand.step)
+            } else {
+                source.packLeft(rows: part.count, depth: size, into: target, step: step)
             }
         }
         if let target = operand.transposed.map({ UnsafeMutablePointer(mutating: $0) }) {
-            let (target, step) = (target + part.lowerBound / Self.depth * Self.elements, operand.transposed_step)
-            switch x.elementType {
-            case .float32: martlet_pack_columns_f32(size, count, x.floatRows + start, stride, 1, target, step)
-            case .bfloat16: martlet_pack_columns_bf16(size, count, x.bfloatRows + start, stride, 1, target, step)
-            }
+            source.transposed.packLeft(
+                rows: size, depth: part.count, into: target + part.lowerBound / TilePack.depth * TilePack.elements,
+                step: Int(operand.transposed_step))
         }
     }
 }

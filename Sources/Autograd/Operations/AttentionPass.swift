@@ -23,6 +23,14 @@ struct AttentionPass {
     ) {
         (self.q, self.k, self.v, self.layout) = (q, k, v, layout)
         (self.options, self.sinks, self.compute) = (options, sinks, compute)
+        let keys = layout.prefix + layout.tokenCount
+        precondition(
+            q.rows == layout.tokenCount && k.rows >= keys && v.rows >= keys,
+            "\(q.rows) queries, \(k.rows) keys and \(v.rows) values for \(layout.tokenCount) tokens after \(layout.prefix)")
+        precondition(
+            q.columns == options.heads * options.headSize && k.columns == options.keyValueHeads * options.headSize
+                && v.columns == options.keyValueHeads * options.valueSize,
+            "queries, keys and values of \(q.columns), \(k.columns) and \(v.columns) columns for \(options)")
         let positions = layout.positions
         first = positions.map { Int32(options.firstVisible(Int($0))) }
         last = positions.map { $0 + 1 }
@@ -52,7 +60,9 @@ struct AttentionPass {
     }
 
     /// Calls `body` with a block of queries that meets the given keys.
-    func withBlock(_ queries: Range<Int>, _ keys: Range<Int>, _ body: (UnsafePointer<martlet_attention_block>) -> Void) {
+    func withBlock(
+        _ queries: Range<Int>, _ keys: Range<Int>, _ body: (UnsafePointer<martlet_attention_block>) -> Void
+    ) {
         first.withUnsafeBufferPointer { first in
             last.withUnsafeBufferPointer { last in
                 guard let first = first.baseAddress, let last = last.baseAddress else { return }
@@ -84,10 +94,9 @@ struct AttentionPass {
         var shape = shape
         let blocks = (0..<layout.sequenceCount).flatMap { sequence in
             (0..<options.keyValueHeads).flatMap { head in
-                // The costliest first, so that threads end at about the same time.
-                TileOrder.pieces(layout.offsets[sequence]..<layout.offsets[sequence + 1], Self.blockSize).reversed().map {
-                    (sequence, head, $0)
-                }
+                // The last queries see the most keys. They come first, so that threads end at about the same time.
+                TileOrder.pieces(layout.offsets[sequence]..<layout.offsets[sequence + 1], Self.blockSize).reversed()
+                    .map { (sequence, head, $0) }
             }
         }
         let scratchCount = Int(martlet_attention_forward_scratch(&shape, Int64(group)))
@@ -111,13 +120,13 @@ struct AttentionPass {
 
     /// Every query against a chunk of the cache at a time; chunks are joined in their order.
     private func decode(into output: Tensor, _ lse: Tensor) {
-        let width = options.valueSize + 2
+        let width = partWidth
         let chunks = (0..<q.rows).flatMap { row in
             TileOrder.pieces(Int(first[row])..<Int(last[row]), Int(MARTLET_ATTENTION_CHUNK)).map { (row, $0) }
         }
         let parts = compute.empty([chunks.count, options.heads * width])
-        // What comes from a cache is float32 and was rounded before, if the precision says so.
-        func floats(_ x: Tensor) -> Tensor { x.elementType == .float32 ? x : compute.rounded(x) }
+        // Float32, as it comes from a cache, is read where it lies, and nothing is rounded.
+        func floats(_ x: Tensor) -> Tensor { x.elementType == .float32 ? x : compute.converted(x, to: .float32) }
         let (k, v) = (floats(k), floats(v))
         var shape = shape
         let scratchCount = Int(martlet_attention_chunk_scratch(&shape, Int64(group)))
@@ -135,9 +144,19 @@ struct AttentionPass {
                 }
             }
         }
+        join(parts, of: chunks.map(\.0), into: output, lse)
+    }
+
+    /// What a chunk leaves of a query and head: the largest score, a sum of weights, and sums of values.
+    private var partWidth: Int { options.valueSize + 2 }
+
+    /// Joins the parts of every query, whose row `rows` tells for each part in rising order.
+    private func join(_ parts: Tensor, of rows: [Int], into output: Tensor, _ lse: Tensor) {
+        let width = partWidth
+        var start = 0
         for row in 0..<q.rows {
-            guard let start = chunks.firstIndex(where: { $0.0 == row }) else { continue }
-            let count = chunks[start...].prefix { $0.0 == row }.count
+            let count = rows[start...].prefix { $0 == row }.count
+            defer { start += count }
             for head in 0..<options.heads {
                 martlet_attention_join(
                     Int64(options.valueSize), Int64(count), parts.floats + (start * options.heads + head) * width,

@@ -16,9 +16,9 @@ enum {
     MARTLET_ATTENTION_BLOCK = 64,
     // Keys in a part of the cache that a single query works on at a time.
     MARTLET_ATTENTION_CHUNK = 256,
-    // Parts of an operand from which nothing is lost to rounding, one after another along the depth: of keys what rounding
-    // leaves, that again, and what it takes; of queries what it leaves, what it takes, and what it leaves. Their product is
-    // that of the unrounded numbers but for the two small parts.
+    // Parts of operands from which hardly anything is lost to rounding, one after another along the depth: with x' for
+    // x rounded to bfloat16, keys are (k', k', k - k') and queries (q', q - q', q'). What is missing from their product
+    // is that of the two differences, and their own rounding.
     MARTLET_ATTENTION_PARTS = 3,
 };
 
@@ -64,7 +64,7 @@ struct martlet_attention_block {
 DECLARE_KERNEL(attention_pack_keys,
                (int64_t rows, int64_t size, const float *keys, int64_t stride, float *scratch, uint16_t *tiles));
 
-// Floats of scratch that a block of `heads` query heads needs.
+// Floats of scratch that a block needs, on a boundary of 64 bytes: forward for `heads` query heads, backward for one.
 int64_t martlet_attention_forward_scratch(const struct martlet_attention *a, int64_t heads);
 int64_t martlet_attention_backward_scratch(const struct martlet_attention *a);
 
@@ -97,8 +97,10 @@ DECLARE_KERNEL(attention_chunk,
                (const struct martlet_attention *a, int64_t heads, int64_t keys, const float *q, const float *k,
                 int64_t key_stride, const float *v, int64_t value_stride, float *scratch, float *parts,
                 int64_t parts_stride));
-// Joins what `chunks` chunks, chunk_stride apart, found for one query and head.
-DECLARE_KERNEL(attention_join, (int64_t value_size, int64_t chunks, const float *parts, int64_t chunk_stride, float sink,
-                                float *output, float *lse));
+// Joins what `chunks` chunks, chunk_stride apart, found for one query and head. sink: one more score, -INFINITY for
+// none.
+DECLARE_KERNEL(attention_join,
+               (int64_t value_size, int64_t chunks, const float *parts, int64_t chunk_stride, float sink, float *output,
+                float *lse));
 
 #endif

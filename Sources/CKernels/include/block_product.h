@@ -6,9 +6,9 @@
 
 // --- block_product.c ---------------------------------------------------------------------------------------------
 
-// result[rows, 16 * vectors] = left[rows, depth] · right[depth, 16 * vectors], or added to what the result holds.
-// Everything lies in the nearest caches; an element's sum runs along the depth in order. left_stride is the distance
-// between rows; with left_is_transposed, between elements along the depth.
+// result[rows, 16 * vectors] = left[rows, depth] · right[depth, 16 * vectors], or added to what the result holds; the
+// depth is above 0. Everything lies in the nearest caches; an element's sum runs along the depth in order. left_stride
+// is the distance between rows; with left_is_transposed, between elements along the depth.
 struct martlet_block_product {
     int64_t rows, vectors, depth;
     const float *left;

@@ -37,7 +37,7 @@ DECLARE_KERNEL(pack_columns_f32, (int64_t sides, int64_t depth, const float *sou
 DECLARE_KERNEL(pack_columns_bf16, (int64_t sides, int64_t depth, const uint16_t *source, int64_t stride, int transpose,
                                    uint16_t *tiles, int64_t block_step));
 
-// --- tile_product.c ----------------------------------------------------------------------------------------------
+// --- tile_product_amx.c, tile_product_emulated.c -----------------------------------------------------------------
 
 // Two packed operands that meet along `depth` blocks of 32. Steps are elements between blocks of 16 rows or columns.
 struct martlet_tile_operands {

@@ -2,20 +2,22 @@ import CKernels
 
 /// What rounding an operand to bfloat16 takes away, given back where it is most.
 ///
-/// A few columns of a model's activations are many times as large as the others, and so are their rounding errors. Those
-/// columns are multiplied once more with what rounding took from them, as a few more tiles along the depth of the product.
+/// A few columns of a model's activations are many times as large as the others, and so are their rounding errors.
+/// Those columns are multiplied once more with what rounding took from them, as a few more tiles along the depth of the
+/// product.
 extension Compute {
     /// One of so many columns is given back, and what fills the last tile along the depth.
     private static let columnsForEach = 8
     /// Rows that tell which columns are the largest.
     private static let sampledRows = 256
 
-    /// The term and `(x − rounded x) · weightᵀ` over the largest columns of `x`, as one; just the term if `x` is not rounded
-    /// or too few rows run over the weight to pay for reading it twice.
+    /// The term and `(x − rounded x) · weightᵀ` over the largest columns of `x`, as one; just the term if `x` is not
+    /// rounded or too few rows run over the weight to pay for reading it twice.
     package func lowTerm(_ x: Tensor, transposed weight: Weight, beside term: ThinTerm?) -> ThinTerm? {
         guard precision == .bfloat16, x.elementType == .float32, x.rows >= Self.fewRows else { return term }
         let (rank, tile) = (term?.rank ?? 0, TilePack.depth)
-        let depth = (rank + x.columns / Self.columnsForEach + tile) / tile * tile
+        let wanted = (x.columns + Self.columnsForEach - 1) / Self.columnsForEach
+        let depth = (rank + wanted + tile - 1) / tile * tile
         let columns = largestColumns(of: x, count: min(x.columns, depth - rank))
         let width = rank + columns.count
         let (left, right) = (empty([x.rows, width]), empty([weight.rows, width]))

@@ -19,7 +19,7 @@ package struct ThinTerm {
         owner = right
     }
 
-    var rank: Int { left.columns }
+    package var rank: Int { left.columns }
 
     /// The right factor from a column on.
     func right(from column: Int) -> MatrixPointer {

@@ -1,7 +1,7 @@
 import CKernels
 
 /// A float32 or bfloat16 matrix in memory, from which tiles are packed; float32 is rounded to nearest even.
-struct TileSource {
+package struct TileSource {
     enum Elements {
         case float32(UnsafePointer<Float>)
         case bfloat16(UnsafePointer<UInt16>)
@@ -22,7 +22,7 @@ struct TileSource {
     }
 
     /// Rows of a tensor from the given row and column on.
-    init(_ tensor: Tensor, row: Int = 0, column: Int = 0) {
+    package init(_ tensor: Tensor, row: Int = 0, column: Int = 0) {
         let at = row * tensor.rowStride + column
         switch tensor.elementType {
         case .float32: elements = .float32(tensor.floatRows + at)
@@ -32,7 +32,7 @@ struct TileSource {
     }
 
     /// The same memory read as its transpose.
-    var transposed: TileSource {
+    package var transposed: TileSource {
         var copy = self
         copy.isTransposed.toggle()
         return copy
@@ -52,7 +52,7 @@ struct TileSource {
     }
 
     /// Packs the matrix, `[rows, depth]`, as a left operand; blocks of 16 rows begin `step` elements apart.
-    func packLeft(rows: Int, depth: Int, into tiles: UnsafeMutablePointer<UInt16>, step: Int) {
+    package func packLeft(rows: Int, depth: Int, into tiles: UnsafeMutablePointer<UInt16>, step: Int) {
         pack(rows, depth, alongDepth: !isTransposed, transposesTiles: isTransposed, tiles, step)
     }
 
@@ -79,20 +79,20 @@ struct TileSource {
 }
 
 /// Sizes of packed operands.
-enum TilePack {
+package enum TilePack {
     /// Elements of a tile.
-    static let elements = Int(MARTLET_TILE_ELEMENTS)
+    package static let elements = Int(MARTLET_TILE_ELEMENTS)
     /// Rows of a left tile, columns of a right one.
-    static let side = Int(MARTLET_TILE_SIDE)
+    package static let side = Int(MARTLET_TILE_SIDE)
     /// Elements of a tile along the summed dimension.
-    static let depth = Int(MARTLET_TILE_DEPTH)
+    package static let depth = Int(MARTLET_TILE_DEPTH)
 
     /// Tiles along a summed dimension.
     static func depthBlocks(_ depth: Int) -> Int { (depth + Self.depth - 1) / Self.depth }
     /// Blocks of rows or columns.
     static func blocks(_ sides: Int) -> Int { (sides + side - 1) / side }
     /// Elements between blocks that follow one another.
-    static func step(depth: Int) -> Int { depthBlocks(depth) * elements }
+    package static func step(depth: Int) -> Int { depthBlocks(depth) * elements }
     /// Elements of a whole operand.
-    static func count(_ sides: Int, depth: Int) -> Int { blocks(sides) * step(depth: depth) }
+    package static func count(_ sides: Int, depth: Int) -> Int { blocks(sides) * step(depth: depth) }
 }
