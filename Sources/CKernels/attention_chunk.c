@@ -21,9 +21,9 @@ MARTLET_INLINE void fetch_rows(const float *rows, int64_t stride, int64_t count,
 }
 
 // result[head, key] = q[head] · k[key]
-MARTLET_INLINE void score_keys(int level, const struct martlet_attention *a, int64_t heads, int64_t keys, const float *q,
-                               const float *k, int64_t key_stride, const float *v, int64_t value_stride,
-                               float *transposed, float *result) {
+MARTLET_INLINE void score_keys(int level, const struct martlet_attention *a, int64_t heads, int64_t keys,
+                               const float *q, const float *k, int64_t key_stride, const float *v,
+                               int64_t value_stride, float *transposed, float *result) {
     fetch_rows(k, key_stride, keys < STEP ? keys : STEP, a->head_size);
     for (int64_t from = 0, count; from < keys; from += count) {
         count = keys - from < STEP ? keys - from : STEP;

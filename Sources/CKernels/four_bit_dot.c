@@ -66,7 +66,7 @@ MARTLET_TARGET_AVX512 MARTLET_INLINE __m512 entries_avx512(__m512 table, float s
     return _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32((int)0xffff0000)));
 }
 
-// Rows that share the loads of the vector, scales that are decoded at a time, bytes that are fetched ahead of their use.
+// Rows that share the loads of the vector, scales that are decoded at a time, bytes that are fetched ahead of use.
 enum { ROWS = 4, SCALES = 4096, AHEAD = 4096 };
 
 // The scales of the next `count` blocks, up to sixteen at a time, which share the scale of their group.

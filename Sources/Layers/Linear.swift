@@ -33,7 +33,7 @@ public final class Linear {
         Self.outputs(of: [self], x, in: graph)[0]
     }
 
-    /// The outputs of layers of the same role over one input, in their order: one operation, which few tokens pass faster.
+    /// The outputs of layers of the same role over one input, in their order: few tokens pass them faster together.
     static func outputs(of layers: [Linear], _ x: Variable, in graph: Graph) -> [Variable] {
         graph.linear(x, through: layers.map(\.layer), precision: layers.first.flatMap(\.precision))
     }

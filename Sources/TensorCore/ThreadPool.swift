@@ -4,11 +4,11 @@ import Synchronization
 
 /// The one pool of threads: it runs numbered tiles of work, the calling thread included.
 ///
-/// Which thread runs which tile is not fixed, so a tile must write only what belongs to it; then results do not depend on
-/// the number of threads. A job ends with its last tile, whoever ran it: a thread that comes late, because it slept or the
-/// system gave its processor to somebody else, is not waited for. Waiting threads spin for about 100 µs and then sleep:
-/// longer than the pauses between the products of a decoded token, whose threads would otherwise be woken hundreds of
-/// times. Only one thread at a time may call ``run(tiles:_:)``, and tiles may not call it themselves.
+/// Which thread runs which tile is not fixed, so a tile must write only what belongs to it; then results do not depend
+/// on the number of threads. A job ends with its last tile, whoever ran it: a thread that comes late, because it slept
+/// or the system gave its processor to somebody else, is not waited for. Waiting threads spin for about 100 µs and then
+/// sleep: longer than the pauses between the products of a decoded token, whose threads would otherwise be woken
+/// hundreds of times. Only one thread at a time may call ``run(tiles:_:)``, and tiles may not call it themselves.
 public final class ThreadPool: @unchecked Sendable {
     // `@unchecked`: the job is written before its tiles can be taken (release) and read after one was (acquire), and it
     // stays as it is until that tile has run; everything else that is shared is atomic or guarded by `mutex`.

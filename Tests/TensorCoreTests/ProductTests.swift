@@ -135,22 +135,23 @@ import Testing
     }
 
     /// Several products at once are the same bits as each by itself, on every number of threads.
-    @Test(arguments: [1, 7, 20], Precision.allCases) func productsTogetherAreThoseApart(rows: Int, precision: Precision) throws {
+    @Test(arguments: [1, 7, 20], Precision.allCases)
+    func productsTogetherAreThoseApart(rows: Int, precision: Precision) throws {
         let (k, outputs) = (256, [700, 3, 129, 64])
         func run(_ threads: Int, together: Bool) throws -> [[Float]] {
             let compute = try Compute(precision: precision, threadCount: threads)
+            func bytes(_ values: [some Any]) -> MappedBytes {
+                values.withUnsafeBytes { MappedBytes(copying: Array($0)) }
+            }
             let bits = noise(outputs[1] * k, 2).map { UInt16($0.bitPattern >> 16) }
+            let codes = (0..<outputs[2] * k / 2).map { UInt8($0 * 37 & 255) }
+            let matrix = try FourBitMatrix(
+                count: outputs[2] * k, codes: bytes(codes), table: noise(16, 3), blockSize: 64,
+                scales: .single(bytes(noise(outputs[2] * k / 64, 4))))
             let weights: [Weight] = try [
                 .dense(compute.tensor(noise(outputs[0] * k, 1), shape: [outputs[0], k])),
-                .stored(StoredTensor(
-                    name: "b", shape: [outputs[1], k], format: .bfloat16,
-                    bytes: bits.withUnsafeBytes { MappedBytes(copying: Array($0)) })),
-                .stored(StoredTensor(
-                    name: "c", shape: [outputs[2], k],
-                    fourBit: FourBitMatrix(
-                        count: outputs[2] * k, codes: MappedBytes(copying: (0..<outputs[2] * k / 2).map { UInt8($0 * 37 & 255) }),
-                        table: noise(16, 3), blockSize: 64,
-                        scales: .single(noise(outputs[2] * k / 64, 4).withUnsafeBytes { MappedBytes(copying: Array($0)) })))),
+                .stored(StoredTensor(name: "b", shape: [outputs[1], k], format: .bfloat16, bytes: bytes(bits))),
+                .stored(StoredTensor(name: "c", shape: [outputs[2], k], fourBit: matrix)),
                 .dense(compute.tensor(noise(outputs[3] * k, 5), shape: [outputs[3], k])),
             ]
             let x = compute.tensor(noise(rows * k, 6), shape: [rows, k])
@@ -186,7 +187,8 @@ import Testing
         let found = compute.product(
             compute.tensor(x, shape: [m, k]), transposed: .dense(compute.tensor(w, shape: [n, k])),
             plus: ThinTerm(
-                compute.tensor(h, shape: [m, rank]), compute.tensor(b, shape: [n, rank]), isTransposed: true, scale: 0.5))
+                compute.tensor(h, shape: [m, rank]), compute.tensor(b, shape: [n, rank]), isTransposed: true,
+                scale: 0.5))
         let product = naive(doubles(x), transposed(doubles(w), n, k), m, n, k)
         let thin = naive(doubles(h), transposed(doubles(b), n, rank), m, n, rank)
         expectClose(found, zip(product, thin).map { $0 + 0.5 * $1 }, terms: k, "thin term")

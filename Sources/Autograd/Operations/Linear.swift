@@ -74,8 +74,8 @@ extension Graph {
         linear(x, through: [LinearLayer(weight: weight, bias: bias, update: update)], precision: precision)[0]
     }
 
-    /// Several linear layers over the same input, in their order. Where tokens are few, as in decoding, the threads start
-    /// once for all their weights.
+    /// Several linear layers over the same input, in their order. Where tokens are few, as in decoding, the threads
+    /// start once for all their weights.
     public func linear(
         _ x: Variable, through layers: [LinearLayer], precision: Precision? = nil
     ) -> [Variable] {

@@ -78,7 +78,8 @@ DECLARE_KERNEL(rotate, (int64_t rows, int64_t heads, int64_t head_size, int64_t 
 
 // --- softmax.c ---------------------------------------------------------------------------------------------------
 
-// *result = index of the largest number, the first of equal ones; NaN counts as none. 0 if there is none above -infinity.
+// *result = index of the largest number, the first of equal ones; NaN counts as none, and 0 is the answer where there
+// is no number.
 DECLARE_KERNEL(index_of_largest, (int64_t count, const float *x, int64_t *result));
 // result[r] = sum over columns of a[r] * b[r], rows with strides.
 DECLARE_KERNEL(row_dots, (int64_t rows, int64_t columns, const float *a, int64_t a_stride, const float *b,

@@ -4,8 +4,9 @@ import CKernels
 extension Compute {
     /// Fewer rows than this go through dot products.
     static let fewRows = 8
-    /// Numbers of a weight that a thread takes at a time: at least those that are worth handing out, and at most about as
-    /// many as the threads may differ by at the end.
+    /// Numbers of a weight that a thread takes at a time: at least those that are worth handing out, and no more than the
+    /// threads may differ by at the end, unless that makes fewer than two parts for each thread. Between these the longest
+    /// parts are the best: at the beginning of each, memory has to be asked anew.
     private static let fewestNumbers = 1 << 14, mostNumbers = 1 << 19
 
     /// `y[rows, outputs] = x[rows, inputs] · weightᵀ` of every projection: the threads start once for all of them.
@@ -39,12 +40,12 @@ extension Compute {
         return type == .float32 ? results : results.map { converted($0, to: type) }
     }
 
-    /// Calls `body` for parts of the outputs on all threads. A number of the result is one dot product: it does not depend
-    /// on the cut.
+    /// Calls `body` for parts of the outputs on all threads. A number of the result is one dot product: it does not
+    /// depend on the cut.
     private func forEachPart(of outputs: Int, inputs: Int, _ body: (Range<Int>) -> Void) {
         let numbers = outputs * inputs
         let parts = max(
-            1, min(numbers / Self.fewestNumbers, max(4 * threads.threadCount, numbers / Self.mostNumbers)))
+            1, min(numbers / Self.fewestNumbers, max(2 * threads.threadCount, numbers / Self.mostNumbers)))
         func start(_ part: Int) -> Int { part == parts ? outputs : outputs * part / parts / 16 * 16 }
         threads.run(tiles: parts) { body(start($0)..<start($0 + 1)) }
     }
@@ -129,8 +130,8 @@ private struct DotOperand {
     let even, odd: UnsafePointer<Float>?
 }
 
-/// One product among those that the threads start for. Like what it is made of it holds no reference: threads that count
-/// references to the same object wait for each other.
+/// One product among those that the threads start for. Like what it is made of it holds no reference: threads that
+/// count references to the same object wait for each other.
 private struct FewRowsJob {
     let source: DotSource
     /// Its outputs among those of all products.
@@ -166,7 +167,9 @@ private enum DotSource {
             self = .bfloat16(pointer)
         } else if precision == .float32, let pointer = weight.float32Pointer {
             self = .float32(pointer)
-        } else if let matrix = weight.fourBitMatrix, matrix.blockSize % 32 == 0, weight.columns % matrix.blockSize == 0 {
+        } else if let matrix = weight.fourBitMatrix, matrix.blockSize % 32 == 0,
+            weight.columns % matrix.blockSize == 0
+        {
             self = .fourBit(matrix.kernelView)
         } else {
             self = .expanded

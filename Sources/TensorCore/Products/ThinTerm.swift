@@ -36,14 +36,15 @@ package struct ThinTerm {
         }
     }
 
-    /// Adds some columns of the product to all rows of a result, a dot product for each: no number depends on the cut. The
-    /// right factor is a transpose.
+    /// Adds some columns of the product to all rows of a result, a dot product for each: no number depends on the cut.
+    /// The right factor is a transpose.
     func addDots(_ columns: Range<Int>, to target: UnsafeMutablePointer<Float>, stride: Int, on compute: Compute) {
         precondition(right.isTransposed && right.stride == rank, "dot products need rows of the right factor")
         let (rows, count) = (Int64(left.rows), Int64(columns.count))
         compute.withScratch(left.rows * columns.count) { sums in
             martlet_dot_rows(
-                rows, count, Int64(rank), left.floats, Int64(rank), right.start + columns.lowerBound * rank, 0, sums, count)
+                rows, count, Int64(rank), left.floats, Int64(rank), right.start + columns.lowerBound * rank, 0, sums,
+                count)
             for row in 0..<left.rows {
                 martlet_add_scaled(count, scale, sums + row * columns.count, target + row * stride)
             }

@@ -1,7 +1,7 @@
 import CKernels
 
-/// The matrix that a linear layer multiplies with, `[outputs, inputs]`, in whatever form it is held. Passing it on counts
-/// one reference.
+/// The matrix that a linear layer multiplies with, `[outputs, inputs]`, in whatever form it is held. Passing it on
+/// counts one reference.
 public indirect enum Weight: Sendable {
     /// As it lies in a file; expanded panel by panel when it is used.
     case stored(StoredTensor)
