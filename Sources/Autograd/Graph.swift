@@ -60,6 +60,7 @@ public final class Graph {
     /// The loss that spreads tokens over experts, if it is asked for.
     public var loadBalance: LoadBalance?
     private var tape: [Node] = []
+    private let recent = RecentValue()
 
     /// A graph that sums parameter gradients into `gradients`, or that only evaluates if that is `nil`.
     public init(compute: Compute, gradients: Gradients? = nil) {
@@ -102,7 +103,7 @@ public final class Graph {
         let node = Node(name: name, inputs: inputs.map(\.node), backward: backward)
         if let check { node.place = check.place }
         tape.append(node)
-        return Variable(value, node, again: again)
+        return Variable(value, node, again: again.map(recent.remembering))
     }
 
     /// Runs the tape backwards from `variable` and empties it.

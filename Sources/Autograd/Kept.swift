@@ -20,6 +20,25 @@ public struct Kept {
     }
 }
 
+/// The value that was last computed again: the layers over it ask for it one after another.
+final class RecentValue {
+    private final class Key {}
+    private var value: (of: Key, tensor: Tensor)?
+
+    /// A way to compute a value that is not gone twice in a row.
+    func remembering(_ again: @escaping () -> Tensor) -> () -> Tensor {
+        let key = Key()
+        return { [self] in
+            if let value, value.of === key { return value.tensor }
+            // The old one goes before the new one comes.
+            value = nil
+            let tensor = again()
+            value = (key, tensor)
+            return tensor
+        }
+    }
+}
+
 extension Graph {
     /// What a backward pass should keep of a value that nobody else keeps: in the activation type of the precision.
     func rounded(toKeep value: Tensor) -> Tensor {

@@ -24,7 +24,11 @@ public final class Compute: Sendable {
     /// What products in bfloat16 run on; nil is rounded operands in float32 products.
     private let tileUnit: TileUnit?
     /// The left operand that products on tiles have packed last.
-    let packedRowsCache = PackedRowsCache()
+    let recentRows = Recent<PackedRows>()
+    /// The right operand over tokens that gradients of adapters have packed last.
+    let recentColumns = Recent<Tensor>()
+    /// The low parts that were taken last.
+    let recentLowParts = Recent<LowParts>()
 
     /// Opens OpenBLAS and starts the threads.
     /// - Parameter threadCount: threads to use; `nil` takes ``availableProcessors()``.
@@ -81,8 +85,9 @@ public final class Compute: Sendable {
         if tensor.elementType == type && tensor.isDense && !always { return tensor }
         let result = empty(tensor.shape, type)
         forEachRowBlock(of: tensor.rows, rowElements: tensor.columns) { rows in
-            readRows(tensor, rows) { values in
-                writeRows(result, rows) { $0.update(from: values, count: rows.count * tensor.columns) }
+            switch type {
+            case .float32: copyRows(tensor, rows, to: result.output + rows.lowerBound * tensor.columns)
+            case .bfloat16: copyRows(tensor, rows, to: result.bfloatOutput + rows.lowerBound * tensor.columns)
             }
         }
         return result

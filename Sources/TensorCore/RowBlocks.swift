@@ -18,18 +18,37 @@ extension Compute {
     package func readRows(_ tensor: Tensor, _ rows: Range<Int>, _ body: (UnsafePointer<Float>) -> Void) {
         let columns = tensor.columns
         if tensor.elementType == .float32 && tensor.isDense { return body(tensor.floats + rows.lowerBound * columns) }
-        // A dense tensor is one run of elements, a view as many as it has rows.
-        let (runs, length) = tensor.isDense ? (1, rows.count * columns) : (rows.count, columns)
         withScratch(rows.count * columns) { scratch in
-            for run in 0..<runs {
-                let at = rows.lowerBound * tensor.rowStride + run * tensor.rowStride
-                switch tensor.elementType {
-                case .float32: (scratch + run * length).update(from: tensor.floatRows + at, count: length)
-                case .bfloat16: martlet_from_bfloat16(Int64(length), tensor.bfloatRows + at, scratch + run * length)
-                }
-            }
+            copyRows(tensor, rows, to: scratch)
             body(scratch)
         }
+    }
+
+    /// Writes the rows as float32, `[rows.count, columns]`.
+    func copyRows(_ tensor: Tensor, _ rows: Range<Int>, to target: UnsafeMutablePointer<Float>) {
+        forEachRun(of: tensor, rows) { at, to, count in
+            switch tensor.elementType {
+            case .float32: (target + to).update(from: tensor.floatRows + at, count: count)
+            case .bfloat16: martlet_from_bfloat16(Int64(count), tensor.bfloatRows + at, target + to)
+            }
+        }
+    }
+
+    /// Writes the rows as bfloat16, `[rows.count, columns]`.
+    func copyRows(_ tensor: Tensor, _ rows: Range<Int>, to target: UnsafeMutablePointer<UInt16>) {
+        forEachRun(of: tensor, rows) { at, to, count in
+            switch tensor.elementType {
+            case .float32: martlet_to_bfloat16(Int64(count), tensor.floatRows + at, target + to)
+            case .bfloat16: (target + to).update(from: tensor.bfloatRows + at, count: count)
+            }
+        }
+    }
+
+    /// A dense tensor is one run of elements, a view as many as it has rows.
+    private func forEachRun(of tensor: Tensor, _ rows: Range<Int>, _ body: (_ at: Int, _ to: Int, _ count: Int) -> Void) {
+        let columns = tensor.columns
+        if tensor.isDense { return body(rows.lowerBound * columns, 0, rows.count * columns) }
+        for (index, row) in rows.enumerated() { body(row * tensor.rowStride, index * columns, columns) }
     }
 
     /// Calls `body` with memory for the rows as float32 and stores what it leaves there.

@@ -41,9 +41,9 @@ extension Graph {
     /// - Parameters: `gate` and `up` are `[tokens, width]`.
     public func gatedActivation(_ gate: Variable, _ up: Variable, _ function: GateFunction = .silu) -> Variable {
         precondition(gate.value.shape == up.value.shape, "gate \(gate.value.shape) and up \(up.value.shape) differ")
-        let (y, compute) = (compute.gatedActivation(gate.value, up.value, function), compute)
+        let (y, compute) = (compute.gatedActivation(gate.value, up.value, function, type: .float32), compute)
         let (g, u, type) = (rounded(toKeep: gate.value), rounded(toKeep: up.value), compute.precision.activationType)
-        let again = { compute.gatedActivation(g, u, function) }
+        let again = { compute.gatedActivation(g, u, function, type: type) }
         return record("gated activation", y, inputs: [gate, up], again: again) { dy in
             let (dGate, dUp) = (compute.empty(g.shape, type), compute.empty(u.shape, type))
             compute.forEachRowBlock(of: g.rows, rowElements: g.columns) { rows in
@@ -66,11 +66,11 @@ extension Graph {
     /// The same where gate and up alternate: `[tokens, 2 · width]` → `[tokens, width]`, gates in the even columns.
     public func gatedActivation(interleaved x: Variable, _ function: GateFunction) -> Variable {
         precondition(x.value.columns % 2 == 0, "gate and up cannot alternate in \(x.value.shape)")
-        let (y, width, compute) = (compute.gatedPairs(x.value, function), x.value.columns / 2, compute)
-        let value = rounded(toKeep: x.value)
-        let again = { compute.gatedPairs(value, function) }
+        let (y, width, compute) = (compute.gatedPairs(x.value, function, type: .float32), x.value.columns / 2, compute)
+        let (value, type) = (rounded(toKeep: x.value), compute.precision.activationType)
+        let again = { compute.gatedPairs(value, function, type: type) }
         return record("gated activation", y, inputs: [x], again: again) { dy in
-            let dx = compute.empty(value.shape, compute.precision.activationType)
+            let dx = compute.empty(value.shape, type)
             compute.forEachRowBlock(of: value.rows, rowElements: value.columns) { rows in
                 compute.readPairs(value, rows) { gates, ups in
                     compute.readRows(dy, rows) { gradient in
@@ -85,8 +85,8 @@ extension Graph {
 }
 
 extension Compute {
-    fileprivate func gatedActivation(_ g: Tensor, _ u: Tensor, _ function: GateFunction) -> Tensor {
-        let y = empty(g.shape)
+    fileprivate func gatedActivation(_ g: Tensor, _ u: Tensor, _ function: GateFunction, type: ElementType) -> Tensor {
+        let y = empty(g.shape, type)
         forEachRowBlock(of: g.rows, rowElements: g.columns) { rows in
             readRows(g, rows) { gates in
                 readRows(u, rows) { ups in
@@ -97,9 +97,9 @@ extension Compute {
         return y
     }
 
-    fileprivate func gatedPairs(_ x: Tensor, _ function: GateFunction) -> Tensor {
+    fileprivate func gatedPairs(_ x: Tensor, _ function: GateFunction, type: ElementType) -> Tensor {
         let width = x.columns / 2
-        let y = empty(x.shape.dropLast() + [width])
+        let y = empty(x.shape.dropLast() + [width], type)
         forEachRowBlock(of: x.rows, rowElements: x.columns) { rows in
             readPairs(x, rows) { gates, ups in
                 writeRows(y, rows) { function.forward(rows.count * width, gates, ups, $0) }

@@ -15,12 +15,12 @@ extension Graph {
             weight.value.count > 0 && x.value.columns % weight.value.count == 0,
             "RMSNorm of \(x.value.shape) with weight \(weight.value.shape)")
         let (wValue, compute) = (weight.value, compute)
-        let (y, inverse) = compute.rmsNorm(x.value, wValue, epsilon)
+        let (y, inverse) = compute.rmsNorm(x.value, wValue, epsilon, type: .float32)
         // The residual stream is kept as it is, by the additions on both sides; heads are kept for this alone.
         let xValue = x.value.columns == wValue.count ? x.value : rounded(toKeep: x.value)
-        let weightGradient = weight.needsGradient
+        let (weightGradient, type) = (weight.needsGradient, compute.precision.activationType)
         return record(
-            "norm", y, inputs: [x, weight], again: { compute.rmsNorm(xValue, wValue, epsilon).y }
+            "norm", y, inputs: [x, weight], again: { compute.rmsNorm(xValue, wValue, epsilon, type: type).y }
         ) { dy in
             compute.rmsNormBackward(xValue, wValue, inverse, dy, weightGradient: weightGradient)
         }
@@ -29,9 +29,11 @@ extension Graph {
 
 extension Compute {
     /// The normalised rows and `1 / √(mean(x²) + epsilon)` of each head of each.
-    fileprivate func rmsNorm(_ x: Tensor, _ weight: Tensor, _ epsilon: Float) -> (y: Tensor, inverse: Tensor) {
+    fileprivate func rmsNorm(
+        _ x: Tensor, _ weight: Tensor, _ epsilon: Float, type: ElementType
+    ) -> (y: Tensor, inverse: Tensor) {
         let heads = x.columns / weight.count
-        let (y, inverse) = (empty(x.shape), empty([x.rows, heads]))
+        let (y, inverse) = (empty(x.shape, type), empty([x.rows, heads]))
         forEachRowBlock(of: x.rows, rowElements: x.columns) { block in
             readRows(x, block) { input in
                 writeRows(y, block) { output in

@@ -1,5 +1,11 @@
 import CKernels
 
+/// Some columns of a matrix, in rising order, and what rounding to bfloat16 takes from them, `[rows, columns]`.
+struct LowParts: Sendable {
+    let columns: [Int32]
+    let values: Tensor
+}
+
 /// What rounding an operand to bfloat16 takes away, given back where it is most.
 ///
 /// A few columns of a model's activations are many times as large as the others, and so are their rounding errors.
@@ -18,18 +24,15 @@ extension Compute {
         let (rank, tile) = (term?.rank ?? 0, TilePack.depth)
         let wanted = (x.columns + Self.columnsForEach - 1) / Self.columnsForEach
         let depth = (rank + wanted + tile - 1) / tile * tile
-        let columns = largestColumns(of: x, count: min(x.columns, depth - rank))
-        let width = rank + columns.count
+        let low = lowParts(of: x, count: min(x.columns, depth - rank))
+        let width = rank + low.columns.count
         let (left, right) = (empty([x.rows, width]), empty([weight.rows, width]))
+        let (thin, scale) = (term?.left.floats, term?.scale ?? 1)
         forEachRowBlock(of: x.rows, rowElements: x.columns) { rows in
-            readRows(x, rows) { values in
-                let target = left.output + rows.lowerBound * width
-                gather(columns, rows.count, values, stride: x.columns, into: target + rank, stride: width)
-                for (index, row) in rows.enumerated() {
-                    let target = target + index * width
-                    martlet_low_part(Int64(columns.count), target + rank, target + rank)
-                    if let term { martlet_scale(Int64(rank), term.scale, term.left.floats + row * rank, target) }
-                }
+            for row in rows {
+                let target = left.output + row * width
+                if let thin { martlet_scale(Int64(rank), scale, thin + row * rank, target) }
+                (target + rank).update(from: low.values.floats + row * low.columns.count, count: low.columns.count)
             }
         }
         let parts = TileGrid.pieces(weight.rows, target: 64)
@@ -38,11 +41,28 @@ extension Compute {
             let target = right.output + rows.lowerBound * width
             withScratch(rows.count * weight.columns) { values in
                 weight.expand(rows: rows, precision: precision, into: values)
-                gather(columns, rows.count, values, stride: weight.columns, into: target + rank, stride: width)
+                gather(low.columns, rows.count, values, stride: weight.columns, into: target + rank, stride: width)
             }
             term?.copyRight(rows, into: target, stride: width)
         }
         return ThinTerm(left, right, isTransposed: true)
+    }
+
+    /// The largest columns of `x` and what rounding takes from them. Layers over the same input share them.
+    private func lowParts(of x: Tensor, count: Int) -> LowParts {
+        if let recent = recentLowParts.find(x), recent.columns.count == count { return recent }
+        recentLowParts.clear()
+        let (columns, values) = (largestColumns(of: x, count: count), empty([x.rows, count]))
+        forEachRowBlock(of: x.rows, rowElements: x.columns) { rows in
+            readRows(x, rows) { rowsOfX in
+                let target = values.output + rows.lowerBound * count
+                gather(columns, rows.count, rowsOfX, stride: x.columns, into: target, stride: count)
+                martlet_low_part(Int64(rows.count * count), target, target)
+            }
+        }
+        let parts = LowParts(columns: columns, values: values)
+        recentLowParts.keep(parts, of: x)
+        return parts
     }
 
     private func gather(

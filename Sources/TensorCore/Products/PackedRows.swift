@@ -1,5 +1,4 @@
 import CKernels
-import Synchronization
 
 /// Rows of activations packed as left operands of products on tiles, group by group.
 struct PackedRows: Sendable {
@@ -39,44 +38,16 @@ struct PackedRows: Sendable {
     }
 }
 
-/// Remembers the rows that were packed last: the projections of a block multiply the same input one after another, and a
-/// gradient meets first its adapter and then its weight.
-final class PackedRowsCache: Sendable {
-    private struct Entry: @unchecked Sendable {
-        // `@unchecked`: a weak reference is only read, under the lock.
-        weak var storage: Storage?
-        let offset, rows: Int
-        let packed: PackedRows
-    }
-    private let entry = Mutex<Entry?>(nil)
-
-    func find(_ x: Tensor, offsets: [Int]) -> PackedRows? {
-        entry.withLock { entry in
-            guard let entry, let storage = entry.storage, storage === x.storage, entry.offset == x.offset,
-                entry.rows == x.rows, entry.packed.depth == x.columns, entry.packed.offsets == offsets
-            else { return nil }
-            return entry.packed
-        }
-    }
-
-    func keep(_ packed: PackedRows, of x: Tensor) {
-        entry.withLock { $0 = Entry(storage: x.storage, offset: x.offset, rows: x.rows, packed: packed) }
-    }
-
-    /// Gives the memory back.
-    func clear() { entry.withLock { $0 = nil } }
-}
-
 extension Compute {
     /// The rows of `x` as left operands, packed by all threads unless they were packed last time.
     /// - Parameter offsets: group g has the rows `offsets[g]..<offsets[g + 1]`; `nil` is one group.
     func packedRows(_ x: Tensor, offsets: [Int]? = nil) -> PackedRows {
         let offsets = offsets ?? [0, x.rows]
-        if let packed = packedRowsCache.find(x, offsets: offsets) { return packed }
+        if let packed = recentRows.find(x), packed.offsets == offsets { return packed }
         // The old tiles go back to the pool before new ones are asked for.
-        packedRowsCache.clear()
+        recentRows.clear()
         let packed = packRows(offsets: offsets, depth: x.columns) { TileSource(x, row: $0) }
-        packedRowsCache.keep(packed, of: x)
+        recentRows.keep(packed, of: x)
         return packed
     }
 

@@ -29,29 +29,60 @@ extension Compute {
         let rank = a.rows
         let hidden = hidden ?? thinProduct(x, TileSource(a).transposed, rank: rank, scale: 1, on: tiles)
         let g = thinProduct(dy, TileSource(b), rank: rank, scale: scale, on: tiles)
-        let (dA, dB) = (empty([rank, x.columns]), empty([rank, dy.columns]))
-        typealias Side = (left: Tensor, right: Tensor, result: Tensor, scale: Float)
-        let sides: [Side] = [(packedTranspose(g), x, dA, 1), (packedTranspose(hidden), dy, dB, scale)]
-        let width = 128
-        let pieces = sides.indices.flatMap { side in
-            stride(from: 0, to: sides[side].right.columns, by: width).map {
-                (side: side, columns: $0..<min(sides[side].right.columns, $0 + width))
+        let dA = overTokens(packedTranspose(g), packedColumns(x), x, rank: rank, scale: 1, on: tiles)
+        let dB = overTokens(packedTranspose(hidden), nil, dy, rank: rank, scale: scale, on: tiles)
+        return (g, dA, dB)
+    }
+
+    /// `scale · leftᵀ · right`, `[rank, columns]`, sums over the tokens.
+    /// - Parameters:
+    ///   - left: the packed transpose of `[tokens, rank]`.
+    ///   - packed: ``packedColumns(_:)`` of `right`; `nil` packs it on the way.
+    private func overTokens(
+        _ left: Tensor, _ packed: Tensor?, _ right: Tensor, rank: Int, scale: Float, on tiles: TileUnit
+    ) -> Tensor {
+        let (result, stride) = (empty([rank, right.columns]), right.columns)
+        let step = TilePack.step(depth: right.rows)
+        forEachColumnPiece(right) { columns in
+            let target = result.output + columns.lowerBound
+            if let packed {
+                var product = martlet_tile_product(rows: 0..<rank, columns: columns, into: target, stride: stride)
+                product.operands.0 = martlet_tile_operands(
+                    left: left.bfloats, right: packed.bfloats + columns.lowerBound / TilePack.side * step,
+                    left_step: Int64(step), right_step: Int64(step), depth: Int64(TilePack.depthBlocks(right.rows)))
+                tiles.multiply(&product)
+            } else {
+                multiply(
+                    left.bfloats, TileSource(right, column: columns.lowerBound), rows: rank, columns: columns.count,
+                    depth: right.rows, accumulate: false, into: target, stride: stride, on: tiles)
             }
-        }
-        threads.run(tiles: pieces.count) { piece in
-            let (side, columns) = (sides[pieces[piece].side], pieces[piece].columns)
-            let (target, stride) = (side.result.output + columns.lowerBound, side.right.columns)
-            multiply(
-                side.left.bfloats, TileSource(side.right, column: columns.lowerBound), rows: rank,
-                columns: columns.count,
-                depth: x.rows, accumulate: false, into: target, stride: stride, on: tiles)
-            if side.scale != 1 {
+            if scale != 1 {
                 for row in 0..<rank {
-                    martlet_scale(Int64(columns.count), side.scale, target + row * stride, target + row * stride)
+                    martlet_scale(Int64(columns.count), scale, target + row * stride, target + row * stride)
                 }
             }
         }
-        return (g, dA, dB)
+        return result
+    }
+
+    /// The columns of `x` as a right operand whose depth is the rows. Layers over the same input pack it once.
+    private func packedColumns(_ x: Tensor) -> Tensor {
+        if let packed = recentColumns.find(x) { return packed }
+        recentColumns.clear()
+        let step = TilePack.step(depth: x.rows)
+        let packed = empty([TilePack.count(x.columns, depth: x.rows)], .bfloat16)
+        forEachColumnPiece(x) { columns in
+            TileSource(x, column: columns.lowerBound).packRight(
+                columns: columns.count, depth: x.rows,
+                into: packed.bfloatOutput + columns.lowerBound / TilePack.side * step, step: step)
+        }
+        recentColumns.keep(packed, of: x)
+        return packed
+    }
+
+    private func forEachColumnPiece(_ x: Tensor, _ body: (Range<Int>) -> Void) {
+        let pieces = stride(from: 0, to: x.columns, by: 128).map { $0..<min(x.columns, $0 + 128) }
+        threads.run(tiles: pieces.count) { body(pieces[$0]) }
     }
 
     /// The transpose of `[rows, rank]` as a left operand.
