@@ -45,4 +45,10 @@ extension Graph {
         guard isRecording, value.elementType != compute.precision.activationType else { return value }
         return compute.converted(value, to: compute.precision.activationType)
     }
+
+    /// The same for an operation that rounds while it computes: the value itself, or where it is to put it rounded.
+    func roomToKeep(_ value: Tensor) -> Tensor {
+        guard isRecording, value.elementType != compute.precision.activationType else { return value }
+        return compute.empty(value.shape, compute.precision.activationType)
+    }
 }

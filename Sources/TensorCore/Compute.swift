@@ -84,12 +84,7 @@ public final class Compute: Sendable {
     public func converted(_ tensor: Tensor, to type: ElementType, always: Bool = false) -> Tensor {
         if tensor.elementType == type && tensor.isDense && !always { return tensor }
         let result = empty(tensor.shape, type)
-        forEachRowBlock(of: tensor.rows, rowElements: tensor.columns) { rows in
-            switch type {
-            case .float32: copyRows(tensor, rows, to: result.output + rows.lowerBound * tensor.columns)
-            case .bfloat16: copyRows(tensor, rows, to: result.bfloatOutput + rows.lowerBound * tensor.columns)
-            }
-        }
+        forEachRowBlock(of: tensor.rows, rowElements: tensor.columns) { copyRows(tensor, $0, to: result) }
         return result
     }
 

@@ -44,6 +44,15 @@ extension Compute {
         }
     }
 
+    /// Writes the rows into those of a dense tensor of the same shape, in its element type.
+    package func copyRows(_ tensor: Tensor, _ rows: Range<Int>, to target: Tensor) {
+        let start = rows.lowerBound * target.columns
+        switch target.elementType {
+        case .float32: copyRows(tensor, rows, to: target.output + start)
+        case .bfloat16: copyRows(tensor, rows, to: target.bfloatOutput + start)
+        }
+    }
+
     /// A dense tensor is one run of elements, a view as many as it has rows.
     private func forEachRun(of tensor: Tensor, _ rows: Range<Int>, _ body: (_ at: Int, _ to: Int, _ count: Int) -> Void) {
         let columns = tensor.columns

@@ -41,8 +41,9 @@ extension Graph {
     /// - Parameters: `gate` and `up` are `[tokens, width]`.
     public func gatedActivation(_ gate: Variable, _ up: Variable, _ function: GateFunction = .silu) -> Variable {
         precondition(gate.value.shape == up.value.shape, "gate \(gate.value.shape) and up \(up.value.shape) differ")
-        let (y, compute) = (compute.gatedActivation(gate.value, up.value, function, type: .float32), compute)
-        let (g, u, type) = (rounded(toKeep: gate.value), rounded(toKeep: up.value), compute.precision.activationType)
+        let (compute, type) = (compute, compute.precision.activationType)
+        let (g, u) = (roomToKeep(gate.value), roomToKeep(up.value))
+        let y = compute.gatedActivation(gate.value, up.value, function, type: .float32, keepingIn: [g, u])
         let again = { compute.gatedActivation(g, u, function, type: type) }
         return record("gated activation", y, inputs: [gate, up], again: again) { dy in
             let (dGate, dUp) = (compute.empty(g.shape, type), compute.empty(u.shape, type))
@@ -85,13 +86,19 @@ extension Graph {
 }
 
 extension Compute {
-    fileprivate func gatedActivation(_ g: Tensor, _ u: Tensor, _ function: GateFunction, type: ElementType) -> Tensor {
+    /// - Parameter kept: where rounded copies of both factors go while they are in cache, unless these are the factors.
+    fileprivate func gatedActivation(
+        _ g: Tensor, _ u: Tensor, _ function: GateFunction, type: ElementType, keepingIn kept: [Tensor] = []
+    ) -> Tensor {
         let y = empty(g.shape, type)
         forEachRowBlock(of: g.rows, rowElements: g.columns) { rows in
             readRows(g, rows) { gates in
                 readRows(u, rows) { ups in
                     writeRows(y, rows) { function.forward(rows.count * g.columns, gates, ups, $0) }
                 }
+            }
+            for (factor, copy) in zip([g, u], kept) where factor.elementType != copy.elementType {
+                copyRows(factor, rows, to: copy)
             }
         }
         return y
