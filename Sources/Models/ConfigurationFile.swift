@@ -12,6 +12,18 @@ enum ConfigurationFile {
         }
     }
 
+    /// `config.json` with the keys that it leaves out. A key that is null is there, and means none.
+    /// - Parameter defaults: what transformers' configuration class of the architecture has for them, as far as they
+    ///   matter; the sizes of a model have none, with exceptions.
+    static func completed(_ data: Data, with defaults: [String: Any], place: String) throws(ModelError) -> Data {
+        do {
+            guard let stated = try JSONSerialization.jsonObject(with: data) as? [String: Any] else { return data }
+            return try JSONSerialization.data(withJSONObject: stated.merging(defaults) { stated, _ in stated })
+        } catch {
+            throw .configuration(place: place, reason: "not valid JSON; is the file complete?")
+        }
+    }
+
     private static func sentence(for error: DecodingError) -> String {
         func path(_ context: DecodingError.Context, _ last: (any CodingKey)? = nil) -> String {
             (context.codingPath + (last.map { [$0] } ?? [])).map(\.stringValue).joined(separator: ".")

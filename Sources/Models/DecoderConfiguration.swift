@@ -43,6 +43,9 @@ struct DecoderConfiguration: Codable {
     var keyValueHeads: Int { numKeyValueHeads ?? numAttentionHeads }
     var headSize: Int { headDim ?? hiddenSize / numAttentionHeads }
 
+    /// What is said about the rotation. Transformers prefers the older of the two names, should both be there.
+    var rotaryParameters: RotaryParameters? { ropeScaling ?? ropeParameters }
+
     /// Reads the keys and checks that the sizes are possible.
     static func read(_ data: Data, place: String) throws(ModelError) -> DecoderConfiguration {
         let configuration = try ConfigurationFile.decode(DecoderConfiguration.self, from: data, place: place)
@@ -75,7 +78,7 @@ struct DecoderConfiguration: Codable {
 
     /// The function of the gated feed-forward block.
     func gateFunction() throws(ConfigurationProblem) -> GateFunction {
-        switch hiddenActivation ?? hiddenAct ?? "silu" {
+        switch hiddenAct ?? "silu" {
         case "silu", "swish": return .silu
         case "gelu_pytorch_tanh", "gelu_new": return .geluTanh
         case let other:
@@ -88,7 +91,7 @@ struct DecoderConfiguration: Codable {
     func rotary(_ parameters: RotaryParameters? = nil, base: Double? = nil) throws(ConfigurationProblem)
         -> RotaryEmbedding
     {
-        let own = parameters ?? ropeParameters ?? ropeScaling
+        let own = parameters ?? rotaryParameters
         let base = own?.ropeTheta ?? base ?? ropeTheta ?? 10_000
         guard base > 1, base.isFinite else {
             throw ConfigurationProblem("rope_theta is \(base), expected a number above 1")
@@ -108,21 +111,24 @@ struct DecoderConfiguration: Codable {
     }
 
     /// For each layer whether it is one with a window, as `layer_types` says; nil where there is no such key.
-    func slidingLayers() throws(ConfigurationProblem) -> [Bool]? {
+    func slidingLayers() throws(ConfigurationProblem) -> [Bool]? { try layers(ofType: "sliding_attention") }
+
+    /// For each layer whether it is of a type, where all others are of full attention; nil where there is no such key.
+    func layers(ofType wanted: String) throws(ConfigurationProblem) -> [Bool]? {
         guard let layerTypes else { return nil }
         guard layerTypes.count == numHiddenLayers else {
             throw ConfigurationProblem(
                 "layer_types has \(layerTypes.count) entries, expected num_hidden_layers (\(numHiddenLayers))")
         }
-        var sliding: [Bool] = []
+        var found: [Bool] = []
         for type in layerTypes {
-            guard ["full_attention", "sliding_attention"].contains(type) else {
+            guard ["full_attention", wanted].contains(type) else {
                 throw ConfigurationProblem(
-                    "layer_types has \(type), which is not supported; supported are full_attention and sliding_attention"
+                    "layer_types has \(type), which is not supported; supported are full_attention and \(wanted)"
                 )
             }
-            sliding.append(type == "sliding_attention")
+            found.append(type == wanted)
         }
-        return sliding
+        return found
     }
 }

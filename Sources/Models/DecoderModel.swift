@@ -27,7 +27,11 @@ struct DecoderModel: CausalLanguageModel {
         embedding = try loader.matrix(
             d.prefix + "model.embed_tokens.weight", rows: d.vocabularySize, columns: d.hiddenSize)
         let headName = d.prefix + "lm_head.weight"
-        let isTied = d.tiesEmbeddings ?? !loader.tensors.contains(headName)
+        var isTied = d.tiesEmbeddings ?? !loader.tensors.contains(headName)
+        if isTied, loader.tensors.contains(headName) {
+            // A head that is stored all the same may have become another since: like transformers, use it then.
+            isTied = try loader.isCopy(headName, of: embedding)
+        }
         head = isTied ? embedding : try loader.matrix(headName, rows: d.vocabularySize, columns: d.hiddenSize)
         if isTied { loader.ignore(headName) }
         var blocks: [DecoderBlock] = []

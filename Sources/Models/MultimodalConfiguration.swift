@@ -10,8 +10,7 @@ struct MultimodalConfiguration {
     let text: Data
 
     /// Nil for the configuration of a text model alone.
-    /// - Parameter defaults: what published configurations leave out because transformers adds it.
-    init?(_ configuration: Data, defaults: [String: Any] = [:], place: String) throws(ModelError) {
+    init?(_ configuration: Data, place: String) throws(ModelError) {
         let object: [String: Any]
         do { object = try JSONSerialization.jsonObject(with: configuration) as? [String: Any] ?? [:] } catch {
             throw .configuration(place: place, reason: "not valid JSON; is the file complete?")
@@ -19,7 +18,6 @@ struct MultimodalConfiguration {
         guard var text = object["text_config"] as? [String: Any] else { return nil }
         // Whether the head is tied may be said beside the parts.
         if text["tie_word_embeddings"] == nil { text["tie_word_embeddings"] = object["tie_word_embeddings"] }
-        text.merge(defaults) { stated, _ in stated }
         do { self.text = try JSONSerialization.data(withJSONObject: text) } catch {
             throw .configuration(place: place, reason: "the key text_config cannot be read")
         }

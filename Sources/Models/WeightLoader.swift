@@ -1,4 +1,5 @@
 import Checkpoints
+import Foundation
 import Layers
 import TensorCore
 
@@ -50,6 +51,15 @@ final class WeightLoader {
         }
         unused.remove(name)
         return tensor
+    }
+
+    /// Whether a tensor has the same bytes as a matrix that was taken before.
+    func isCopy(_ name: String, of matrix: Weight) throws(ModelError) -> Bool {
+        guard case .stored(let first) = matrix, case .rows(let format, let bytes, _) = first.contents,
+            case .rows(format, let others, _) = try tensor(name, first.shape).contents,
+            let start = bytes.unsafeBytes.baseAddress, let other = others.unsafeBytes.baseAddress
+        else { return false }
+        return memcmp(start, other, bytes.count) == 0
     }
 
     /// A tensor that the network does without on purpose.

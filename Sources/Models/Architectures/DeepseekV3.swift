@@ -12,19 +12,32 @@ public enum DeepseekV3: ModelArchitecture {
     /// `deepseek2`
     public static let ggufArchitectures = ["deepseek2"]
 
+    /// What transformers takes for keys that are left out.
+    private static var defaults: [String: Any] {
+        [
+            "max_position_embeddings": 4096, "rms_norm_eps": 1e-6, "q_lora_rank": 1536, "kv_lora_rank": 512,
+            "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128, "n_routed_experts": 256,
+            "num_experts_per_tok": 8, "moe_intermediate_size": 2048, "n_shared_experts": 1, "n_group": 8, "topk_group": 4,
+            "first_k_dense_replace": 3, "routed_scaling_factor": 2.5,
+        ]
+    }
+
     /// Builds the model; see ``ModelArchitecture``.
     public static func makeModel(
         configuration: Data, tensors: any TensorSource, place: String, on compute: Compute
     ) throws(ModelError) -> any CausalLanguageModel {
+        let configuration = try ConfigurationFile.completed(configuration, with: defaults, place: place)
         var common = try DecoderConfiguration.read(configuration, place: place)
         let keys = try ConfigurationFile.decode(DeepseekV3Keys.self, from: configuration, place: place)
         // What is rotated counts as the head: the rest of it knows no positions.
         common.headDim = keys.rotatedSize
-        return try makeDecoder(tensors: tensors, place: place, on: compute) { () throws(ConfigurationProblem) in
+        return try makeDecoder(
+            tensors: tensors, ignoring: keys.furtherLayers(after: common.numHiddenLayers), place: place, on: compute
+        ) { () throws(ConfigurationProblem) in
             var decoder = try DecoderDescription(common)
             decoder.layers = decoder.layers.map { _ in DecoderDescription.Layer(rotary: 0) }
             try keys.check(layers: common.numHiddenLayers)
-            let scale = try keys.attentionScale(common.ropeParameters ?? common.ropeScaling)
+            let scale = try keys.attentionScale(common.rotaryParameters)
             let sizes = try ExpertSizes(
                 count: ("n_routed_experts", keys.experts), chosen: ("num_experts_per_tok", keys.chosen),
                 width: ("moe_intermediate_size", keys.expertWidth))
@@ -51,6 +64,7 @@ private struct DeepseekV3Keys: Codable {
     var queryRank: Int?
     var latentSize, contentSize, rotatedSize, valueSize: Int
     var experts, chosen, expertWidth, sharedExperts, groups, keptGroups, firstSparse, sparseStep: Int?
+    var predictors: Int?
     var normalizes, interleaves: Bool?
     var scaling: Double?
     var scoring, method: String?
@@ -69,6 +83,7 @@ private struct DeepseekV3Keys: Codable {
         case keptGroups = "topk_group"
         case firstSparse = "first_k_dense_replace"
         case sparseStep = "moe_layer_freq"
+        case predictors = "num_nextn_predict_layers"
         case normalizes = "norm_topk_prob"
         case interleaves = "rope_interleave"
         case scaling = "routed_scaling_factor"
@@ -80,6 +95,12 @@ private struct DeepseekV3Keys: Codable {
     private static let narrowEpsilon: Float = 1e-6
 
     func isSparse(_ layer: Int) -> Bool { layer >= (firstSparse ?? 0) && layer % max(1, sparseStep ?? 1) == 0 }
+
+    /// Prefixes of the layers that predict tokens after the next: published checkpoints hold them behind the others, and
+    /// neither the loss nor plain generation needs them.
+    func furtherLayers(after layers: Int) -> [String] {
+        (0..<min(max(0, predictors ?? 0), 64)).map { "model.layers.\(layers + $0)." }
+    }
 
     func check(layers: Int) throws(ConfigurationProblem) {
         for (key, value) in [

@@ -22,13 +22,27 @@ public enum GPTOSS: ModelArchitecture {
         }
     }
 
+    /// The rotation of a configuration that says nothing about it.
+    private static let stretched = RotaryParameters(
+        ropeType: "yarn", factor: 32, originalMaxPositionEmbeddings: 4096, betaFast: 32, betaSlow: 1, truncate: false)
+
+    /// What transformers takes for keys that are left out.
+    private static var defaults: [String: Any] {
+        [
+            "num_key_value_heads": 8, "head_dim": 64, "max_position_embeddings": 131_072, "rms_norm_eps": 1e-5,
+            "rope_theta": 150_000, "sliding_window": 128, "num_local_experts": 128, "num_experts_per_tok": 4,
+        ]
+    }
+
     /// Builds the model; see ``ModelArchitecture``.
     public static func makeModel(
         configuration: Data, tensors: any TensorSource, place: String, on compute: Compute
     ) throws(ModelError) -> any CausalLanguageModel {
-        let common = try DecoderConfiguration.read(configuration, place: place)
+        let configuration = try ConfigurationFile.completed(configuration, with: defaults, place: place)
+        var common = try DecoderConfiguration.read(configuration, place: place)
         let keys = try ConfigurationFile.decode(Keys.self, from: configuration, place: place)
-        return try makeDecoder(tensors: tensors, place: place, on: compute) { () throws(ConfigurationProblem) in
+        if common.rotaryParameters == nil { common.ropeParameters = stretched }
+        return try makeDecoder(tensors: tensors, place: place, on: compute) { [common] () throws(ConfigurationProblem) in
             var decoder = try DecoderDescription(common)
             (decoder.inputBias, decoder.outputBias) = (common.attentionBias ?? true, common.attentionBias ?? true)
             let sliding = try common.slidingLayers() ?? decoder.layers.indices.map { $0 % 2 == 0 }

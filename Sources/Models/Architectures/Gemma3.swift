@@ -15,14 +15,14 @@ public enum Gemma3: ModelArchitecture {
     public static func makeModel(
         configuration: Data, tensors: any TensorSource, place: String, on compute: Compute
     ) throws(ModelError) -> any CausalLanguageModel {
-        let multimodal = try MultimodalConfiguration(configuration, defaults: textDefaults, place: place)
-        let text = multimodal?.text ?? configuration
+        let multimodal = try MultimodalConfiguration(configuration, place: place)
+        let text = try ConfigurationFile.completed(multimodal?.text ?? configuration, with: defaults, place: place)
         let own = try ConfigurationFile.decode(Gemma3Configuration.self, from: text, place: place)
         var common = try DecoderConfiguration.read(text, place: place)
-        common.headDim = common.headDim ?? 256
+        common.hiddenAct = common.hiddenActivation ?? "gelu_pytorch_tanh"
         return try makeDecoder(
             tensors: tensors, ignoring: multimodal == nil ? [] : imagePrefixes, place: place, on: compute
-        ) { () throws(ConfigurationProblem) in
+        ) { [common] () throws(ConfigurationProblem) in
             var decoder = try own.describe(common)
             if multimodal != nil { decoder.prefix = MultimodalConfiguration.prefix }
             return decoder
@@ -32,12 +32,14 @@ public enum Gemma3: ModelArchitecture {
     /// Prefixes of the tensors that only images need.
     private static let imagePrefixes = ["vision_tower.", "multi_modal_projector."]
 
-    /// What the published `text_config`s leave out; the other keys have these defaults anyway.
-    private static var textDefaults: [String: Any] {
+    /// What transformers takes for keys that are left out: published `text_config`s leave out sizes too.
+    private static var defaults: [String: Any] {
         [
             "vocab_size": 262_208, "hidden_size": 2304, "intermediate_size": 9216, "num_hidden_layers": 26,
-            "num_attention_heads": 8, "num_key_value_heads": 4, "rms_norm_eps": 1e-6,
-            "max_position_embeddings": 131_072,
+            "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "rms_norm_eps": 1e-6,
+            "max_position_embeddings": 131_072, "rope_theta": 1e6, "rope_local_base_freq": 10_000,
+            "sliding_window": 4096, "query_pre_attn_scalar": 256,
+            "tie_word_embeddings": true,
         ]
     }
 
@@ -88,8 +90,6 @@ private struct Gemma3Configuration: Decodable {
             return Float(value)
         }
         var decoder = try DecoderDescription(c)
-        if c.hiddenActivation == nil && c.hiddenAct == nil { decoder.gateFunction = .geluTanh }
-        decoder.tiesEmbeddings = c.tieWordEmbeddings ?? true
         decoder.embeddingScale = Float(c.hiddenSize).squareRoot()
         decoder.attentionScale = 1 / (try positive(queryPreAttnScalar, "query_pre_attn_scalar") ?? 256).squareRoot()
         decoder.attentionSoftCap = try positive(attnLogitSoftcapping, "attn_logit_softcapping")
@@ -105,9 +105,9 @@ private struct Gemma3Configuration: Decodable {
     private func describeLayers(
         _ decoder: inout DecoderDescription, _ c: DecoderConfiguration
     ) throws(ConfigurationProblem) {
-        let local = ropeParameters?.slidingAttention ?? RotaryParameters(ropeTheta: ropeLocalBaseFreq ?? 10_000)
+        let local = ropeParameters?.slidingAttention ?? RotaryParameters(ropeTheta: ropeLocalBaseFreq)
         decoder.rotaries = [
-            try c.rotary(ropeParameters?.fullAttention ?? c.ropeScaling, base: c.ropeTheta ?? 1_000_000),
+            try c.rotary(ropeParameters?.fullAttention ?? c.ropeScaling, base: c.ropeTheta),
             try c.rotary(local, base: 10_000),
         ]
         let pattern = slidingWindowPattern ?? 6
@@ -116,7 +116,7 @@ private struct Gemma3Configuration: Decodable {
         }
         let sliding = try c.slidingLayers()
         for layer in decoder.layers.indices where sliding?[layer] ?? ((layer + 1) % pattern != 0) {
-            decoder.layers[layer] = DecoderDescription.Layer(window: c.slidingWindow ?? 4096, rotary: 1)
+            decoder.layers[layer] = DecoderDescription.Layer(window: c.slidingWindow, rotary: 1)
         }
     }
 }

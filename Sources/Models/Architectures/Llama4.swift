@@ -17,12 +17,20 @@ public enum Llama4: ModelArchitecture {
     /// Prefixes of the tensors that only images need.
     private static let imagePrefixes = ["vision_model.", "multi_modal_projector."]
 
+    /// What transformers takes for keys that are left out.
+    private static var defaults: [String: Any] {
+        [
+            "num_key_value_heads": 8, "head_dim": 128, "max_position_embeddings": 131_072, "rms_norm_eps": 1e-5,
+            "rope_theta": 5e5, "intermediate_size_mlp": 16_384, "num_local_experts": 16, "attention_chunk_size": 8192,
+        ]
+    }
+
     /// Builds the model; see ``ModelArchitecture``.
     public static func makeModel(
         configuration: Data, tensors: any TensorSource, place: String, on compute: Compute
     ) throws(ModelError) -> any CausalLanguageModel {
         let multimodal = try MultimodalConfiguration(configuration, place: place)
-        let text = multimodal?.text ?? configuration
+        let text = try ConfigurationFile.completed(multimodal?.text ?? configuration, with: defaults, place: place)
         let common = try DecoderConfiguration.read(text, place: place)
         let keys = try ConfigurationFile.decode(Llama4Keys.self, from: text, place: place)
         return try makeDecoder(
@@ -70,11 +78,13 @@ private struct Llama4Keys: Codable {
             count: ("num_local_experts", experts), chosen: ("num_experts_per_tok", chosen ?? 1),
             width: ("intermediate_size", common.intermediateSize))
         let temperature = try temperature()
+        let chunked = try common.layers(ofType: "chunked_attention") ?? positioned
         if let chunk, chunk < 1 {
             throw ConfigurationProblem("attention_chunk_size is \(chunk), expected a number above 0")
         }
         decoder.makeAttention = { [decoder] (layer: Int, path: String, loader: WeightLoader) throws(ModelError) in
-            try attention(decoder, layer, path, positioned[layer] ? nil : temperature, loader)
+            try attention(
+                decoder, layer, path, chunk: chunked[layer] ? chunk : nil, positioned[layer] ? nil : temperature, loader)
         }
         decoder.makeFeedForward = { [decoder] (layer: Int, path: String, loader: WeightLoader) throws(ModelError) in
             guard isSparse(layer) else { return try decoder.mlp(path + ".feed_forward", loader) }
@@ -109,9 +119,9 @@ private struct Llama4Keys: Codable {
         return SelfAttention.Temperature(strength: strength, interval: interval)
     }
 
-    /// Layers that know positions look back within their chunk, and norm heads without a weight after the rotation.
+    /// Layers that know positions norm heads without a weight after the rotation.
     private func attention(
-        _ d: DecoderDescription, _ layer: Int, _ path: String, _ temperature: SelfAttention.Temperature?,
+        _ d: DecoderDescription, _ layer: Int, _ path: String, chunk: Int?, _ temperature: SelfAttention.Temperature?,
         _ loader: WeightLoader
     ) throws(ModelError) -> SelfAttention {
         let usual = try d.attention(layer, path, loader)
@@ -126,7 +136,7 @@ private struct Llama4Keys: Codable {
             input: usual.input, output: usual.output,
             options: AttentionOptions(
                 heads: d.heads, keyValueHeads: d.keyValueHeads, headSize: d.headSize, scale: d.attentionScale,
-                chunk: isPositioned ? chunk : nil),
+                chunk: chunk),
             headNorms: norms, interleavedRotation: true, temperature: temperature, layer: layer)
     }
 

@@ -36,7 +36,9 @@ struct Llama4GGUF {
         guard chunk >= 0, pattern > 0 else {
             throw decoder.problem("the chunk \(chunk) in \(pattern - 1) of \(pattern) layers cannot be")
         }
-        if chunk > 0 { object["attention_chunk_size"] = chunk }
+        if chunk > 0 { object["attention_chunk_size"] = chunk } else {
+            object["layer_types"] = [String](repeating: "full_attention", count: try decoder.layerCount())
+        }
         object["no_rope_layers"] = (1...(try decoder.layerCount())).map { chunk > 0 && $0 % pattern == 0 ? 0 : 1 }
         // Of the published models, only the one of 128 experts does not norm its heads.
         object["use_qk_norm"] = experts != 128

@@ -9,31 +9,26 @@ public enum Mistral: ModelArchitecture {
     /// `mistral`
     public static let modelTypes = ["mistral"]
 
+    /// What transformers takes for keys that are left out.
+    private static var defaults: [String: Any] {
+        [
+            "num_key_value_heads": 8, "max_position_embeddings": 131_072, "rms_norm_eps": 1e-6, "sliding_window": 4096,
+        ]
+    }
+
     /// Builds the model; see ``ModelArchitecture``.
     public static func makeModel(
         configuration: Data, tensors: any TensorSource, place: String, on compute: Compute
     ) throws(ModelError) -> any CausalLanguageModel {
-        let window = try ConfigurationFile.decode(MistralWindow.self, from: configuration, place: place).size
-        let configuration = try DecoderConfiguration.read(configuration, place: place)
+        let configuration = try ConfigurationFile.completed(configuration, with: defaults, place: place)
+        let common = try DecoderConfiguration.read(configuration, place: place)
         return try makeDecoder(tensors: tensors, place: place, on: compute) { () throws(ConfigurationProblem) in
-            var decoder = try DecoderDescription(configuration)
-            let sliding = try configuration.slidingLayers()
+            var decoder = try DecoderDescription(common)
+            let sliding = try common.slidingLayers()
             for layer in decoder.layers.indices where sliding?[layer] ?? true {
-                decoder.layers[layer].window = window
+                decoder.layers[layer].window = common.slidingWindow
             }
             return decoder
         }
-    }
-}
-
-/// `sliding_window`; where there is no such key the first models' 4096 is meant, and null means none.
-private struct MistralWindow: Decodable {
-    let size: Int?
-
-    enum CodingKeys: String, CodingKey { case slidingWindow = "sliding_window" }
-
-    init(from decoder: any Decoder) throws {
-        let keys = try decoder.container(keyedBy: CodingKeys.self)
-        size = keys.contains(.slidingWindow) ? try keys.decodeIfPresent(Int.self, forKey: .slidingWindow) : 4096
     }
 }

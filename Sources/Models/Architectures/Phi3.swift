@@ -10,12 +10,19 @@ public enum Phi3: ModelArchitecture {
     /// `phi3`
     public static let ggufArchitectures = ["phi3"]
 
+    /// What transformers takes for keys that are left out.
+    private static var defaults: [String: Any] {
+        [
+            "max_position_embeddings": 4096, "original_max_position_embeddings": 4096, "rms_norm_eps": 1e-5,
+        ]
+    }
+
     /// Builds the model; see ``ModelArchitecture``.
     public static func makeModel(
         configuration: Data, tensors: any TensorSource, place: String, on compute: Compute
     ) throws(ModelError) -> any CausalLanguageModel {
+        let configuration = try ConfigurationFile.completed(configuration, with: defaults, place: place)
         var c = try DecoderConfiguration.read(configuration, place: place)
-        c.originalMaxPositionEmbeddings = c.originalMaxPositionEmbeddings ?? 4096
         c.ropeScaling = c.ropeScaling.map(modern)
         c.ropeParameters = c.ropeParameters.map(modern)
         return try makeDecoder(tensors: tensors, place: place, on: compute) { [c] () throws(ConfigurationProblem) in

@@ -10,16 +10,25 @@ public enum Qwen2: ModelArchitecture {
     /// `qwen2`
     public static let ggufArchitectures = ["qwen2"]
 
+    /// What transformers takes for keys that are left out.
+    private static var defaults: [String: Any] {
+        [
+            "num_key_value_heads": 32, "max_position_embeddings": 32_768, "rms_norm_eps": 1e-6, "sliding_window": 4096,
+            "max_window_layers": 28,
+        ]
+    }
+
     /// Builds the model; see ``ModelArchitecture``.
     public static func makeModel(
         configuration: Data, tensors: any TensorSource, place: String, on compute: Compute
     ) throws(ModelError) -> any CausalLanguageModel {
+        let configuration = try ConfigurationFile.completed(configuration, with: defaults, place: place)
         let window = try ConfigurationFile.decode(OptionalWindow.self, from: configuration, place: place)
-        let configuration = try DecoderConfiguration.read(configuration, place: place)
+        let common = try DecoderConfiguration.read(configuration, place: place)
         return try makeDecoder(tensors: tensors, place: place, on: compute) { () throws(ConfigurationProblem) in
-            var decoder = try DecoderDescription(configuration)
+            var decoder = try DecoderDescription(common)
             (decoder.inputBias, decoder.outputBias) = (true, false)
-            for (layer, window) in try window.windows(configuration).enumerated() {
+            for (layer, window) in try window.windows(common).enumerated() {
                 decoder.layers[layer].window = window
             }
             return decoder

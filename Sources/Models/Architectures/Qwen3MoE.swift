@@ -33,10 +33,19 @@ public enum Qwen3MoE: ModelArchitecture {
         }
     }
 
+    /// What transformers takes for keys that are left out.
+    private static var defaults: [String: Any] {
+        [
+            "num_key_value_heads": 4, "max_position_embeddings": 32_768, "rms_norm_eps": 1e-6, "sliding_window": 4096,
+            "num_experts_per_tok": 8, "moe_intermediate_size": 768,
+        ]
+    }
+
     /// Builds the model; see ``ModelArchitecture``.
     public static func makeModel(
         configuration: Data, tensors: any TensorSource, place: String, on compute: Compute
     ) throws(ModelError) -> any CausalLanguageModel {
+        let configuration = try ConfigurationFile.completed(configuration, with: defaults, place: place)
         let common = try DecoderConfiguration.read(configuration, place: place)
         let own = try ConfigurationFile.decode(Keys.self, from: configuration, place: place)
         return try makeDecoder(tensors: tensors, place: place, on: compute) { () throws(ConfigurationProblem) in
@@ -46,7 +55,7 @@ public enum Qwen3MoE: ModelArchitecture {
                 for layer in decoder.layers.indices { decoder.layers[layer].window = common.slidingWindow }
             }
             let sizes = try ExpertSizes(
-                count: (Keys.CodingKeys.experts.rawValue, own.experts ?? own.localExperts),
+                count: (Keys.CodingKeys.experts.rawValue, own.experts ?? own.localExperts ?? 128),
                 chosen: (Keys.CodingKeys.chosen.rawValue, own.chosen),
                 width: (Keys.CodingKeys.width.rawValue, own.width))
             decoder.makeFeedForward = { [decoder] (layer: Int, path: String, loader: WeightLoader) throws(ModelError) in

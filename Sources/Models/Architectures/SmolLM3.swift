@@ -9,21 +9,31 @@ public enum SmolLM3: ModelArchitecture {
     /// `smollm3`
     public static let ggufArchitectures = ["smollm3"]
 
+    /// What transformers takes for keys that are left out.
+    private static var defaults: [String: Any] {
+        [
+            "num_key_value_heads": 4, "max_position_embeddings": 32_768, "rms_norm_eps": 1e-6, "rope_theta": 2e6,
+            "tie_word_embeddings": true,
+        ]
+    }
+
     /// Builds the model; see ``ModelArchitecture``.
     public static func makeModel(
         configuration: Data, tensors: any TensorSource, place: String, on compute: Compute
     ) throws(ModelError) -> any CausalLanguageModel {
+        let configuration = try ConfigurationFile.completed(configuration, with: defaults, place: place)
         let own = try ConfigurationFile.decode(SmolLM3Configuration.self, from: configuration, place: place)
         let window = try ConfigurationFile.decode(OptionalWindow.self, from: configuration, place: place)
-        let configuration = try DecoderConfiguration.read(configuration, place: place)
+        let common = try DecoderConfiguration.read(configuration, place: place)
         return try makeDecoder(tensors: tensors, place: place, on: compute) { () throws(ConfigurationProblem) in
-            var decoder = try DecoderDescription(configuration)
-            let rotated = try own.rotatedLayers(configuration.numHiddenLayers)
-            let sliding = try configuration.slidingLayers()
+            var decoder = try DecoderDescription(common)
+            let rotated = try own.rotatedLayers(common.numHiddenLayers)
+            let sliding = try common.slidingLayers()
             for layer in decoder.layers.indices {
                 if !rotated[layer] { decoder.layers[layer].rotary = nil }
-                if window.useSlidingWindow ?? false, sliding?[layer] ?? !rotated[layer] {
-                    decoder.layers[layer].window = configuration.slidingWindow
+                // `use_sliding_window` only decides what stands in for a missing list.
+                if sliding?[layer] ?? ((window.useSlidingWindow ?? false) && !rotated[layer]) {
+                    decoder.layers[layer].window = common.slidingWindow
                 }
             }
             return decoder
