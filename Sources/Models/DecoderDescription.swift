@@ -35,7 +35,6 @@ struct DecoderDescription {
 
     var heads, keyValueHeads, headSize: Int
     var attentionScale: Float
-    var attentionSoftCap: Float?
     /// Whether query, key and value, and whether the output, have biases.
     var inputBias, outputBias: Bool
     /// Whether every query and key head is normed.
@@ -111,7 +110,7 @@ extension DecoderDescription {
             input: input, output: try linear("o_proj", hiddenSize, queries, outputBias),
             options: AttentionOptions(
                 heads: heads, keyValueHeads: keyValueHeads, headSize: headSize, scale: attentionScale,
-                window: layers[index].window, softCap: attentionSoftCap),
+                window: layers[index].window),
             headNorms: headNorms, layer: index)
     }
 

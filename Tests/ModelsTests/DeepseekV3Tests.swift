@@ -54,6 +54,6 @@ import Testing
         #expect(try refusal("deepseek_v3") { $0["scoring_func"] = "softmax" }.contains("scoring_func is softmax"))
         #expect(try refusal("deepseek_v3") { $0["topk_method"] = "greedy" }.contains("topk_method is greedy"))
         #expect(try refusal("deepseek_v3") { $0["first_k_dense_replace"] = 1 }.contains("layers.1.mlp.experts.0"))
-        #expect(try refusal("deepseek_v3") { $0["q_lora_rank"] = nil }.contains("q_proj"))
+        #expect(try refusal("deepseek_v3") { $0["q_lora_rank"] = NSNull() }.contains("q_proj"))
     }
 }

@@ -42,7 +42,7 @@ import Testing
                 < Tolerance.logits)
     }
 
-    /// A cap on logits is one on the recorded logits; a cap on scores changes them, less the higher it is.
+    /// A cap on logits is one on the recorded logits; one on scores is no part of Gemma 3, whatever its configuration says.
     @Test func softCaps() throws {
         let compute = try Compute(threadCount: 2)
         let reference = try Reference(name)
@@ -54,8 +54,7 @@ import Testing
         #expect(
             largestDifference(try logits("final_logit_softcapping", 4), plain.map { 4 * tanh($0 / 4) })
                 < Tolerance.logits)
-        let moved = try [1.0, 10, 1000].map { largestDifference(try logits("attn_logit_softcapping", $0), plain) }
-        #expect(moved[0] > moved[1] && moved[1] > moved[2] && moved[0] > 0.1 && moved[2] < 1e-2)
+        #expect(largestDifference(try logits("attn_logit_softcapping", 1), plain) < Tolerance.logits)
         // The loss is that of the capped logits, and so are the tokens that follow.
         let capped = try reference.model(on: compute) { $0["final_logit_softcapping"] = 4 }
         let expected = zip(targets.indices, targets).reduce(0.0) { sum, item in

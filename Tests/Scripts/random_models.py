@@ -13,7 +13,7 @@ transformers reads from the folder is the reference, in float32 with eager atten
 One line per model says what was drawn. `refused` is an error where transformers goes on: it counts as a failure unless
 its sentence is one of REFUSALS. Exit code 1 when something falls short; --keep keeps the folders of those.
 """
-import argparse, json, math, pathlib, random, shutil, subprocess, sys, tempfile, warnings
+import argparse, copy, json, math, pathlib, random, shutil, subprocess, sys, tempfile, warnings
 from unittest import mock
 import peft, torch, transformers
 from peft.utils import transformers_weight_conversion as weight_conversion
@@ -187,6 +187,14 @@ def loss_of(model, ids, labels=None):
     return model(input_ids=ids, labels=ids if labels is None else labels).loss
 
 
+def exact_gradients(adapted, ids):
+    """The gradients of an adapter with as many operations as possible in float64."""
+    double = copy.deepcopy(adapted).double()
+    double.zero_grad()
+    loss_of(double, ids).backward()
+    return {n.replace(".default", ""): p.grad for n, p in double.named_parameters() if p.grad is not None}
+
+
 class Comparison:
     """The parts of one model's check; `failures` are sentences."""
 
@@ -262,11 +270,15 @@ class Comparison:
             return
         gradients = {n.replace(".default", ""): p.grad for n, p in adapted.named_parameters() if p.grad is not None}
         total = math.sqrt(sum(float(g.square().sum()) for g in gradients.values()))
+        exact = exact_gradients(adapted, ids)
         for name, start in before.items():
-            wanted = gradients[name]
-            found = (start.double() - after[name].double()) * EPSILON / RATE
-            error = float((found - wanted).norm()) / max(float(wanted.norm()), 2e-3 * total)
-            self.check(f"gradient of {name}", error, 0, 3e-4)
+            wanted, size = gradients[name], max(float(gradients[name].norm()), 2e-3 * total)
+            # Adam's first step is rate · g / (|g| + epsilon).
+            step = (start.double() - after[name].double()) / RATE
+            found = step * EPSILON / (1 - step.abs())
+            # Some networks turn the last bit of a float into more: as much as they do for transformers is allowed.
+            noise = float((exact[name] - wanted).norm()) / size
+            self.check(f"gradient of {name}", float((found - wanted).norm()) / size, 0, max(1e-4, 10 * noise))
         if not self.readable:
             return
         fresh = peft.PeftModel.from_pretrained(load(self.folder), run / "adapter").eval()

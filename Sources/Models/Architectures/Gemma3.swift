@@ -54,7 +54,9 @@ private struct Gemma3Configuration: Decodable {
     var queryPreAttnScalar: Double?
     var ropeLocalBaseFreq: Double?
     var slidingWindowPattern: Int?
-    var attnLogitSoftcapping, finalLogitSoftcapping: Double?
+    /// `attn_logit_softcapping` is a key of Gemma 2: transformers keeps it in this configuration, but no release of it
+    /// caps the scores of Gemma 3, and so the models are not trained for that.
+    var finalLogitSoftcapping: Double?
     var useBidirectionalAttention: Bool?
     var ropeParameters: Rotations?
 
@@ -72,7 +74,6 @@ private struct Gemma3Configuration: Decodable {
         case queryPreAttnScalar = "query_pre_attn_scalar"
         case ropeLocalBaseFreq = "rope_local_base_freq"
         case slidingWindowPattern = "sliding_window_pattern"
-        case attnLogitSoftcapping = "attn_logit_softcapping"
         case finalLogitSoftcapping = "final_logit_softcapping"
         case useBidirectionalAttention = "use_bidirectional_attention"
         case ropeParameters = "rope_parameters"
@@ -92,7 +93,6 @@ private struct Gemma3Configuration: Decodable {
         var decoder = try DecoderDescription(c)
         decoder.embeddingScale = Float(c.hiddenSize).squareRoot()
         decoder.attentionScale = 1 / (try positive(queryPreAttnScalar, "query_pre_attn_scalar") ?? 256).squareRoot()
-        decoder.attentionSoftCap = try positive(attnLogitSoftcapping, "attn_logit_softcapping")
         decoder.logitSoftCap = try positive(finalLogitSoftcapping, "final_logit_softcapping")
         (decoder.normOffset, decoder.hasHeadNorms) = (1, true)
         decoder.norms.attentionOutput = "post_attention_layernorm"
