@@ -70,6 +70,22 @@ private struct ChangedTensors: TensorSource {
     }
 }
 
+/// The tensors of a checkpoint under other names; a tensor may have several.
+struct RenamedTensors: TensorSource {
+    let base: ShardedSafetensors
+    /// From a name to the one in the checkpoint.
+    let stored: [String: String]
+
+    init(_ base: ShardedSafetensors, _ names: (String) -> [String]) {
+        self.base = base
+        stored = Dictionary(base.names.flatMap { name in names(name).map { ($0, name) } }) { first, _ in first }
+    }
+
+    var names: [String] { stored.keys.sorted() }
+    func contains(_ name: String) -> Bool { stored[name] != nil }
+    func tensor(_ name: String) throws(CheckpointError) -> StoredTensor { try base.tensor(stored[name] ?? name) }
+}
+
 /// Builds a recorded model after a change of its configuration.
 /// - Returns: the sentence with which it is refused, empty if it is not.
 func refusal(_ name: String, config: String = "config.json", _ change: (inout [String: Any]) -> Void) throws -> String {

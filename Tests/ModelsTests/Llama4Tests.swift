@@ -36,6 +36,13 @@ import Testing
         #expect(try refusal("llama4_text") { $0["floor_scale"] = 0 }.contains("floor_scale is 0"))
     }
 
+    /// Where layers are listed by type, that decides about chunks, and the knowledge of positions only about rotations.
+    @Test func chunksFollowTheTypesOfLayers() throws {
+        let full = [String](repeating: "full_attention", count: 4)
+        try expectAblation("llama4_text", "no_chunk") { $0["layer_types"] = full }
+        #expect(try refusal("llama4_text") { $0["layer_types"] = ["mamba"] + full[1...] }.contains("layer_types has mamba"))
+    }
+
     // MARK: The multimodal checkpoint
 
     private func hub(_ compute: Compute, _ tensors: (any TensorSource)? = nil) throws -> any CausalLanguageModel {

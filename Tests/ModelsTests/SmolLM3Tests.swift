@@ -17,6 +17,15 @@ import Testing
         }
     }
 
+    /// A list of types decides alone.
+    @Test func windowsFollowTheTypesOfLayers() throws {
+        try expectAblation("smollm3", "window_used") {
+            $0["layer_types"] = ["full_attention", "sliding_attention", "full_attention", "sliding_attention"]
+            $0["use_sliding_window"] = false
+            $0["sliding_window"] = 10
+        }
+    }
+
     @Test func impossibleListsAreRefused() throws {
         #expect(try refusal("smollm3") { $0["no_rope_layers"] = [1, 0] }.contains("no_rope_layers has 2 entries"))
         let found = try refusal("smollm3") {

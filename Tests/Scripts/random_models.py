@@ -125,8 +125,9 @@ def write(r, model, folder, config_text):
         tensors[name] = tensors[name].float()
     embedding = tensors.get("model.embed_tokens.weight")
     if "lm_head.weight" not in tensors and r.random() < 0.4:
-        tensors["lm_head.weight"] = embedding.clone()
-        words.append("head stored")
+        same = r.random() < 0.7
+        tensors["lm_head.weight"] = embedding.clone() if same else embedding.flip(0)
+        words.append("head stored" if same else "another head stored")
     if model.config.model_type in ("llama", "mistral", "mixtral") and r.random() < 0.3:
         for layer in range(model.config.num_hidden_layers):
             tensors[f"model.layers.{layer}.self_attn.rotary_emb.inv_freq"] = torch.rand(4)
