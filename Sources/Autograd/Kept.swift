@@ -42,13 +42,15 @@ final class RecentValue {
 extension Graph {
     /// What a backward pass should keep of a value that nobody else keeps: in the activation type of the precision.
     func rounded(toKeep value: Tensor) -> Tensor {
-        guard isRecording, value.elementType != compute.precision.activationType else { return value }
-        return compute.converted(value, to: compute.precision.activationType)
+        roundsToKeep(value) ? compute.converted(value, to: compute.precision.activationType) : value
     }
 
     /// The same for an operation that rounds while it computes: the value itself, or where it is to put it rounded.
     func roomToKeep(_ value: Tensor) -> Tensor {
-        guard isRecording, value.elementType != compute.precision.activationType else { return value }
-        return compute.empty(value.shape, compute.precision.activationType)
+        roundsToKeep(value) ? compute.empty(value.shape, compute.precision.activationType) : value
+    }
+
+    private func roundsToKeep(_ value: Tensor) -> Bool {
+        isRecording && value.elementType != compute.precision.activationType
     }
 }

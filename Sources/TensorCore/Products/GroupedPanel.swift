@@ -79,7 +79,8 @@ extension GroupedWeight {
     }
 
     /// The blocks under some stored columns of parts, a few rows at a time.
-    private static func pieces(_ parts: [Part], _ columns: Range<Int>, elements: Int, isForward: Bool
+    private static func pieces(
+        _ parts: [Part], _ columns: Range<Int>, elements: Int, isForward: Bool
     ) -> [GroupedPanel.Piece] {
         var pieces: [GroupedPanel.Piece] = []
         for source in parts {

@@ -73,15 +73,15 @@ extension Compute {
     ) {
         let isFew = panel.rows.count < Self.fewRows
         if isFew && piece.isTransposed { return dots(operand.x, panel, piece, into: target, stride: stride) }
-        if !isFew, case .tiles(let rows, let unit) = operand.form {
-            return multiply(rows, operand.x, panel, piece, into: target, stride: stride, on: unit)
-        }
-        withBlock(piece) { block in
-            switch operand.form {
-            case .panels where !isFew: panelProduct(operand.x, panel, piece, block, into: target, stride: stride)
-            case .transposed(let rows) where !isFew: panelProduct(rows, panel, piece, block, into: target, stride: stride)
-            default: libraryProduct(operand.x, panel, piece, block, into: target, stride: stride)
-            }
+        switch isFew ? .library : operand.form {
+        case .tiles(let rows, let unit):
+            multiply(rows, operand.x, panel, piece, into: target, stride: stride, on: unit)
+        case .transposed(let rows):
+            withBlock(piece) { panelProduct(rows, panel, piece, $0, into: target, stride: stride) }
+        case .panels:
+            withBlock(piece) { panelProduct(operand.x, panel, piece, $0, into: target, stride: stride) }
+        case .library:
+            withBlock(piece) { libraryProduct(operand.x, panel, piece, $0, into: target, stride: stride) }
         }
     }
 
@@ -109,7 +109,7 @@ extension Compute {
         }
     }
 
-    /// The same for a few rows, as decoding has them.
+    /// Dot products for a few rows, as decoding has them.
     private func dots(
         _ x: Tensor, _ panel: GroupedPanel, _ piece: GroupedPanel.Piece, into target: UnsafeMutablePointer<Float>,
         stride: Int

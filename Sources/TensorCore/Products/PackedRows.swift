@@ -43,12 +43,17 @@ extension Compute {
     /// - Parameter offsets: group g has the rows `offsets[g]..<offsets[g + 1]`; `nil` is one group.
     func packedRows(_ x: Tensor, offsets: [Int]? = nil) -> PackedRows {
         let offsets = offsets ?? [0, x.rows]
-        if let packed = recentRows.find(x), packed.offsets == offsets { return packed }
+        if let packed = recentlyPackedRows(x, offsets: offsets) { return packed }
         // The old tiles go back to the pool before new ones are asked for.
         recentRows.clear()
         let packed = packRows(offsets: offsets, depth: x.columns) { TileSource(x, row: $0) }
         recentRows.keep(packed, of: x)
         return packed
+    }
+
+    /// The same rows, if they were packed last time, in these groups.
+    func recentlyPackedRows(_ x: Tensor, offsets: [Int]) -> PackedRows? {
+        recentRows.find(x).flatMap { $0.offsets == offsets ? $0 : nil }
     }
 
     /// Packs rows from anywhere; `source` gives the matrix from a row on.

@@ -44,7 +44,8 @@ extension Compute {
         // Sums over several panels stay in float32 between them.
         let result = empty(dy.shape.dropLast() + [width], panels.count > 1 ? .float32 : type)
         let (thin, thinRight) = (term.map(packedLeft), term.map { packedRight($0, columns: 0..<width) })
-        let whole = dy.count > TileGrid.mostPackedElements ? recentRows.find(dy) : packedRows(dy)
+        let whole =
+            dy.count > TileGrid.mostPackedElements ? recentlyPackedRows(dy, offsets: [0, dy.rows]) : packedRows(dy)
         for panel in panels {
             let left =
                 whole
