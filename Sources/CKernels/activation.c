@@ -4,7 +4,7 @@
 MARTLET_INLINE float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
 
 KERNEL(silu_gate_forward, (int64_t count, const float *gate, const float *up, float *y), (count, gate, up, y)) {
-    for (int64_t i = 0; i < count; i++) y[i] = gate[i] * sigmoid(gate[i]) * up[i];
+    SIDE_BY_SIDE for (int64_t i = 0; i < count; i++) y[i] = gate[i] * sigmoid(gate[i]) * up[i];
 }
 
 // silu'(g) = s + g s (1 - s) with s = sigmoid(g)
@@ -12,7 +12,7 @@ KERNEL(silu_gate_backward,
        (int64_t count, const float *gate, const float *up, const float *dy, float *d_gate, float *d_up),
        (count, gate, up, dy, d_gate, d_up)) {
     SAME_OR_APART
-    for (int64_t i = 0; i < count; i++) {
+    SIDE_BY_SIDE for (int64_t i = 0; i < count; i++) {
         float g = gate[i], u = up[i], s = sigmoid(g);
         d_gate[i] = dy[i] * u * (s + g * s * (1.0f - s));
         d_up[i] = dy[i] * g * s;
@@ -24,7 +24,7 @@ KERNEL(silu_gate_backward,
 #define GELU_B 0.0713548162726009f
 
 KERNEL(gelu_gate_forward, (int64_t count, const float *gate, const float *up, float *y), (count, gate, up, y)) {
-    for (int64_t i = 0; i < count; i++) {
+    SIDE_BY_SIDE for (int64_t i = 0; i < count; i++) {
         float g = gate[i];
         y[i] = g * sigmoid(g * (GELU_A + GELU_B * g * g)) * up[i];
     }
@@ -35,7 +35,7 @@ KERNEL(gelu_gate_backward,
        (int64_t count, const float *gate, const float *up, const float *dy, float *d_gate, float *d_up),
        (count, gate, up, dy, d_gate, d_up)) {
     SAME_OR_APART
-    for (int64_t i = 0; i < count; i++) {
+    SIDE_BY_SIDE for (int64_t i = 0; i < count; i++) {
         float g = gate[i], u = up[i], s = sigmoid(g * (GELU_A + GELU_B * g * g));
         float near = g < -30.0f ? -30.0f : g;
         near = near > 30.0f ? 30.0f : near;
@@ -47,7 +47,7 @@ KERNEL(gelu_gate_backward,
 KERNEL(clamped_gate_forward,
        (int64_t count, float alpha, float limit, const float *gate, const float *up, float *y),
        (count, alpha, limit, gate, up, y)) {
-    for (int64_t i = 0; i < count; i++) {
+    SIDE_BY_SIDE for (int64_t i = 0; i < count; i++) {
         float g = gate[i] > limit ? limit : gate[i], u = up[i] > limit ? limit : up[i];
         u = u < -limit ? -limit : u;
         y[i] = g * sigmoid(alpha * g) * (u + 1.0f);
@@ -59,7 +59,7 @@ KERNEL(clamped_gate_backward,
         float *d_up),
        (count, alpha, limit, gate, up, dy, d_gate, d_up)) {
     SAME_OR_APART
-    for (int64_t i = 0; i < count; i++) {
+    SIDE_BY_SIDE for (int64_t i = 0; i < count; i++) {
         float g = gate[i] > limit ? limit : gate[i], u = up[i] > limit ? limit : up[i];
         u = u < -limit ? -limit : u;
         float s = sigmoid(alpha * g), slope = dy[i] * (u + 1.0f) * (s + alpha * g * s * (1.0f - s));
@@ -72,12 +72,12 @@ KERNEL(clamped_gate_backward,
 KERNEL(soft_cap, (int64_t count, float scale, float cap, float *x, float *slope), (count, scale, cap, x, slope)) {
     float factor = scale / cap;
     if (slope) {
-        for (int64_t i = 0; i < count; i++) {
+        SIDE_BY_SIDE for (int64_t i = 0; i < count; i++) {
             float t = hyperbolic_tangent(factor * x[i]);
             x[i] = cap * t;
             slope[i] = scale * (1.0f - t * t);
         }
     } else {
-        for (int64_t i = 0; i < count; i++) x[i] = cap * hyperbolic_tangent(factor * x[i]);
+        SIDE_BY_SIDE for (int64_t i = 0; i < count; i++) x[i] = cap * hyperbolic_tangent(factor * x[i]);
     }
 }

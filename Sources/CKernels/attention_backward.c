@@ -57,9 +57,29 @@ MARTLET_INLINE void prepare(int level, const struct martlet_attention *a, const 
     find_visibility(block, &pass->seen);
 }
 
+// differentiate() of keys that all queries see, without a cap, a row of scores at a time.
+MARTLET_INLINE void differentiate_rows(const struct martlet_attention *a, const struct strip *strip,
+                                       struct pass *pass) {
+    four_lanes lse, delta;
+    load_four((const float *)pass->lse, &lse);
+    load_four((const float *)pass->delta, &delta);
+    for (int64_t k = strip->key; k < strip->key + strip->keys; k++) {
+        four_lanes weight, d;
+        load_four(pass->scores + k * BLOCK, &weight);
+        load_four(pass->slopes + k * BLOCK, &d);
+        weight = weight * (four_lanes)a->scale - lse;
+        exponentials_of_four(&weight);
+        d = weight * (d - delta) * (four_lanes)a->scale;
+        store_four(&weight, pass->scores + k * BLOCK);
+        store_four(&d, pass->slopes + k * BLOCK);
+    }
+}
+
 // Scores become weights, gradients of weights become those of the products of queries and keys.
-MARTLET_INLINE void differentiate(const struct martlet_attention *a, int64_t from, const struct strip *strip,
+MARTLET_INLINE void differentiate(int level, const struct martlet_attention *a, int64_t from, const struct strip *strip,
                                   struct pass *pass) {
+    if (level == MARTLET_ISA_AVX512 && strip->vectors == VECTORS && !strip->masked && a->cap == 0)
+        return differentiate_rows(a, strip, pass);
     for (int64_t j = strip->vector; j < strip->vector + strip->vectors; j++) {
         lanes lse = pass->lse[j], delta = pass->delta[j];
         for (int64_t k = strip->key; k < strip->key + strip->keys; k++) {
@@ -119,7 +139,7 @@ MARTLET_INLINE void differentiate_strip(int level, const struct martlet_attentio
     multiply_by_query_side(level, a, from, strip, a->head_size, k, pass->query.columns, pass->scores);
     cap_strip(a, strip, pass->scores);
     multiply_by_query_side(level, a, from, strip, a->value_size, v, pass->d_output.columns, pass->slopes);
-    differentiate(a, from, strip, pass);
+    differentiate(level, a, from, strip, pass);
     sum_over_queries(level, a, strip, queries, a->value_size, pass->scores, &pass->d_output, pass->tiles, d_value);
     sum_over_queries(level, a, strip, queries, a->head_size, pass->slopes, &pass->query, pass->tiles, d_key);
     sum_over_keys(level, a, from, strip, a->head_size, k, pass->slopes, 0, pass->tiles, pass->d_query);

@@ -44,33 +44,54 @@ MARTLET_INLINE void scale_lanes(const lanes *factors, float *place) {
     store_lanes(&values, place);
 }
 
-// Raises `largest` to the largest scores of a strip, for a vector of queries.
-MARTLET_INLINE void find_largest(const struct martlet_attention *a, const struct visibility *seen, int64_t from,
-                                 const struct strip *strip, int64_t vector, const float *scores, lanes *largest) {
-    if (vector < strip->vector || vector >= strip->vector + strip->vectors) return;
-    for (int64_t k = strip->key; k < strip->key + strip->keys; k++) {
-        lanes s;
-        load_lanes(scores + k * BLOCK + vector * LANES, &s);
-        s *= (lanes)factor_of_scores(a);
-        if (strip->masked) {
-            lane_integers mask;
-            see(seen, vector, from + k, &mask);
-            s = mask ? s : (lanes)LOWEST;
+// Whether a strip can be gone through a row of scores at a time.
+MARTLET_INLINE int has_whole_rows(int level, const struct strip *strip) {
+    return level == MARTLET_ISA_AVX512 && strip->vectors == VECTORS && !strip->masked;
+}
+
+// Raises `largest` to the largest scores of a strip.
+MARTLET_INLINE void find_largest(int level, const struct martlet_attention *a, const struct visibility *seen,
+                                 int64_t from, const struct strip *strip, const float *scores, float *largest) {
+    if (has_whole_rows(level, strip)) {
+        four_lanes most;
+        load_four(largest, &most);
+        for (int64_t k = strip->key; k < strip->key + strip->keys; k++) {
+            four_lanes s;
+            load_four(scores + k * BLOCK, &s);
+            s *= (four_lanes)factor_of_scores(a);
+            most = s > most ? s : most;
         }
-        *largest = s > *largest ? s : *largest;
+        return store_four(&most, largest);
+    }
+    for (int64_t j = strip->vector; j < strip->vector + strip->vectors; j++) {
+        lanes most;
+        load_lanes(largest + j * LANES, &most);
+        for (int64_t k = strip->key; k < strip->key + strip->keys; k++) {
+            lanes s;
+            load_lanes(scores + k * BLOCK + j * LANES, &s);
+            s *= (lanes)factor_of_scores(a);
+            if (strip->masked) {
+                lane_integers mask;
+                see(seen, j, from + k, &mask);
+                s = mask ? s : (lanes)LOWEST;
+            }
+            most = s > most ? s : most;
+        }
+        store_lanes(&most, largest + j * LANES);
     }
 }
 
 // Raises the largest scores of a head and brings what was summed before to their measure.
-MARTLET_INLINE void raise_largest(const struct martlet_attention *a, const struct visibility *seen, int64_t from,
-                                  const struct strip *strips, int count, const float *scores,
+MARTLET_INLINE void raise_largest(int level, const struct martlet_attention *a, const struct visibility *seen,
+                                  int64_t from, const struct strip *strips, int count, const float *scores,
                                   const struct head *head) {
+    lanes found[VECTORS];
+    memcpy(found, head->largest, sizeof found);
+    for (int n = 0; n < count; n++) find_largest(level, a, seen, from, &strips[n], scores, (float *)found);
     for (int64_t j = 0; j < seen->vectors; j++) {
-        lanes before = head->largest[j], largest = before, change;
-        for (int n = 0; n < count; n++) find_largest(a, seen, from, &strips[n], j, scores, &largest);
-        lane_integers raised = largest > before;
+        lanes largest = found[j], change = head->largest[j] - largest;
+        lane_integers raised = largest > head->largest[j];
         if (__builtin_reduce_or(raised) == 0) continue;
-        change = before - largest;
         exponentials_of_lanes(&change);
         head->largest[j] = largest;
         head->sum[j] *= change;
@@ -78,9 +99,27 @@ MARTLET_INLINE void raise_largest(const struct martlet_attention *a, const struc
     }
 }
 
+// weigh() of keys that all queries see, a row of scores at a time.
+MARTLET_INLINE void weigh_rows(const struct martlet_attention *a, const struct strip *strip, float *scores,
+                               const struct head *head) {
+    four_lanes largest, sum;
+    load_four((const float *)head->largest, &largest);
+    load_four((const float *)head->sum, &sum);
+    for (int64_t k = strip->key; k < strip->key + strip->keys; k++) {
+        four_lanes s;
+        load_four(scores + k * BLOCK, &s);
+        s = s * (four_lanes)factor_of_scores(a) - largest;
+        exponentials_of_four(&s);
+        sum += s;
+        store_four(&s, scores + k * BLOCK);
+    }
+    store_four(&sum, (float *)head->sum);
+}
+
 // Scores become weights without their normaliser.
-MARTLET_INLINE void weigh(const struct martlet_attention *a, const struct visibility *seen, int64_t from,
+MARTLET_INLINE void weigh(int level, const struct martlet_attention *a, const struct visibility *seen, int64_t from,
                           const struct strip *strip, float *scores, const struct head *head) {
+    if (has_whole_rows(level, strip)) return weigh_rows(a, strip, scores, head);
     for (int64_t j = strip->vector; j < strip->vector + strip->vectors; j++) {
         lanes largest = head->largest[j], sum = head->sum[j];
         for (int64_t k = strip->key; k < strip->key + strip->keys; k++) {
@@ -109,9 +148,9 @@ MARTLET_INLINE void attend(int level, const struct martlet_attention *a, const s
         multiply_by_query_side(level, a, from, &strips[n], a->head_size, k, head->query, scores);
         cap_strip(a, &strips[n], scores);
     }
-    raise_largest(a, seen, from, strips, count, scores, head);
+    raise_largest(level, a, seen, from, strips, count, scores, head);
     for (int n = 0; n < count; n++) {
-        weigh(a, seen, from, &strips[n], scores, head);
+        weigh(level, a, seen, from, &strips[n], scores, head);
         sum_over_keys(level, a, from, &strips[n], a->value_size, v, scores, 1, tiles, head->output);
     }
 }

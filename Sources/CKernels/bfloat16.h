@@ -6,6 +6,12 @@
 
 #include <string.h>
 
+// Thirty-two floats, as many words, and their halves.
+typedef float float_run __attribute__((ext_vector_type(32), aligned(4), may_alias));
+typedef uint32_t word_run __attribute__((ext_vector_type(32)));
+typedef uint16_t half_pairs __attribute__((ext_vector_type(64)));
+typedef uint16_t half_run __attribute__((ext_vector_type(32)));
+
 // Nearest bfloat16 (ties to even) in the low half.
 MARTLET_INLINE uint32_t bfloat16_bits(float value) {
     uint32_t bits;
@@ -13,6 +19,23 @@ MARTLET_INLINE uint32_t bfloat16_bits(float value) {
     uint32_t rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
     // The carry of rounding could turn a NaN into infinity: keep it a quiet NaN.
     return (bits & 0x7FFFFFFFu) > 0x7F800000u ? ((bits >> 16) | 0x40u) : rounded;
+}
+
+// The same of a vector of floats, each in the high half of a word; the low halves are rubbish.
+#define ROUNDED_WORDS(words, floats, source, result)                                                                  \
+    floats values = *(const floats *)(source);                                                                        \
+    words bits;                                                                                                       \
+    memcpy(&bits, &values, sizeof bits);                                                                              \
+    words result = bits + 0x7FFFu + ((bits >> 16) & 1u);                                                              \
+    result = values != values ? (bits | 0x400000u) : result;
+
+// Thirty-two of them together.
+MARTLET_INLINE void round_run(const float *source, half_run *target) {
+    ROUNDED_WORDS(word_run, float_run, source, rounded)
+    half_pairs halves;
+    memcpy(&halves, &rounded, sizeof halves);
+    *target = __builtin_shufflevector(halves, halves, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31, 33,
+                                      35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63);
 }
 
 MARTLET_INLINE float widened(uint32_t bits) {

@@ -31,7 +31,13 @@ KERNEL(from_bfloat16, (int64_t count, const uint16_t *x, float *y), (count, x, y
 }
 
 KERNEL(to_bfloat16, (int64_t count, const float *x, uint16_t *y), (count, x, y)) {
-    for (int64_t i = 0; i < count; i++) y[i] = (uint16_t)bfloat16_bits(x[i]);
+    int64_t i = 0;
+    for (; i + 32 <= count; i += 32) {
+        half_run run;
+        round_run(x + i, &run);
+        memcpy(y + i, &run, sizeof run);
+    }
+    for (; i < count; i++) y[i] = (uint16_t)bfloat16_bits(x[i]);
 }
 
 KERNEL(round_to_bfloat16, (int64_t count, const float *x, float *y), (count, x, y)) {
@@ -49,6 +55,14 @@ KERNEL(gather_columns,
        (rows, count, columns, x, stride, y, y_stride)) {
     for (int64_t r = 0; r < rows; r++)
         for (int64_t i = 0; i < count; i++) y[r * y_stride + i] = x[r * stride + columns[i]];
+}
+
+KERNEL(gather_columns_bf16,
+       (int64_t rows, int64_t count, const int32_t *columns, const uint16_t *x, int64_t stride, float *y,
+        int64_t y_stride),
+       (rows, count, columns, x, stride, y, y_stride)) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < count; i++) y[r * y_stride + i] = widened(x[r * stride + columns[i]]);
 }
 
 KERNEL(split_pairs, (int64_t count, const float *pairs, float *first, float *second), (count, pairs, first, second)) {

@@ -8,7 +8,8 @@
 #include <string.h>
 
 // exp(x) = 2^n * exp(r), n = round(x / ln 2), |r| <= ln 2 / 2; arguments are clipped to [-87, 88]. Adding 1.5 * 2^23 rounds
-// to the nearest integer in the default rounding mode and leaves n in the lowest bits.
+// to the nearest integer in the default rounding mode and leaves n in the lowest bits. The polynomial is summed in pairs:
+// what counts is the length of the chain of operations, which the processor has to look past for other work.
 #define EXPONENTIAL_OF(number, bits, argument)                                                                        \
     number x = argument;                                                                                              \
     x = x < (number)-87.0f ? (number)-87.0f : x;                                                                      \
@@ -17,12 +18,10 @@
     number n = shifted - 12582912.0f;                                                                                 \
     number r = x - n * 0.693145751953125f;                                                                            \
     r = r - n * 1.42860682030941723e-6f;                                                                              \
-    number p = r * 1.9875691500e-4f + 1.3981999507e-3f;                                                               \
-    p = p * r + 8.3334519073e-3f;                                                                                     \
-    p = p * r + 4.1665795894e-2f;                                                                                     \
-    p = p * r + 1.6666665459e-1f;                                                                                     \
-    p = p * r + 5.0000001201e-1f;                                                                                     \
-    p = p * r * r + r + 1.0f;                                                                                         \
+    number square = r * r;                                                                                            \
+    number high = (r * 1.9875691500e-4f + 1.3981999507e-3f) * square + (r * 8.3334519073e-3f + 4.1665795894e-2f);     \
+    number low = r * 1.6666665459e-1f + 5.0000001201e-1f;                                                             \
+    number p = (high * square + low) * square + (r + 1.0f);                                                           \
     bits exponent;                                                                                                    \
     memcpy(&exponent, &shifted, sizeof exponent);                                                                     \
     exponent = (exponent << 23) + 0x3F800000u;                                                                        \
@@ -37,6 +36,12 @@ MARTLET_INLINE float exponential(float value) {
 // The same of sixteen, in place.
 MARTLET_INLINE void exponentials_of_lanes(lanes *values) {
     EXPONENTIAL_OF(lanes, lane_bits, *values)
+    *values = p * power;
+}
+
+// The same of four registers at once, whose chains of operations hide each other.
+MARTLET_INLINE void exponentials_of_four(four_lanes *values) {
+    EXPONENTIAL_OF(four_lanes, four_lane_bits, *values)
     *values = p * power;
 }
 

@@ -12,7 +12,15 @@ typedef uint32_t lane_bits __attribute__((ext_vector_type(16)));
 // The same at any address of floats.
 typedef float lanes_anywhere __attribute__((ext_vector_type(16), aligned(4), may_alias));
 
+// Four times sixteen, for kernels of AVX-512, which has the registers for it.
+typedef float four_lanes __attribute__((ext_vector_type(64)));
+typedef uint32_t four_lane_bits __attribute__((ext_vector_type(64)));
+typedef float four_lanes_anywhere __attribute__((ext_vector_type(64), aligned(4), may_alias));
+
 enum { LANES = 16 };
+
+// A loop whose turns take long, each in one chain: four of them go side by side.
+#define SIDE_BY_SIDE _Pragma("clang loop interleave_count(4)")
 
 // A loop over registers: it must not be left standing.
 #define UNROLLED _Pragma("clang loop unroll(full)")
@@ -20,6 +28,9 @@ enum { LANES = 16 };
 // Helpers take pointers: how vectors are passed depends on the instruction set, and bodies are compiled for several.
 MARTLET_INLINE void load_lanes(const float *from, lanes *to) { *to = *(const lanes_anywhere *)from; }
 MARTLET_INLINE void store_lanes(const lanes *from, float *to) { *(lanes_anywhere *)to = *from; }
+
+MARTLET_INLINE void load_four(const float *from, four_lanes *to) { *to = *(const four_lanes_anywhere *)from; }
+MARTLET_INLINE void store_four(const four_lanes *from, float *to) { *(four_lanes_anywhere *)to = *from; }
 
 // Some of sixteen floats, 0 behind them.
 MARTLET_INLINE void load_some(const float *from, int64_t count, lanes *to) {

@@ -18,9 +18,9 @@ MARTLET_INLINE void store_tile(row *rows, int transpose, uint16_t *tile) {
 
 // 32 neighbours are a row of a tile as they are.
 MARTLET_INLINE void pack_run_f32(const float *source, row *target) {
-    uint16_t values[DEPTH];
-    for (int i = 0; i < DEPTH; i++) values[i] = (uint16_t)bfloat16_bits(source[i]);
-    memcpy(target, values, sizeof values);
+    half_run values;
+    round_run(source, &values);
+    memcpy(target, &values, sizeof values);
 }
 
 MARTLET_INLINE void pack_run_bf16(const uint16_t *source, row *target) { memcpy(target, source, sizeof *target); }
@@ -73,10 +73,17 @@ KERNEL(pack_rows_bf16,
 // --- Columns along the depth -------------------------------------------------------------------------------------
 
 // 16 elements of two rows, alternating, are a row of a tile.
+MARTLET_INLINE void round_lanes(const float *source, lane_bits *target) {
+    ROUNDED_WORDS(lane_bits, lanes_anywhere, source, rounded)
+    *target = rounded;
+}
+
 MARTLET_INLINE void pack_pair_f32(const float *low, const float *high, row *target) {
-    uint32_t values[SIDE];
-    for (int i = 0; i < SIDE; i++) values[i] = bfloat16_bits(low[i]) | bfloat16_bits(high[i]) << 16;
-    memcpy(target, values, sizeof values);
+    lane_bits first, second;
+    round_lanes(low, &first);
+    round_lanes(high, &second);
+    lane_bits values = (first >> 16) | (second & 0xFFFF0000u);
+    memcpy(target, &values, sizeof values);
 }
 
 MARTLET_INLINE void pack_pair_bf16(const uint16_t *low, const uint16_t *high, row *target) {

@@ -4,13 +4,14 @@
 #include <math.h>
 
 MARTLET_INLINE float row_maximum(const float *x, int64_t count) {
-    float lanes[16], result = -INFINITY;
-    for (int j = 0; j < 16; j++) lanes[j] = -INFINITY;
+    enum { WIDE = 64 };
+    float lanes[WIDE], result = -INFINITY;
+    for (int j = 0; j < WIDE; j++) lanes[j] = -INFINITY;
     int64_t c = 0;
-    for (; c + 16 <= count; c += 16)
-        for (int j = 0; j < 16; j++) lanes[j] = x[c + j] > lanes[j] ? x[c + j] : lanes[j];
+    for (; c + WIDE <= count; c += WIDE)
+        for (int j = 0; j < WIDE; j++) lanes[j] = x[c + j] > lanes[j] ? x[c + j] : lanes[j];
     for (; c < count; c++) result = x[c] > result ? x[c] : result;
-    for (int j = 0; j < 16; j++) result = lanes[j] > result ? lanes[j] : result;
+    for (int j = 0; j < WIDE; j++) result = lanes[j] > result ? lanes[j] : result;
     return result;
 }
 
@@ -28,22 +29,26 @@ KERNEL(index_of_largest, (int64_t count, const float *x, int64_t *result), (coun
     }
 }
 
-// x[c] <- exp(factor * x[c] - shift); returns the sum over sixteen lanes.
-MARTLET_INLINE float exponentials(float *x, int64_t count, float factor, float shift) {
+// The sum over sixteen lanes.
+MARTLET_INLINE float sum_of(const float *x, int64_t count) {
     float lanes[16] = {0}, total = 0;
     int64_t c = 0;
     for (; c + 16 <= count; c += 16)
-        for (int j = 0; j < 16; j++) {
-            float e = exponential(factor * x[c + j] - shift);
-            x[c + j] = e;
-            lanes[j] += e;
-        }
-    for (int j = 0; c + j < count; j++) {
-        float e = exponential(factor * x[c + j] - shift);
-        x[c + j] = e;
-        lanes[j] += e;
-    }
+        for (int j = 0; j < 16; j++) lanes[j] += x[c + j];
+    for (int j = 0; c + j < count; j++) lanes[j] += x[c + j];
     for (int j = 0; j < 16; j++) total += lanes[j];
+    return total;
+}
+
+// x[c] <- exp(x[c] - shift); returns the sum. What has been computed is added up while it is in cache.
+MARTLET_INLINE float exponentials(float *x, int64_t count, float shift) {
+    enum { PIECE = 1024 };
+    float total = 0;
+    for (int64_t from = 0; from < count; from += PIECE) {
+        int64_t here = count - from < PIECE ? count - from : PIECE;
+        SIDE_BY_SIDE for (int64_t c = 0; c < here; c++) x[from + c] = exponential(x[from + c] - shift);
+        total += sum_of(x + from, here);
+    }
     return total;
 }
 
@@ -67,7 +72,7 @@ KERNEL(cross_entropy,
        (rows, columns, targets, gradient, logits, loss)) {
     for (int64_t r = 0; r < rows; r++, logits += columns) {
         float shift = row_maximum(logits, columns), picked = logits[targets[r]];
-        float total = exponentials(logits, columns, 1.0f, shift);
+        float total = exponentials(logits, columns, shift);
         loss[r] = shift + logf(total) - picked;
         if (!gradient) continue;
         float normaliser = 1.0f / total;

@@ -59,6 +59,18 @@ import Testing
         ) { gather in
             changed(y) { gather(Int64(rows), Int64(count), columns, x, Int64(stride), $0, Int64(wide)) }
         }
+        let halves = x.map { UInt16($0.bitPattern >> 16) }
+        let widened = y.indices.map { at in
+            at % wide < count
+                ? Double(Float(bitPattern: UInt32(halves[at / wide * stride + Int(columns[at % wide])]) << 16)) : Double(y[at])
+        }
+        expectAgreement(
+            available(
+                martlet_gather_columns_bf16_portable, martlet_gather_columns_bf16_avx2, martlet_gather_columns_bf16_avx512),
+            .exact, expected: widened, "gather_columns_bf16 \(count)"
+        ) { gather in
+            changed(y) { gather(Int64(rows), Int64(count), columns, halves, Int64(stride), $0, Int64(wide)) }
+        }
     }
 
     @Test(arguments: kernelSizes) func productsAndPairs(size: Int) {

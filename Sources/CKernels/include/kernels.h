@@ -29,6 +29,8 @@ DECLARE_KERNEL(low_part, (int64_t count, const float *x, float *y));
 // y[r, i] = x[r, columns[i]]; rows have the given strides.
 DECLARE_KERNEL(gather_columns, (int64_t rows, int64_t count, const int32_t *columns, const float *x, int64_t stride,
                                 float *y, int64_t y_stride));
+DECLARE_KERNEL(gather_columns_bf16, (int64_t rows, int64_t count, const int32_t *columns, const uint16_t *x,
+                                     int64_t stride, float *y, int64_t y_stride));
 // first[i] = pairs[2i], second[i] = pairs[2i + 1], and back.
 DECLARE_KERNEL(split_pairs, (int64_t count, const float *pairs, float *first, float *second));
 DECLARE_KERNEL(join_pairs, (int64_t count, const float *first, const float *second, float *pairs));
