@@ -91,6 +91,8 @@ private final class Reservation: @unchecked Sendable {
         guard range.upperBound <= size, mprotect(base + range.lowerBound, range.count, PROT_READ | PROT_WRITE) == 0 else {
             preconditionFailure("out of memory: the system refused \(range.count) bytes beside \(range.lowerBound)")
         }
+        // Large pages where the system has them: many operations walk over more pages than the processor remembers.
+        madvise(base + range.lowerBound, range.count, MADV_HUGEPAGE)
     }
 
     private static let page = Int(sysconf(Int32(_SC_PAGESIZE)))
