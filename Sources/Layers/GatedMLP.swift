@@ -35,8 +35,7 @@ public struct GatedMLP: FeedForward {
     public func callAsFunction(_ x: Variable, in graph: Graph) -> Variable {
         switch input {
         case .separate(let gate, let up):
-            let parts = Linear.outputs(of: [gate, up], x, in: graph)
-            return down(graph.gatedActivation(parts[0], parts[1], function), in: graph)
+            return down(Linear.gated(gate: gate, up: up, x, function, in: graph), in: graph)
         case .fused(let both):
             let parts = graph.split(both(x, in: graph), widths: [down.weight.columns, down.weight.columns])
             return down(graph.gatedActivation(parts[0], parts[1], function), in: graph)

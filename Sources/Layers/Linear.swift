@@ -37,4 +37,9 @@ public final class Linear {
     static func outputs(of layers: [Linear], _ x: Variable, in graph: Graph) -> [Variable] {
         graph.linear(x, through: layers.map(\.layer), precision: layers.first.flatMap(\.precision))
     }
+
+    /// `f(gate(x)) · up(x)`.
+    static func gated(gate: Linear, up: Linear, _ x: Variable, _ function: GateFunction, in graph: Graph) -> Variable {
+        graph.gatedLinear(x, gate: gate.layer, up: up.layer, function)
+    }
 }

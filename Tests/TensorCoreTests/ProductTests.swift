@@ -109,8 +109,10 @@ import Testing
         }
         let zeros = compute.product(compute.zeros([rows, k]), transposed: weight, epilogue: add).toArray()
         #expect(zeros == (0..<rows * n).map { Float($0 / n * 10_000 + $0 % n) })
-        let back = compute.product(compute.zeros([rows, n]), weight, epilogue: add).toArray()
-        #expect(back == (0..<rows * k).map { Float($0 / k * 10_000 + $0 % k) })
+        let way = BackProjection(compute.zeros([rows, n]), weight, epilogue: add, on: compute)
+        #expect(compute.product([way]).toArray() == (0..<rows * k).map { Float($0 / k * 10_000 + $0 % k) })
+        let twice = (0..<rows * k).map { 2 * Float($0 / k * 10_000 + $0 % k) }
+        #expect(compute.product([way, way]).toArray() == twice)
     }
 
     @Test(arguments: [1, 7, 64, 600]) func threadsChangeNoBit(rows: Int) throws {
@@ -177,6 +179,30 @@ import Testing
             let together = try run(threads, together: true)
             #expect(together == apart, "\(threads) threads")
         }
+    }
+
+    /// The ways back from several layers are summed as if each had its own product, on every number of threads.
+    @Test(arguments: [1, 9, 300], [TileUnit?.none, .emulated])
+    func waysBackAreSummed(rows: Int, tiles: TileUnit?) throws {
+        let (k, rank, outputs) = (130, 3, [1100, 3, 64])
+        func run(_ threads: Int, together: Bool) throws -> [Float] {
+            let compute = try Compute(precision: tiles == nil ? .float32 : .bfloat16, threadCount: threads, tiles: tiles)
+            let a = compute.tensor(noise(rank * k, 1), shape: [rank, k])
+            let ways = outputs.enumerated().map { index, n in
+                let g = compute.tensor(noise(rows * rank, UInt64(index) + 2), shape: [rows, rank])
+                return BackProjection(
+                    compute.tensor(noise(rows * n, UInt64(index) + 5), shape: [rows, n]),
+                    .dense(compute.tensor(noise(n * k, UInt64(index) + 8), shape: [n, k])),
+                    plus: ThinTerm(g, a, isTransposed: false), on: compute)
+            }
+            if together { return compute.product(ways).toArray() }
+            return ways.map { compute.product([$0]).toArray() }.reduce([Float](repeating: 0, count: rows * k)) {
+                zip($0, $1).map(+)
+            }
+        }
+        let (whole, parts) = try (run(1, together: true), run(1, together: false))
+        for (found, expected) in zip(whole, parts) { #expect(abs(found - expected) < 1e-4, "\(found), \(expected)") }
+        #expect(try run(3, together: true) == whole)
     }
 
     /// What a thin term adds to dot products.

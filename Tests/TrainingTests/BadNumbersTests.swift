@@ -71,10 +71,10 @@ import Training
             let before = bench.adapter.parameters.map { $0.value.toArray() }
             let problem = problem { _ = try bench.trainer.step(batches) }
             #expect(problem?.step == 1 && problem?.kind == .gradient)
-            #expect(problem?.origin == "gradient of gated activation in layers.1")
+            #expect(problem?.origin == "gradient of gated linear in layers.1")
             #expect(problem?.records.map(\.description) == ["d.jsonl:6", "d.jsonl:8"])
             #expect(bench.adapter.parameters.map { $0.value.toArray() } == before && bench.trainer.stepsDone == 0)
-            let sentence = "the gradient became NaN or infinite in step 1, first in the gradient of gated activation in layers.1"
+            let sentence = "the gradient became NaN or infinite in step 1, first in the gradient of gated linear in layers.1"
             #expect(problem?.description == sentence + ", on d.jsonl:6, d.jsonl:8")
             #expect(try bench.trainer.step([batches[0], batches[2]]).gradientNorm.isFinite)
         }
@@ -85,7 +85,7 @@ import Training
             let base = try poisonedModel("model.layers.1.mlp.up_proj.weight", row: 3, in: root)
             let bench = try Bench(base: base, recompute: recompute, on: compute)
             let problem = problem { _ = try bench.trainer.step([TokenBatch(records(2, badLines: []))]) }
-            #expect(problem?.origin == "linear in layers.1" && problem?.records.count == 2)
+            #expect(problem?.origin == "gated linear in layers.1" && problem?.records.count == 2)
         }
     }
 

@@ -185,15 +185,23 @@ import Training
         return true
     }
 
+    /// Stops as soon as two evaluations in a row bring nothing; at which rate that happens depends on the last bits.
     @Test func earlyStoppingEndsTheRun() throws {
-        try withFolder { root in
-            let place = try create(root)
-            var last = 0
-            let result = try train(place, on: one, rate: 0.2, { ($0.evaluateEverySteps, $0.earlyStopping) = (1, 2) }) {
-                if case .step(let report, _, _) = $0 { last = report.step }
+        let stopped = try [0.2, 0.4, 0.1, 0.8].contains { rate in
+            try withFolder { root in
+                let place = try create(root)
+                var (last, losses) = (0, [Double]())
+                let result = try train(place, on: one, rate: rate, { ($0.evaluateEverySteps, $0.earlyStopping) = (1, 2) }) {
+                    if case .step(let report, _, _) = $0 { last = report.step }
+                    if case .evaluation(let step, let loss, _, _) = $0, step > 0 { losses.append(loss) }
+                }
+                guard result.outcome == .finished, last < Self.steps else { return false }
+                let best = try #require(losses.indices.min { losses[$0] < losses[$1] })
+                #expect(losses.count == last && best == last - 3)
+                return true
             }
-            #expect(result.outcome == .finished && last < Self.steps)
         }
+        #expect(stopped, "no run stops early at any rate")
     }
 
     @Test func foldersAreProtected() throws {

@@ -46,21 +46,36 @@ extension Graph {
         let y = compute.gatedActivation(gate.value, up.value, function, type: .float32, keepingIn: [g, u])
         let again = { compute.gatedActivation(g, u, function, type: type) }
         return record("gated activation", y, inputs: [gate, up], again: again) { dy in
-            let (dGate, dUp) = (compute.empty(g.shape, type), compute.empty(u.shape, type))
-            compute.forEachRowBlock(of: g.rows, rowElements: g.columns) { rows in
-                compute.readRows(g, rows) { gates in
-                    compute.readRows(u, rows) { ups in
-                        compute.readRows(dy, rows) { gradient in
-                            compute.writeRows(dGate, rows) { dGates in
-                                compute.writeRows(dUp, rows) { dUps in
-                                    function.backward(rows.count * g.columns, gates, ups, gradient, dGates, dUps)
-                                }
-                            }
-                        }
-                    }
-                }
-            }
+            let (dGate, dUp) = compute.gatedGradients(g, u, dy, function)
             return [dGate, dUp]
+        }
+    }
+
+    /// ``gatedActivation(_:_:_:)`` of two linear layers over one input, tile by tile while their results are in cache; these
+    /// exist only as what the backward pass keeps.
+    /// - Parameters:
+    ///   - x: `[tokens, inputs]`.
+    ///   - gate: `[width, inputs]`, as `up`.
+    public func gatedLinear(_ x: Variable, gate: LinearLayer, up: LinearLayer, _ function: GateFunction = .silu) -> Variable {
+        let (compute, width, type) = (compute, gate.weight.rows, compute.precision.activationType)
+        let shape = x.value.shape(columns: width)
+        let ways = [gate, up].map { way(through: $0, x, on: compute) }
+        let kept = isRecording ? (compute.empty(shape, type), compute.empty(shape, type)) : nil
+        let y = compute.empty(shape)
+        compute.products(x.value, meeting: (ways[0].1, ways[1].1), keptIn: kept) { rows, columns, gates, ups in
+            for (index, row) in rows.enumerated() {
+                let target = y.output + row * width + columns.lowerBound
+                function.forward(columns.count, gates.row(index), ups.row(index), target)
+            }
+        }
+        guard let (g, u) = kept else { return record("gated linear", y, inputs: []) { _ in [] } }
+        let backward = LinearBackward([gate, up], ways.map(\.0), compute, gradients, wantsInput: x.needsGradient)
+        let again = { compute.gatedActivation(g, u, function, type: type) }
+        return record("gated linear", y, inputs: [x], trainsParameters: backward.trains, again: again) { dy in
+            let (dGate, dUp) = compute.gatedGradients(g, u, dy, function)
+            backward.take(dGate, of: 0)
+            backward.take(dUp, of: 1)
+            return [backward.inputGradient()]
         }
     }
 
@@ -102,6 +117,26 @@ extension Compute {
             }
         }
         return y
+    }
+
+    /// The gradients of both factors, in the activation type.
+    fileprivate func gatedGradients(_ g: Tensor, _ u: Tensor, _ dy: Tensor, _ function: GateFunction) -> (Tensor, Tensor) {
+        let type = precision.activationType
+        let (dGate, dUp) = (empty(g.shape, type), empty(u.shape, type))
+        forEachRowBlock(of: g.rows, rowElements: g.columns) { rows in
+            readRows(g, rows) { gates in
+                readRows(u, rows) { ups in
+                    readRows(dy, rows) { gradient in
+                        writeRows(dGate, rows) { dGates in
+                            writeRows(dUp, rows) { dUps in
+                                function.backward(rows.count * g.columns, gates, ups, gradient, dGates, dUps)
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        return (dGate, dUp)
     }
 
     fileprivate func gatedPairs(_ x: Tensor, _ function: GateFunction, type: ElementType) -> Tensor {

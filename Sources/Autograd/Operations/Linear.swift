@@ -82,132 +82,80 @@ extension Graph {
         let compute = precision.map { Compute(sharing: self.compute, precision: $0) } ?? self.compute
         var paths: [AdapterPath?] = []
         let values = compute.products(x.value, layers.count) { index in
-            let layer = layers[index]
-            let path = layer.update.map { AdapterPath($0, x, dropout: dropout, on: compute) }
+            let (path, projection) = way(through: layers[index], x, on: compute)
             paths.append(path)
-            return Projection(
-                layer.weight, adding: path?.folded,
-                plus: compute.lowTerm(x.value, transposed: layer.weight, beside: path?.forwardTerm),
-                epilogue: layer.epilogue)
+            return projection
         }
-        return layers.indices.map { record(values[$0], of: layers[$0], paths[$0], x, on: compute) }
+        return record(values, x, LinearBackward(layers, paths, compute, gradients, wantsInput: x.needsGradient))
     }
 
-    private func record(
-        _ y: Tensor, of layer: LinearLayer, _ path: AdapterPath?, _ x: Variable, on compute: Compute
-    ) -> Variable {
-        let (weight, wantsInput, type, gradients) = (
-            layer.weight, x.needsGradient, compute.precision.activationType, gradients
-        )
-        return record("linear", y, inputs: [x], trainsParameters: path != nil) { dy in
-            let g = path?.backward(dy, into: gradients)
-            guard wantsInput else { return [nil] }
+    /// The way of an input through a layer, and that of its adapter.
+    func way(through layer: LinearLayer, _ x: Variable, on compute: Compute) -> (AdapterPath?, Projection) {
+        compute.prepareLowTerm(x.value, besideRank: layer.update?.a.value.rows ?? 0)
+        let path = layer.update.map { AdapterPath($0, x, dropout: dropout, on: compute) }
+        let projection = Projection(
+            layer.weight, adding: path?.folded,
+            plus: compute.lowTerm(x.value, transposed: layer.weight, beside: path?.forwardTerm),
+            epilogue: layer.epilogue)
+        return (path, projection)
+    }
+
+    /// The gradients of layers over one input meet in a node of their own. It is reached when all of them have had their
+    /// turn, because the tape runs backwards and it was recorded before them.
+    private func record(_ values: [Tensor], _ x: Variable, _ backward: LinearBackward) -> [Variable] {
+        let trains = backward.trains
+        if values.count == 1 {
             return [
-                compute.product(
-                    dy, weight, adding: path?.folded, plus: g.flatMap { path?.backwardTerm($0) }, type: type
-                ) { rows, columns, tile, stride in
-                    if let path, let g { path.addMasked(g, rows, columns, tile, stride) }
+                record("linear", values[0], inputs: [x], trainsParameters: trains) { dy in
+                    backward.take(dy, of: 0)
+                    return [backward.inputGradient()]
                 }
             ]
         }
-    }
-}
-
-/// The low-rank way through a linear layer, forward beside backward.
-///
-/// In float32 without dropout, and with enough tokens to be worth it, the update is folded into each panel of the
-/// weight while it is in cache: `x·(W + s·B·A)ᵀ`. Else it is a way of its own beside the product.
-private final class AdapterPath {
-    let update: LowRankUpdate
-    let compute: Compute
-    /// A and B as products see them.
-    let a, b: Tensor
-    let dropout: DropoutContext?
-    /// The update as part of the weight, if it is folded.
-    let folded: WeightUpdate?
-    /// Input after dropout, `[tokens, inputs]`.
-    let input: Kept
-    /// `x̃·Aᵀ`, `[tokens, rank]`, if the forward pass needed it.
-    let hidden: Tensor?
-
-    init(_ update: LowRankUpdate, _ x: Variable, dropout: DropoutContext?, on compute: Compute) {
-        self.update = update
-        self.compute = compute
-        self.dropout = update.dropoutRate > 0 ? dropout : nil
-        (a, b) = (compute.rounded(update.a.value), compute.rounded(update.b.value))
-        let (inputs, outputs) = (a.columns, b.rows)
-        let folds = self.dropout == nil && compute.precision == .float32 && x.value.rows * (inputs + outputs) > inputs * outputs
-        folded = folds ? WeightUpdate(a: a, b: b, scale: update.scale) : nil
-        input = self.dropout.map { context in
-            let kept = x.kept
-            return Kept(again: { compute.dropout(kept.value(), update, context) })
-        } ?? x.kept
-        hidden = folds ? nil : compute.lowRankProduct(self.dropout.map { compute.dropout(x.value, update, $0) } ?? x.value, a)
-    }
-
-    /// `s·(x̃·Aᵀ)·Bᵀ`, unless it is folded.
-    var forwardTerm: ThinTerm? { hidden.map { ThinTerm($0, b, isTransposed: true, scale: update.scale) } }
-
-    /// Sums the gradients of A and B and returns `g = s·dy·B`, `[tokens, rank]`.
-    func backward(_ dy: Tensor, into gradients: Gradients?) -> Tensor {
-        let (g, dA, dBTransposed) = compute.lowRankBackward(
-            input.value(), dy, a: a, b: b, scale: update.scale, hidden: hidden)
-        for (parameter, gradient) in [(update.a, dA), (update.b, compute.transposed(dBTransposed))] {
-            gradients?.accumulate(parameter, on: compute) { sum, adding in
-                if adding {
-                    martlet_add(Int64(gradient.count), sum, gradient.floats, sum)
-                } else {
-                    sum.update(from: gradient.floats, count: gradient.count)
-                }
-            }
-        }
-        return g
-    }
-
-    /// `g·A`, unless it is folded or dropout masks it.
-    func backwardTerm(_ g: Tensor) -> ThinTerm? {
-        folded == nil && dropout == nil ? ThinTerm(g, a, isTransposed: false) : nil
-    }
-
-    /// Adds `mask(g·A)` to a tile of the input's gradient, where there is dropout.
-    func addMasked(
-        _ g: Tensor, _ rows: Range<Int>, _ columns: Range<Int>, _ tile: UnsafeMutablePointer<Float>, _ stride: Int
-    ) {
-        guard let dropout else { return }
-        let (rank, inputs) = (a.rows, a.columns)
-        compute.withScratch(rows.count * columns.count) { scratch in
-            compute.multiply(
-                rows.count, columns.count, rank, MatrixPointer(g.floats + rows.lowerBound * rank, stride: rank),
-                MatrixPointer(a.floats + columns.lowerBound, stride: inputs), into: scratch, stride: columns.count)
-            compute.applyDropout(update, dropout, rows, columns, scratch)
-            for row in 0..<rows.count {
-                martlet_add_scaled(Int64(columns.count), 1, scratch + row * columns.count, tile + row * stride)
-            }
+        let meeting = record("linear", x.value, inputs: [x], trainsParameters: trains) { _ in [backward.inputGradient()] }
+        return values.enumerated().map { index, value in
+            record("linear", value, inputs: [meeting]) { dy in [backward.take(dy, of: index) ? dy : nil] }
         }
     }
 }
 
-extension Compute {
-    fileprivate func dropout(_ x: Tensor, _ update: LowRankUpdate, _ context: DropoutContext) -> Tensor {
-        let y = empty(x.shape, x.elementType)
-        forEachRowBlock(of: x.rows, rowElements: x.columns) { rows in
-            readRows(x, rows) { input in
-                writeRows(y, rows) { output in
-                    output.update(from: input, count: rows.count * x.columns)
-                    applyDropout(update, context, rows, 0..<x.columns, output)
-                }
-            }
-        }
-        return y
+/// The way back through layers over one input.
+final class LinearBackward {
+    private let layers: [LinearLayer]
+    private let paths: [AdapterPath?]
+    private let compute: Compute
+    private let gradients: Gradients?
+    private let wantsInput: Bool
+    private var ways: [BackProjection] = []
+    private var isReached = false
+
+    init(
+        _ layers: [LinearLayer], _ paths: [AdapterPath?], _ compute: Compute, _ gradients: Gradients?, wantsInput: Bool
+    ) {
+        (self.layers, self.paths, self.compute) = (layers, paths, compute)
+        (self.gradients, self.wantsInput) = (gradients, wantsInput)
     }
 
-    /// Applies the mask of the given rows and columns to `values`, `[rows.count, columns.count]`.
-    fileprivate func applyDropout(
-        _ update: LowRankUpdate, _ context: DropoutContext, _ rows: Range<Int>, _ columns: Range<Int>,
-        _ values: UnsafeMutablePointer<Float>
-    ) {
-        martlet_dropout(
-            Int64(rows.count), Int64(columns.lowerBound), Int64(columns.count), context.seed,
-            context.step << 24 ^ update.site, Int64(context.firstToken + rows.lowerBound), update.dropoutRate, values)
+    /// Whether a layer has something to learn.
+    var trains: Bool { paths.contains { $0 != nil } }
+
+    /// Takes the gradient of a layer's result. Says whether it is the first to come.
+    @discardableResult func take(_ dy: Tensor, of index: Int) -> Bool {
+        defer { isReached = true }
+        let path = paths[index]
+        let g = path?.backward(dy, into: gradients)
+        if wantsInput {
+            ways.append(
+                BackProjection(
+                    dy, layers[index].weight, adding: path?.folded, plus: g.flatMap { path?.backwardTerm($0) },
+                    epilogue: g.flatMap { path?.masking($0) }, on: compute))
+        }
+        return !isReached
+    }
+
+    /// The sum of what has come, if it is wanted.
+    func inputGradient() -> Tensor? {
+        defer { ways = [] }
+        return wantsInput ? compute.product(ways, type: compute.precision.activationType) : nil
     }
 }

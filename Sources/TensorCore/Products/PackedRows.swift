@@ -40,13 +40,15 @@ struct PackedRows: Sendable {
 
 extension Compute {
     /// The rows of `x` as left operands, packed by all threads unless they were packed last time.
-    /// - Parameter offsets: group g has the rows `offsets[g]..<offsets[g + 1]`; `nil` is one group.
-    func packedRows(_ x: Tensor, offsets: [Int]? = nil) -> PackedRows {
+    /// - Parameters:
+    ///   - offsets: group g has the rows `offsets[g]..<offsets[g + 1]`; `nil` is one group.
+    ///   - alongside: is called with rows that have just been packed.
+    func packedRows(_ x: Tensor, offsets: [Int]? = nil, alongside: (Range<Int>) -> Void = { _ in }) -> PackedRows {
         let offsets = offsets ?? [0, x.rows]
         if let packed = recentlyPackedRows(x, offsets: offsets) { return packed }
         // The old tiles go back to the pool before new ones are asked for.
         recentRows.clear()
-        let packed = packRows(offsets: offsets, depth: x.columns) { TileSource(x, row: $0) }
+        let packed = packRows(offsets: offsets, depth: x.columns, alongside: alongside) { TileSource(x, row: $0) }
         recentRows.keep(packed, of: x)
         return packed
     }
@@ -57,7 +59,9 @@ extension Compute {
     }
 
     /// Packs rows from anywhere; `source` gives the matrix from a row on.
-    func packRows(offsets: [Int], depth: Int, _ source: (Int) -> TileSource) -> PackedRows {
+    func packRows(
+        offsets: [Int], depth: Int, alongside: (Range<Int>) -> Void = { _ in }, _ source: (Int) -> TileSource
+    ) -> PackedRows {
         let packed = PackedRows(offsets[offsets.count - 1], depth: depth, offsets: offsets, on: self)
         let size = max(TilePack.side, (1 << 16) / max(1, depth) / TilePack.side * TilePack.side)
         var pieces: [(group: Int, rows: Range<Int>)] = []
@@ -67,9 +71,11 @@ extension Compute {
         }
         threads.run(tiles: pieces.count) { tile in
             let (group, rows) = pieces[tile]
-            source(offsets[group] + rows.lowerBound).packLeft(
+            let first = offsets[group] + rows.lowerBound
+            source(first).packLeft(
                 rows: rows.count, depth: depth, into: packed.output(group: group, row: rows.lowerBound),
                 step: packed.step)
+            alongside(first..<first + rows.count)
         }
         return packed
     }

@@ -30,53 +30,99 @@ extension Compute {
     }
 
     private func product(_ x: Tensor, _ projection: Projection, type: ElementType) -> Tensor {
-        let (weight, update, term, epilogue) = (
-            projection.weight, projection.update, projection.term, projection.epilogue
-        )
-        precondition(x.columns == weight.columns, "product of \(x.shape) with transposed [\(weight.rows), \(weight.columns)]")
-        let y = empty(x.shape(columns: weight.rows), type)
-        if let tiles, update == nil {
-            tileProduct(x, transposed: weight, plus: term, into: y, on: tiles, epilogue)
-            return y
-        }
-        forEachPanel(of: weight, adding: update) { panel, values in
-            forEachTile(TileGrid.tiles(rows: x.rows, columns: panel.count)) { rows, within in
-                let columns = panel.lowerBound + within.lowerBound..<panel.lowerBound + within.upperBound
-                let part = MatrixPointer(values + within.lowerBound * weight.columns, stride: weight.columns)
-                withOperand(x, rows) { operand in
-                    withResult(y, rows, columns) { target, stride in
-                        sgemm(rows.count, columns.count, x.columns, operand, part.transposed, into: target, stride: stride)
-                        epilogue?(rows, columns, target, stride)
-                        term?.add(rows, columns, to: target, stride: stride)
-                    }
-                }
-            }
+        let y = empty(x.shape(columns: projection.weight.rows), type)
+        forEachTile(of: [projection], over: x) { rows, columns, fill in
+            withResult(y, rows, columns) { fill(0, $0, $1) }
         }
         return y
     }
 
-    /// `dx[rows, inputs] = dy[rows, outputs] · weight`: the gradient of the line above with respect to `x`.
-    package func product(
-        _ dy: Tensor, _ weight: Weight, adding update: WeightUpdate? = nil, plus term: ThinTerm? = nil,
-        type: ElementType = .float32, epilogue: Epilogue? = nil
-    ) -> Tensor {
-        precondition(dy.columns == weight.rows, "product of \(dy.shape) with [\(weight.rows), \(weight.columns)]")
-        if let tiles, update == nil, dy.rows >= Self.fewRows {
-            return tileProduct(dy, weight, plus: term, type: type, on: tiles, epilogue)
+    /// Two products over the same activations that meet tile by tile, while both are in cache.
+    /// - Parameters:
+    ///   - pair: two weights of one shape.
+    ///   - kept: where the products go, rounded to its type; `nil` drops them.
+    ///   - body: is given rows and columns of a tile, and both products there.
+    package func products(
+        _ x: Tensor, meeting pair: (Projection, Projection), keptIn kept: (Tensor, Tensor)?,
+        _ body: (_ rows: Range<Int>, _ columns: Range<Int>, ResultTile, ResultTile) -> Void
+    ) {
+        let projections = [pair.0, pair.1]
+        if x.rows < Self.fewRows {
+            let (rows, columns) = (0..<x.rows, 0..<pair.0.weight.rows)
+            let found = products(x, 2) { projections[$0] }
+            body(rows, columns, ResultTile(found[0]), ResultTile(found[1]))
+            if let kept { for (value, copy) in [(found[0], kept.0), (found[1], kept.1)] { copyRows(value, rows, to: copy) } }
+            return
         }
-        let result = empty(dy.shape(columns: weight.columns))
-        let grid = TileGrid.tiles(rows: dy.rows, columns: weight.columns)
-        forEachPanel(of: weight, adding: update) { panel, values in
-            forEachTile(grid) { rows, columns in
-                withOperand(dy, rows, columns: panel) { operand in
-                    let target = result.output + rows.lowerBound * weight.columns + columns.lowerBound
-                    sgemm(
-                        rows.count, columns.count, panel.count, operand,
-                        MatrixPointer(values + columns.lowerBound, stride: weight.columns),
-                        beta: panel.lowerBound > 0 ? 1 : 0, into: target, stride: weight.columns)
-                    if panel.upperBound == weight.rows {
-                        epilogue?(rows, columns, target, weight.columns)
-                        term?.add(rows, columns, to: target, stride: weight.columns)
+        forEachTile(of: projections, over: x) { rows, columns, fill in
+            withResult(kept?.0, rows, columns) { first, firstStride in
+                withResult(kept?.1, rows, columns) { second, secondStride in
+                    fill(0, first, firstStride)
+                    fill(1, second, secondStride)
+                    body(
+                        rows, columns, ResultTile(start: first, stride: firstStride),
+                        ResultTile(start: second, stride: secondStride))
+                }
+            }
+        }
+    }
+
+    /// Walks over the tiles of products of the same activations with weights of one shape. `body` is given a function that
+    /// writes the tile of one of them, with all that belongs to it.
+    private func forEachTile(
+        of projections: [Projection], over x: Tensor,
+        _ body: (Range<Int>, Range<Int>, _ fill: (Int, UnsafeMutablePointer<Float>, Int) -> Void) -> Void
+    ) {
+        let shape = (rows: projections[0].weight.rows, columns: projections[0].weight.columns)
+        for weight in projections.map(\.weight) {
+            precondition(
+                weight.rows == shape.rows && weight.columns == shape.columns && weight.columns == x.columns,
+                "product of \(x.shape) with transposed [\(weight.rows), \(weight.columns)]")
+        }
+        if let tiles, projections.allSatisfy({ $0.update == nil }) {
+            return forEachPackedTile(of: projections, over: x, on: tiles, body)
+        }
+        forEachPanel(of: projections.map { ($0.weight, $0.update) }) { panel, values in
+            forEachTile(TileGrid.tiles(rows: x.rows, columns: panel.count)) { rows, within in
+                let columns = panel.lowerBound + within.lowerBound..<panel.lowerBound + within.upperBound
+                withOperand(x, rows) { operand in
+                    body(rows, columns) { index, target, stride in
+                        let part = MatrixPointer(values[index] + within.lowerBound * x.columns, stride: x.columns)
+                        sgemm(rows.count, columns.count, x.columns, operand, part.transposed, into: target, stride: stride)
+                        projections[index].epilogue?(rows, columns, target, stride)
+                        projections[index].term?.add(rows, columns, to: target, stride: stride)
+                    }
+                }
+            }
+        }
+    }
+
+    /// `dx[rows, inputs] = dy[rows, outputs] · weight`: the gradient of the line above with respect to `x`.
+    package func product(_ dy: Tensor, _ weight: Weight, plus term: ThinTerm? = nil, type: ElementType = .float32) -> Tensor {
+        product([BackProjection(dy, weight, plus: term, on: self)], type: type)
+    }
+
+    /// The sum of the ways back to one input, `[rows, inputs]`, in their order.
+    package func product(_ ways: [BackProjection], type: ElementType = .float32) -> Tensor {
+        let (dy, width) = (ways[0].dy, ways[0].weight.columns)
+        if let tiles, ways.allSatisfy({ $0.update == nil }), dy.rows >= Self.fewRows {
+            return tileProduct(ways, type: type, on: tiles)
+        }
+        let result = empty(dy.shape(columns: width))
+        let grid = TileGrid.tiles(rows: dy.rows, columns: width)
+        for (index, way) in ways.enumerated() {
+            forEachPanel(of: [(way.weight, way.update)]) { panel, values in
+                forEachTile(grid) { rows, columns in
+                    withOperand(way.dy, rows, columns: panel) { operand in
+                        let target = result.output + rows.lowerBound * width + columns.lowerBound
+                        sgemm(
+                            rows.count, columns.count, panel.count, operand,
+                            MatrixPointer(values[0] + columns.lowerBound, stride: width),
+                            beta: index > 0 || panel.lowerBound > 0 ? 1 : 0, into: target, stride: width)
+                        if panel.upperBound == way.weight.rows {
+                            way.epilogue?(rows, columns, target, width)
+                            way.term?.add(rows, columns, to: target, stride: width)
+                        }
                     }
                 }
             }
@@ -101,25 +147,26 @@ extension Compute {
         }
     }
 
-    /// Calls `body` with panel after panel of the weight as float32 `[panel.count, columns]`.
+    /// Calls `body` with panel after panel of weights of one shape as float32 `[panel.count, columns]`.
     private func forEachPanel(
-        of weight: Weight, adding update: WeightUpdate?, _ body: (Range<Int>, UnsafePointer<Float>) -> Void
+        of weights: [(Weight, WeightUpdate?)], _ body: (Range<Int>, [UnsafePointer<Float>]) -> Void
     ) {
-        if precision == .float32, update == nil, let pointer = weight.float32Pointer {
-            return body(0..<weight.rows, pointer)
-        }
-        let panels = TileGrid.panels(rows: weight.rows, columns: weight.columns)
+        let (rows, columns) = (weights[0].0.rows, weights[0].0.columns)
+        let pointers = weights.compactMap { weight, update in update == nil ? weight.float32Pointer : nil }
+        if precision == .float32, pointers.count == weights.count { return body(0..<rows, pointers) }
+        let panels = TileGrid.panels(rows: rows, columns: columns * weights.count)
         let most = panels.map(\.count).max() ?? 0
-        withScratch(most * weight.columns) { scratch in
+        withScratch(weights.count * most * columns) { scratch in
             for panel in panels {
                 let parts = TileGrid.pieces(panel.count, target: 64)
-                threads.run(tiles: parts.count) { part in
-                    let rows = panel.lowerBound + parts[part].lowerBound..<panel.lowerBound + parts[part].upperBound
-                    let start = scratch + parts[part].lowerBound * weight.columns
+                threads.run(tiles: parts.count * weights.count) { tile in
+                    let ((weight, update), part) = (weights[tile / parts.count], parts[tile % parts.count])
+                    let start = scratch + (tile / parts.count * most + part.lowerBound) * columns
+                    let rows = panel.lowerBound + part.lowerBound..<panel.lowerBound + part.upperBound
                     weight.expand(rows: rows, precision: precision, into: start)
                     update?.add(to: start, rows: rows)
                 }
-                body(panel, scratch)
+                body(panel, weights.indices.map { UnsafePointer(scratch + $0 * most * columns) })
             }
         }
     }
@@ -147,18 +194,35 @@ extension Compute {
         }
     }
 
-    /// Memory for a tile of the result: in place for float32, else scratch that is rounded into place afterwards.
+    /// Memory for a tile of the result: in place for float32, else scratch that is rounded into place afterwards, or that
+    /// goes nowhere.
     func withResult(
-        _ y: Tensor, _ rows: Range<Int>, _ columns: Range<Int>, _ body: (UnsafeMutablePointer<Float>, Int) -> Void
+        _ y: Tensor?, _ rows: Range<Int>, _ columns: Range<Int>, _ body: (UnsafeMutablePointer<Float>, Int) -> Void
     ) {
-        let start = rows.lowerBound * y.columns + columns.lowerBound
-        if y.elementType == .float32 { return body(y.output + start, y.columns) }
+        if let y, y.elementType == .float32 {
+            return body(y.output + rows.lowerBound * y.columns + columns.lowerBound, y.columns)
+        }
         withScratch(rows.count * columns.count) { scratch in
             body(scratch, columns.count)
-            for row in 0..<rows.count {
+            guard let y else { return }
+            for (index, row) in rows.enumerated() {
                 martlet_to_bfloat16(
-                    Int64(columns.count), scratch + row * columns.count, y.bfloatOutput + start + row * y.columns)
+                    Int64(columns.count), scratch + index * columns.count,
+                    y.bfloatOutput + row * y.columns + columns.lowerBound)
             }
         }
     }
+}
+
+/// A tile of a product while it is in cache.
+package struct ResultTile {
+    private let start: UnsafePointer<Float>
+    private let stride: Int
+
+    init(start: UnsafePointer<Float>, stride: Int) { (self.start, self.stride) = (start, stride) }
+
+    fileprivate init(_ whole: Tensor) { self.init(start: whole.floats, stride: whole.columns) }
+
+    /// A row of the tile.
+    package func row(_ index: Int) -> UnsafePointer<Float> { start + index * stride }
 }

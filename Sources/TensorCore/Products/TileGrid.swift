@@ -28,11 +28,33 @@ package enum TileGrid {
         return rows <= most ? [0..<rows] : pieces(rows, target: most)
     }
 
-    /// Cuts the rows of a weight into panels that are packed for tile registers at a time: 4 MB, multiples of 64 rows.
-    static func tilePanels(rows: Int, columns: Int) -> [Range<Int>] {
-        let most = max(64, panelElements / max(1, columns) / 64 * 64)
-        return stride(from: 0, to: rows, by: most).map { $0..<min(rows, $0 + most) }
+    /// Cuts a result on tiles into what threads take one after another: columns, whose panel of the right operand a thread
+    /// packs for itself, and rows that run over it. Every thread gets as many; rows are cut, and panels packed for
+    /// each part, only where columns are too few.
+    /// - Parameter block: elements on whose multiples a range of columns should begin.
+    package static func items(
+        rows: Int, columns: Int, depth: Int, block: Int = 1, threads: Int
+    ) -> [(rows: Range<Int>, columns: Range<Int>)] {
+        // About 2 MB of panel, if that is not too narrow to be worth packing for.
+        let widest = min(288, max(128, (1 << 20) / max(1, depth))), step = max(32, block)
+        var number = max((columns + widest - 1) / widest, min(threads, columns / 64), 1)
+        if number < 16 * threads { number = (number + threads - 1) / threads * threads }
+        let width = max(1, ((columns + number - 1) / number + step - 1) / step) * step
+        let parts = stride(from: 0, to: columns, by: width).map { $0..<min(columns, $0 + width) }
+        let heights = max(1, min(threads / max(1, parts.count), rows / 256))
+        let height = max(1, ((rows + heights - 1) / heights + 31) / 32) * 32
+        return parts.flatMap { columns in
+            Self.heights(of: 0..<rows, at: height).map { (rows: $0, columns: columns) }
+        }
     }
+
+    /// Cuts rows into pieces of at most `height`.
+    static func heights(of rows: Range<Int>, at height: Int) -> [Range<Int>] {
+        stride(from: rows.lowerBound, to: rows.upperBound, by: height).map { $0..<min(rows.upperBound, $0 + height) }
+    }
+
+    /// Along the depth, so many rows of weights are packed at once.
+    static let mostPackedDepth = 3584
 
     /// Elements of a left operand that are packed at once; more are packed as far as a panel of the weight needs them.
     static let mostPackedElements = 1 << 22
