@@ -1,18 +1,8 @@
 #include "kernels.h"
 #include "exponential.h"
+#include "rows.h"
 
 #include <math.h>
-
-MARTLET_INLINE float row_maximum(const float *x, int64_t count) {
-    float lanes[16], result = -INFINITY;
-    for (int j = 0; j < 16; j++) lanes[j] = -INFINITY;
-    int64_t c = 0;
-    for (; c + 16 <= count; c += 16)
-        for (int j = 0; j < 16; j++) lanes[j] = x[c + j] > lanes[j] ? x[c + j] : lanes[j];
-    for (; c < count; c++) result = x[c] > result ? x[c] : result;
-    for (int j = 0; j < 16; j++) result = lanes[j] > result ? lanes[j] : result;
-    return result;
-}
 
 KERNEL(index_of_largest, (int64_t count, const float *x, int64_t *result), (count, x, result)) {
     enum { PIECE = 256 };

@@ -11,6 +11,11 @@ package struct StridedMatrix: Sendable {
         (self.tensor, self.offset, self.rowStride, self.columnStride) = (tensor, offset, rowStride, columnStride)
     }
 
+    /// The same elements read as the transpose.
+    package var transposed: StridedMatrix {
+        StridedMatrix(tensor, offset: offset, rowStride: columnStride, columnStride: rowStride)
+    }
+
     /// The elements of some rows, `[rows.count, columns]`.
     package func values(rows: Range<Int>, columns: Int) -> [Float] {
         [Float](unsafeUninitializedCapacity: rows.count * columns) { buffer, count in

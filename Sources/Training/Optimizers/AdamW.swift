@@ -49,16 +49,19 @@ public struct AdamW {
     ///   - scale: factor of the gradients: 1 / supervised tokens, times the clipping factor.
     public mutating func update(with gradients: Gradients, scale: Float, learningRate: Double) {
         step += 1
+        var parts: [AdamWPart] = []
         for (index, parameter) in parameters.enumerated() {
             guard let gradient = gradients[parameter] else { continue }
             updates[index] += 1
             let update = AdamWUpdate(
                 learningRate: learningRate, beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon,
                 weightDecay: settings.weightDecay, step: updates[index], gradientScale: scale)
-            parameter.update { values in
-                compute.adamW(update, gradient: gradient, parameter: values, first: &first[index], second: &second[index])
-            }
+            parts.append(
+                AdamWPart(
+                    update, gradient: gradient, parameter: parameter.uniqueFloats(), first: &first[index],
+                    second: &second[index]))
         }
+        compute.adamW(parts)
     }
 
     /// Takes up where a saved optimiser stopped.
