@@ -41,24 +41,31 @@ extension Compute {
     private static let adamWPiece = 1 << 13
 
     /// Changes parameters and their moments in place: the threads start once for all of them.
-    package func adamW(_ parts: [AdamWPart]) {
+    /// - Returns: Σ x² of every parameter after the step, taken while it is in cache.
+    package func adamW(_ parts: [AdamWPart]) -> [Double] {
         let pieces = parts.indices.flatMap { index in
             stride(from: 0, to: parts[index].parameter.count, by: Self.adamWPiece).map { (part: index, start: $0) }
         }
-        parts.withUnsafeBufferPointer { parts in
+        var sums = [Double](repeating: 0, count: pieces.count)
+        sums.withUnsafeMutableBufferPointer { sums in
+            guard let sums = sums.baseAddress else { return }
             threads.run(tiles: pieces.count) { tile in
                 let (index, start) = pieces[tile]
-                adamW(parts[index], from: start)
+                adamW(parts[index], from: start, squares: sums + tile)
             }
         }
+        // Pieces are of fixed size and added up in order.
+        var squares = [Double](repeating: 0, count: parts.count)
+        for (piece, sum) in zip(pieces, sums) { squares[piece.part] += sum }
+        return squares
     }
 
-    private func adamW(_ part: borrowing AdamWPart, from start: Int) {
+    private func adamW(_ part: borrowing AdamWPart, from start: Int, squares: UnsafeMutablePointer<Double>) {
         guard let p = part.parameter.baseAddress, let m = part.first.baseAddress, let v = part.second.baseAddress
         else { return }
+        let count = Int64(min(Self.adamWPiece, part.parameter.count - start))
         var settings = part.update.kernel
-        martlet_adamw(
-            Int64(min(Self.adamWPiece, part.parameter.count - start)), &settings, part.gradient.floats + start, p + start,
-            m + start, v + start)
+        martlet_adamw(count, &settings, part.gradient.floats + start, p + start, m + start, v + start)
+        martlet_sum_of_squares(count, p + start, squares)
     }
 }

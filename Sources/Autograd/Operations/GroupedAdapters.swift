@@ -3,25 +3,46 @@ import TensorCore
 
 /// The low-rank ways through a grouped linear layer, for the experts that have rows; forward beside backward.
 ///
-/// Factors are copied out of their parameters, so that kernels find A as `[rank, inputs]` and the transpose of B as
-/// `[rank, outputs]` however the parameters hold them. Work is cut by expert and by rows or columns, with one barrier for
+/// Kernels want A as `[rank, inputs]` and the transpose of B as `[rank, outputs]`: factors that their parameters do not
+/// hold like that are copied. Work is cut by expert and by rows or columns, with one barrier for
 /// all experts.
 struct GroupedAdapters {
     /// One update that has rows, and where its parts lie in the tensors that hold those of all.
     private struct Entry {
         let update: ExpertUpdate
         let rows: Range<Int>
-        /// First element of A and of the transpose of B in `factors`.
-        let a, b: Int
+        /// A and the transpose of B.
+        let a, b: Factor
         /// First element of the update's `[rows, rank]` in `hidden`.
         let hidden: Int
+    }
+
+    /// Where products find a factor: in its parameter, which the entry keeps alive, or from an element of `copies` on.
+    private enum Factor {
+        case parameter(UnsafePointer<Float>)
+        case copy(StridedMatrix, at: Int)
+
+        /// - Parameter copied: elements of the factors that are copied so far.
+        init(_ matrix: StridedMatrix, columns: Int, rank: Int, isExact: Bool, _ copied: inout Int) {
+            if isExact, let pointer = matrix.dense(columns: columns) {
+                self = .parameter(pointer)
+            } else {
+                self = .copy(matrix, at: copied)
+                copied += rank * columns
+            }
+        }
+
+        func copy(rank: Int, columns: Int, to copies: UnsafeMutablePointer<Float>) {
+            guard case .copy(let matrix, let start) = self else { return }
+            matrix.copy(rows: 0..<rank, columns: columns, to: copies + start)
+        }
     }
 
     private let entries: [Entry]
     /// Per expert its entries.
     private let byGroup: [Int: [Int]]
-    /// Factors of all entries as products see them.
-    private let factors: Tensor
+    /// Factors as products see them that are not used where they lie.
+    private let copies: Tensor
     /// `s · x̃ · Aᵀ` of all entries.
     private let hidden: Tensor
     /// The layer's input as products see it.
@@ -45,26 +66,29 @@ struct GroupedAdapters {
         (self.groups, self.compute, self.dropout, inputs) = (groups, compute, dropout, weight.inputs)
         var entries: [Entry] = []
         var byGroup: [Int: [Int]] = [:]
-        var (factorCount, hiddenCount) = (0, 0)
+        var (copied, hiddenCount) = (0, 0)
+        let isExact = compute.precision == .float32
         for (group, updates) in updates.enumerated() {
             let rows = groups.offsets[group]..<groups.offsets[group + 1]
             for update in updates where !rows.isEmpty {
                 byGroup[group, default: []].append(entries.count)
-                let b = factorCount + update.rank * weight.inputs
-                entries.append(Entry(update: update, rows: rows, a: factorCount, b: b, hidden: hiddenCount))
-                factorCount = b + update.rank * update.outputs.count
+                let a = Factor(
+                    update.a.matrix, columns: weight.inputs, rank: update.rank, isExact: isExact, &copied)
+                let b = Factor(
+                    update.b.matrix.transposed, columns: update.outputs.count, rank: update.rank, isExact: isExact,
+                    &copied)
+                entries.append(Entry(update: update, rows: rows, a: a, b: b, hidden: hiddenCount))
                 hiddenCount += rows.count * update.rank
             }
         }
         (self.entries, self.byGroup) = (entries, byGroup)
-        let factors = compute.empty([factorCount])
+        let copies = compute.empty([copied])
         compute.threads.run(tiles: entries.count) { tile in
-            let entry = entries[tile]
-            let (update, outputs) = (entry.update, entry.update.outputs.count)
-            update.a.matrix.copy(rows: 0..<update.rank, columns: weight.inputs, to: factors.output + entry.a)
-            update.b.matrix.transposed.copy(rows: 0..<update.rank, columns: outputs, to: factors.output + entry.b)
+            let update = entries[tile].update
+            entries[tile].a.copy(rank: update.rank, columns: weight.inputs, to: copies.output)
+            entries[tile].b.copy(rank: update.rank, columns: update.outputs.count, to: copies.output)
         }
-        self.factors = compute.rounded(factors)
+        self.copies = compute.rounded(copies)
         input = compute.rounded(x)
         hidden = compute.empty([hiddenCount])
         forEachRowTile { entry, rows in
@@ -73,8 +97,15 @@ struct GroupedAdapters {
                     hidden.output + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * entry.update.rank
                 compute.thinProject(
                     rows: rows.count, columns: inputs, rank: entry.update.rank, scale: entry.update.scale,
-                    MatrixPointer(x, stride: inputs), self.factors.floats + entry.a, into: target)
+                    MatrixPointer(x, stride: inputs), values(entry.a), into: target)
             }
+        }
+    }
+
+    private func values(_ factor: Factor) -> UnsafePointer<Float> {
+        switch factor {
+        case .parameter(let pointer): pointer
+        case .copy(_, let start): copies.floats + start
         }
     }
 
@@ -91,7 +122,7 @@ struct GroupedAdapters {
             let (width, first) = (entry.update.outputs.count, outputs.lowerBound - entry.update.outputs.lowerBound)
             compute.thinExpand(
                 rows: rows.count, columns: outputs.count, rank: entry.update.rank, hidden.floats + entry.hidden,
-                MatrixPointer(factors.floats + entry.b + first, stride: width), accumulate: true,
+                MatrixPointer(values(entry.b) + first, stride: width), accumulate: true,
                 into: panel + outputs.lowerBound - columns.lowerBound, stride: stride)
         }
     }
@@ -106,7 +137,7 @@ struct GroupedAdapters {
             let start = dy.floats + rows.lowerBound * dy.columns + outputs.lowerBound
             compute.thinProject(
                 rows: rows.count, columns: outputs.count, rank: entry.update.rank, scale: entry.update.scale,
-                MatrixPointer(start, stride: dy.columns), factors.floats + entry.b,
+                MatrixPointer(start, stride: dy.columns), values(entry.b),
                 into: g.output + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * entry.update.rank)
         }
         if let gradients { accumulate(dy, g, into: gradients) }
@@ -211,7 +242,7 @@ struct GroupedAdapters {
     ) {
         for index in byGroup[group] ?? [] {
             let entry = entries[index]
-            let right = MatrixPointer(factors.floats + entry.a + columns.lowerBound, stride: inputs)
+            let right = MatrixPointer(values(entry.a) + columns.lowerBound, stride: inputs)
             func expand(accumulate: Bool, into out: UnsafeMutablePointer<Float>, _ stride: Int) {
                 compute.thinExpand(
                     rows: rows.count, columns: columns.count, rank: entry.update.rank, g.floats + entry.hidden, right,

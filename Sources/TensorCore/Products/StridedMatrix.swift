@@ -16,6 +16,11 @@ package struct StridedMatrix: Sendable {
         StridedMatrix(tensor, offset: offset, rowStride: columnStride, columnStride: rowStride)
     }
 
+    /// Where the elements lie, if they lie as `[rows, columns]` without gaps. Valid while the tensor lives.
+    package func dense(columns: Int) -> UnsafePointer<Float>? {
+        columnStride == 1 && rowStride == columns ? tensor.floats + offset : nil
+    }
+
     /// The elements of some rows, `[rows.count, columns]`.
     package func values(rows: Range<Int>, columns: Int) -> [Float] {
         [Float](unsafeUninitializedCapacity: rows.count * columns) { buffer, count in
