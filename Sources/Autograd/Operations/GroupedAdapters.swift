@@ -3,46 +3,21 @@ import TensorCore
 
 /// The low-rank ways through a grouped linear layer, for the experts that have rows; forward beside backward.
 ///
-/// Kernels want A as `[rank, inputs]` and the transpose of B as `[rank, outputs]`: factors that their parameters do not
-/// hold like that are copied. Work is cut by expert and by rows or columns, with one barrier for
-/// all experts.
+/// Kernels want A as `[rank, inputs]` and the transpose of B as `[rank, outputs]`. A factor that does not lie like that in
+/// its parameter is copied when it is used, column by column of a panel: written down for all experts it would go through
+/// memory twice more. Work is cut by expert and by rows or columns, with one barrier for all experts.
 struct GroupedAdapters {
     /// One update that has rows, and where its parts lie in the tensors that hold those of all.
     private struct Entry {
         let update: ExpertUpdate
         let rows: Range<Int>
-        /// A and the transpose of B.
-        let a, b: Factor
         /// First element of the update's `[rows, rank]` in `hidden`.
         let hidden: Int
-    }
-
-    /// Where products find a factor: in its parameter, which the entry keeps alive, or from an element of `copies` on.
-    private enum Factor {
-        case parameter(UnsafePointer<Float>)
-        case copy(StridedMatrix, at: Int)
-
-        /// - Parameter copied: elements of the factors that are copied so far.
-        init(_ matrix: StridedMatrix, columns: Int, rank: Int, isExact: Bool, _ copied: inout Int) {
-            if isExact, let pointer = matrix.dense(columns: columns) {
-                self = .parameter(pointer)
-            } else {
-                self = .copy(matrix, at: copied)
-                copied += rank * columns
-            }
-        }
-
-        func copy(rank: Int, columns: Int, to copies: UnsafeMutablePointer<Float>) {
-            guard case .copy(let matrix, let start) = self else { return }
-            matrix.copy(rows: 0..<rank, columns: columns, to: copies + start)
-        }
     }
 
     private let entries: [Entry]
     /// Per expert its entries.
     private let byGroup: [Int: [Int]]
-    /// Factors as products see them that are not used where they lie.
-    private let copies: Tensor
     /// `s · x̃ · Aᵀ` of all entries.
     private let hidden: Tensor
     /// The layer's input as products see it.
@@ -66,46 +41,51 @@ struct GroupedAdapters {
         (self.groups, self.compute, self.dropout, inputs) = (groups, compute, dropout, weight.inputs)
         var entries: [Entry] = []
         var byGroup: [Int: [Int]] = [:]
-        var (copied, hiddenCount) = (0, 0)
-        let isExact = compute.precision == .float32
+        var hiddenCount = 0
         for (group, updates) in updates.enumerated() {
             let rows = groups.offsets[group]..<groups.offsets[group + 1]
             for update in updates where !rows.isEmpty {
                 byGroup[group, default: []].append(entries.count)
-                let a = Factor(
-                    update.a.matrix, columns: weight.inputs, rank: update.rank, isExact: isExact, &copied)
-                let b = Factor(
-                    update.b.matrix.transposed, columns: update.outputs.count, rank: update.rank, isExact: isExact,
-                    &copied)
-                entries.append(Entry(update: update, rows: rows, a: a, b: b, hidden: hiddenCount))
+                entries.append(Entry(update: update, rows: rows, hidden: hiddenCount))
                 hiddenCount += rows.count * update.rank
             }
         }
         (self.entries, self.byGroup) = (entries, byGroup)
-        let copies = compute.empty([copied])
-        compute.threads.run(tiles: entries.count) { tile in
-            let update = entries[tile].update
-            entries[tile].a.copy(rank: update.rank, columns: weight.inputs, to: copies.output)
-            entries[tile].b.copy(rank: update.rank, columns: update.outputs.count, to: copies.output)
-        }
-        self.copies = compute.rounded(copies)
         input = compute.rounded(x)
         hidden = compute.empty([hiddenCount])
         forEachRowTile { entry, rows in
             withInput(entry, rows) { x in
-                let target =
-                    hidden.output + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * entry.update.rank
-                compute.thinProject(
-                    rows: rows.count, columns: inputs, rank: entry.update.rank, scale: entry.update.scale,
-                    MatrixPointer(x, stride: inputs), values(entry.a), into: target)
+                withA(entry, 0..<inputs) { a in
+                    let target =
+                        hidden.output + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * entry.update.rank
+                    compute.thinProject(
+                        rows: rows.count, columns: inputs, rank: entry.update.rank, scale: entry.update.scale,
+                        MatrixPointer(x, stride: inputs), a, into: target)
+                }
             }
         }
     }
 
-    private func values(_ factor: Factor) -> UnsafePointer<Float> {
-        switch factor {
-        case .parameter(let pointer): pointer
-        case .copy(_, let start): copies.floats + start
+    /// Calls `body` with columns of A as products see them.
+    private func withA(_ entry: Entry, _ columns: Range<Int>, _ body: (MatrixPointer) -> Void) {
+        withFactor(entry.update.a.matrix, rank: entry.update.rank, columns, body)
+    }
+
+    /// Calls `body` with columns of the transpose of B as products see them.
+    private func withB(_ entry: Entry, _ outputs: Range<Int>, _ body: (MatrixPointer) -> Void) {
+        withFactor(entry.update.b.matrix.transposed, rank: entry.update.rank, outputs, body)
+    }
+
+    private func withFactor(
+        _ factor: StridedMatrix, rank: Int, _ columns: Range<Int>, _ body: (MatrixPointer) -> Void
+    ) {
+        if compute.precision == .float32, let factor = factor.inPlace {
+            return body(MatrixPointer(factor.start + columns.lowerBound, stride: factor.stride))
+        }
+        compute.withScratch(rank * columns.count) { copy in
+            factor.copy(rows: 0..<rank, columns: columns, to: copy)
+            if compute.precision == .bfloat16 { martlet_round_to_bfloat16(Int64(rank * columns.count), copy, copy) }
+            body(MatrixPointer(copy, stride: columns.count))
         }
     }
 
@@ -119,11 +99,12 @@ struct GroupedAdapters {
             let entry = entries[index]
             let outputs = entry.update.outputs.clamped(to: columns)
             if outputs.isEmpty { continue }
-            let (width, first) = (entry.update.outputs.count, outputs.lowerBound - entry.update.outputs.lowerBound)
-            compute.thinExpand(
-                rows: rows.count, columns: outputs.count, rank: entry.update.rank, hidden.floats + entry.hidden,
-                MatrixPointer(values(entry.b) + first, stride: width), accumulate: true,
-                into: panel + outputs.lowerBound - columns.lowerBound, stride: stride)
+            let first = entry.update.outputs.lowerBound
+            withB(entry, outputs.lowerBound - first..<outputs.upperBound - first) { b in
+                compute.thinExpand(
+                    rows: rows.count, columns: outputs.count, rank: entry.update.rank, hidden.floats + entry.hidden, b,
+                    accumulate: true, into: panel + outputs.lowerBound - columns.lowerBound, stride: stride)
+            }
         }
     }
 
@@ -135,10 +116,12 @@ struct GroupedAdapters {
         forEachRowTile { entry, rows in
             let outputs = entry.update.outputs
             let start = dy.floats + rows.lowerBound * dy.columns + outputs.lowerBound
-            compute.thinProject(
-                rows: rows.count, columns: outputs.count, rank: entry.update.rank, scale: entry.update.scale,
-                MatrixPointer(start, stride: dy.columns), values(entry.b),
-                into: g.output + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * entry.update.rank)
+            withB(entry, 0..<outputs.count) { b in
+                compute.thinProject(
+                    rows: rows.count, columns: outputs.count, rank: entry.update.rank, scale: entry.update.scale,
+                    MatrixPointer(start, stride: dy.columns), b,
+                    into: g.output + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * entry.update.rank)
+            }
         }
         if let gradients { accumulate(dy, g, into: gradients) }
         return g
@@ -242,23 +225,28 @@ struct GroupedAdapters {
     ) {
         for index in byGroup[group] ?? [] {
             let entry = entries[index]
-            let right = MatrixPointer(values(entry.a) + columns.lowerBound, stride: inputs)
-            func expand(accumulate: Bool, into out: UnsafeMutablePointer<Float>, _ stride: Int) {
-                compute.thinExpand(
-                    rows: rows.count, columns: columns.count, rank: entry.update.rank, g.floats + entry.hidden, right,
-                    accumulate: accumulate, into: out, stride: stride)
+            withA(entry, columns) { a in
+                addBackward(g, entry, rows, columns, a, panel, stride)
             }
-            guard let dropout = mask(of: entry) else {
-                expand(accumulate: true, into: panel, stride)
-                continue
-            }
-            compute.withScratch(rows.count * columns.count) { scratch in
-                expand(accumulate: false, into: scratch, columns.count)
-                for (index, row) in rows.enumerated() {
-                    let values = scratch + index * columns.count
-                    drop(row, entry, dropout, columns, values)
-                    martlet_add(Int64(columns.count), panel + index * stride, values, panel + index * stride)
-                }
+        }
+    }
+
+    private func addBackward(
+        _ g: Tensor, _ entry: Entry, _ rows: Range<Int>, _ columns: Range<Int>, _ a: MatrixPointer,
+        _ panel: UnsafeMutablePointer<Float>, _ stride: Int
+    ) {
+        func expand(accumulate: Bool, into out: UnsafeMutablePointer<Float>, _ stride: Int) {
+            compute.thinExpand(
+                rows: rows.count, columns: columns.count, rank: entry.update.rank, g.floats + entry.hidden, a,
+                accumulate: accumulate, into: out, stride: stride)
+        }
+        guard let dropout = mask(of: entry) else { return expand(accumulate: true, into: panel, stride) }
+        compute.withScratch(rows.count * columns.count) { scratch in
+            expand(accumulate: false, into: scratch, columns.count)
+            for (index, row) in rows.enumerated() {
+                let values = scratch + index * columns.count
+                drop(row, entry, dropout, columns, values)
+                martlet_add(Int64(columns.count), panel + index * stride, values, panel + index * stride)
             }
         }
     }

@@ -75,12 +75,11 @@ extension Compute {
         return (left, right)
     }
 
-    /// `h[rows, rank] = scale · x[rows, columns] · aᵀ` on the calling thread; `x` has a row stride, `a` and `h` are dense.
+    /// `h[rows, rank] = scale · x[rows, columns] · aᵀ` on the calling thread; `x` and `a` have row strides, `h` is dense.
     package func thinProject(
-        rows: Int, columns: Int, rank: Int, scale: Float, _ x: MatrixPointer, _ a: UnsafePointer<Float>,
+        rows: Int, columns: Int, rank: Int, scale: Float, _ x: MatrixPointer, _ a: MatrixPointer,
         into h: UnsafeMutablePointer<Float>
     ) {
-        let a = MatrixPointer(a, stride: columns)
         if tiles != nil {
             multiply(rows, rank, columns, x, a.transposed, into: h, stride: rank)
         } else {
