@@ -1,4 +1,5 @@
-// Sums and maxima of rows, sixteen beside one another: an order that vectorises and is the same for every instruction set.
+// Sums and maxima of rows, sixteen beside one another: an order that vectorises and is the same for every instruction
+// set.
 #ifndef MARTLET_ROWS_H
 #define MARTLET_ROWS_H
 

@@ -75,7 +75,8 @@ import Testing
             at % (depth + 5) < depth ? weight[at % (depth + 5) * (columns + 3) + at / (depth + 5)] : .nan
         }
         expectAgreement(
-            available(martlet_panel_product_few_portable, martlet_panel_product_few_avx2, martlet_panel_product_few_avx512),
+            available(
+                martlet_panel_product_few_portable, martlet_panel_product_few_avx2, martlet_panel_product_few_avx512),
             Self.tolerance, expected: expected, "panel_product_few \(sizes)"
         ) { kernel in
             changed(old) {

@@ -3,9 +3,9 @@ import TensorCore
 
 /// The low-rank ways through a grouped linear layer, for the experts that have rows; forward beside backward.
 ///
-/// Kernels want A as `[rank, inputs]` and the transpose of B as `[rank, outputs]`. A factor that does not lie like that in
-/// its parameter is copied when it is used, column by column of a panel: written down for all experts it would go through
-/// memory twice more. Work is cut by expert and by rows or columns, with one barrier for all experts.
+/// Kernels want A as `[rank, inputs]` and the transpose of B as `[rank, outputs]`. A factor that does not lie like that
+/// in its parameter is copied when it is used, as far as a panel needs it: written down for all experts it would go
+/// through memory twice more. Work is cut by expert and by rows or columns, with one barrier for all experts.
 struct GroupedAdapters {
     /// One update that has rows, and where its parts lie in the tensors that hold those of all.
     private struct Entry {
@@ -146,7 +146,11 @@ struct GroupedAdapters {
                 let rank = part.entry.update.rank
                 compute.withScratch(rank * columns.count) { sum in
                     sum.update(repeating: 0, count: rank * columns.count)
-                    if part.isA { addA(part.entry, g, columns, to: sum) } else { addB(part.entry, dy, columns, to: sum) }
+                    if part.isA {
+                        addA(part.entry, g, columns, to: sum)
+                    } else {
+                        addB(part.entry, dy, columns, to: sum)
+                    }
                     let place = places[part.parameter].values + part.offset + columns.lowerBound * part.along
                     martlet_strided_put(
                         Int64(rank), Int64(columns.count), sum, adding[part.parameter] ? 1 : 0, place,

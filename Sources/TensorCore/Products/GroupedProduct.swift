@@ -66,7 +66,8 @@ extension Compute {
         }
     }
 
-    /// Fewer rows than this go through dot products with weights as they lie: for more it is faster to expand those once.
+    /// Fewer rows than this go through dot products with weights as they lie: for more it is faster to expand those
+    /// once.
     private static let fewestExpanded = 4
 
     /// Adds the contribution of one block of weights to a panel; the first one sets it.

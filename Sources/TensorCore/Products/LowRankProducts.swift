@@ -75,7 +75,8 @@ extension Compute {
         return (left, right)
     }
 
-    /// `h[rows, rank] = scale · x[rows, columns] · aᵀ` on the calling thread; `x` and `a` have row strides, `h` is dense.
+    /// `h[rows, rank] = scale · x[rows, columns] · aᵀ` on the calling thread; `x` and `a` have row strides, `h` is
+    /// dense.
     package func thinProject(
         rows: Int, columns: Int, rank: Int, scale: Float, _ x: MatrixPointer, _ a: MatrixPointer,
         into h: UnsafeMutablePointer<Float>

@@ -15,8 +15,8 @@ extension Compute {
         }
     }
 
-    /// The same for a block whose rows are columns of the result: strips of transposed rows, and those left over as they
-    /// are.
+    /// The same for a block whose rows are columns of the result: strips of transposed rows, and those left over as
+    /// they are.
     func panelProduct(
         _ x: TransposedRows, _ panel: GroupedPanel, _ piece: GroupedPanel.Piece, _ block: MatrixPointer,
         into target: UnsafeMutablePointer<Float>, stride: Int

@@ -40,8 +40,8 @@ struct TransposedRows: Sendable {
     /// The element of a strip's first row in a column of the matrix.
     func start(_ strip: Strip, column: Int) -> UnsafePointer<Float> { values.floats + strip.start + column * strip.width }
 
-    /// How many of a group's rows stay as they are: those that would fill no more than half of a vector's lanes, and all
-    /// where there are so few that a strip would be narrow, which has too few sums under way.
+    /// How many of a group's rows stay as they are: those that would fill no more than half of a vector's lanes, and
+    /// all where there are so few that a strip would be narrow, which has too few sums under way.
     private static func rest(of count: Int) -> Int { count <= 24 ? count : count % 16 <= 8 ? count % 16 : 0 }
 
     /// Strips of about equal heights, at most 64 rows, in whole vectors but for the last.
