@@ -18,6 +18,9 @@ public final class Parameter {
     /// Changes the value in place, between steps.
     /// - Precondition: no tape of an earlier step is alive that still holds the value.
     public func update(_ body: (UnsafeMutableBufferPointer<Float>) -> Void) { value.withUniqueFloats(body) }
+
+    /// The same for a change of many parameters together.
+    package func uniqueFloats() -> UnsafeMutableBufferPointer<Float> { value.uniqueFloats() }
 }
 
 /// Gradients of parameters, summed in float32 over as many backward passes as one optimiser step takes.

@@ -1,5 +1,6 @@
+#include "copies.h"
 #include "experts.h"
-#include "exponential.h"
+#include "rows.h"
 
 #include <math.h>
 
@@ -59,12 +60,6 @@ MARTLET_INLINE void choose(const struct martlet_routing *routing, const float *l
     }
 }
 
-MARTLET_INLINE float largest(const float *x, int64_t count) {
-    float result = -INFINITY;
-    for (int64_t i = 0; i < count; i++) result = x[i] > result ? x[i] : result;
-    return result;
-}
-
 // Scores of the chosen experts before normalisation.
 MARTLET_INLINE void chosen_scores(const struct martlet_routing *routing, const float *logits, const int32_t *indices,
                                   float *scores) {
@@ -73,12 +68,12 @@ MARTLET_INLINE void chosen_scores(const struct martlet_routing *routing, const f
         for (int64_t j = 0; j < k; j++) scores[j] = sigmoid(logits[indices[j]]);
         return;
     }
-    float shift = largest(logits, routing->experts), total = 0;
+    float shift = row_maximum(logits, routing->experts), total = 0;
     for (int64_t j = 0; j < k; j++) scores[j] = exponential(logits[indices[j]] - shift);
     if (routing->scoring == MARTLET_ROUTE_SOFTMAX_CHOSEN)
         for (int64_t j = 0; j < k; j++) total += scores[j];
     else
-        for (int64_t e = 0; e < routing->experts; e++) total += exponential(logits[e] - shift);
+        total = sum_of_exponentials(logits, routing->experts, shift);
     for (int64_t j = 0; j < k; j++) scores[j] /= total;
 }
 
@@ -114,8 +109,7 @@ KERNEL(route_backward,
         for (int64_t j = 0; j < k; j++) product += ds[j] * s[j];
         for (int64_t e = 0; e < n; e++) d_logits[e] = 0;
         if (routing->scoring == MARTLET_ROUTE_SOFTMAX) {
-            float shift = largest(logits, n), total = 0;
-            for (int64_t e = 0; e < n; e++) total += exponential(logits[e] - shift);
+            float shift = row_maximum(logits, n), total = sum_of_exponentials(logits, n, shift);
             for (int64_t e = 0; e < n; e++) d_logits[e] = -product * exponential(logits[e] - shift) / total;
         } else if (routing->scoring == MARTLET_ROUTE_SOFTMAX_CHOSEN) {
             for (int64_t j = 0; j < k; j++) d_logits[indices[j]] = -product * s[j];
@@ -127,8 +121,7 @@ KERNEL(route_backward,
 
 KERNEL(router_shares, (int64_t rows, int64_t experts, const float *logits, float *sums), (rows, experts, logits, sums)) {
     for (int64_t r = 0; r < rows; r++, logits += experts) {
-        float shift = largest(logits, experts), total = 0;
-        for (int64_t e = 0; e < experts; e++) total += exponential(logits[e] - shift);
+        float shift = row_maximum(logits, experts), total = sum_of_exponentials(logits, experts, shift);
         for (int64_t e = 0; e < experts; e++) sums[e] += exponential(logits[e] - shift) / total;
     }
 }
@@ -137,7 +130,7 @@ KERNEL(router_shares_backward,
        (int64_t rows, int64_t experts, float scale, const float *factors, const float *logits, float *d_logits),
        (rows, experts, scale, factors, logits, d_logits)) {
     for (int64_t r = 0; r < rows; r++, logits += experts, d_logits += experts) {
-        float shift = largest(logits, experts), total = 0, mean = 0;
+        float shift = row_maximum(logits, experts), total = 0, mean = 0;
         for (int64_t e = 0; e < experts; e++) {
             float p = exponential(logits[e] - shift);
             total += p;
@@ -149,7 +142,12 @@ KERNEL(router_shares_backward,
     }
 }
 
-// Where a row's elements follow one another they are vectors; else, since one of the strides is small, columns go outside.
+// A matrix whose columns' elements follow one another, of whole squares of sixteen, is transposed. Else, where a row's
+// elements follow one another they are vectors, and where not, since one of the strides is small, columns go outside.
+MARTLET_INLINE int is_in_squares(int64_t rows, int64_t columns, int64_t row_stride) {
+    return row_stride == 1 && rows % LANES == 0 && columns % LANES == 0;
+}
+
 #define FOR_EACH_STRIDED(statement)                                                                                   \
     if (column_stride == 1) {                                                                                         \
         for (int64_t r = 0; r < rows; r++)                                                                            \
@@ -162,12 +160,15 @@ KERNEL(router_shares_backward,
 KERNEL(strided_copy,
        (int64_t rows, int64_t columns, const float *x, int64_t row_stride, int64_t column_stride, float *y),
        (rows, columns, x, row_stride, column_stride, y)) {
+    if (is_in_squares(rows, columns, row_stride)) return transpose_back(x, column_stride, rows, columns, 0, y, columns);
     FOR_EACH_STRIDED(y[r * columns + c] = x[at])
 }
 
 KERNEL(strided_put,
        (int64_t rows, int64_t columns, const float *x, int adding, float *y, int64_t row_stride, int64_t column_stride),
        (rows, columns, x, adding, y, row_stride, column_stride)) {
+    if (is_in_squares(rows, columns, row_stride))
+        return transpose_back(x, columns, columns, rows, adding, y, column_stride);
     if (adding)
         FOR_EACH_STRIDED(y[at] += x[r * columns + c])
     else

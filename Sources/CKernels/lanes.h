@@ -43,6 +43,17 @@ MARTLET_INLINE void store_some(const lanes *from, int64_t count, float *to) {
     memcpy(to, from, (size_t)count * sizeof *to);
 }
 
+typedef float half_lanes __attribute__((ext_vector_type(8)));
+typedef float quarter_lanes __attribute__((ext_vector_type(4)));
+
+// Halves are added to halves: a fixed order that costs a few shuffles.
+MARTLET_INLINE float sum_by_halves(const lanes *values) {
+    half_lanes half = values->lo + values->hi;
+    quarter_lanes quarter = half.lo + half.hi;
+    quarter.lo += quarter.hi;
+    return quarter.x + quarter.y;
+}
+
 // Transposes 16 × 16 elements of 32 bits: four rounds, which swap blocks of 8, 4, 2 and 1.
 #define TRANSPOSE_LANES(type, r)                                                                                      \
     UNROLLED for (int i = 0; i < 8; i++) {                                                                            \

@@ -1,13 +1,7 @@
 #include "kernels.h"
+#include "rows.h"
 
 #include <math.h>
-
-// Sixteen partial sums: an order of addition that vectorises and is the same for every instruction set.
-MARTLET_INLINE float lanes_total(const float *lanes) {
-    float total = 0;
-    for (int j = 0; j < 16; j++) total += lanes[j];
-    return total;
-}
 
 KERNEL(rms_norm_forward,
        (int64_t rows, int64_t columns, const float *x, const float *weight, float epsilon, float *y, float *inverse),

@@ -57,6 +57,51 @@ KERNEL_BY_LEVEL(panel_product_transposed, (const struct martlet_panel_product *p
     }
 }
 
+// --- Few rows, or few columns --------------------------------------------------------------------------------------
+
+// rows and columns, up to four, are constants wherever it is called: sixteen running sums.
+MARTLET_INLINE void multiply_few(int rows, int columns, const struct martlet_panel_product *p, const float *x,
+                                 const float *weight, float *result) {
+    lanes sums[4][4];
+    UNROLLED for (int i = 0; i < rows; i++)
+        UNROLLED for (int j = 0; j < columns; j++) sums[i][j] = (lanes)0.0f;
+    int64_t d = 0;
+    for (; d + LANES <= p->depth; d += LANES) {
+        lanes left[4], right[4];
+        UNROLLED for (int i = 0; i < rows; i++) load_lanes(x + i * p->x_stride + d, &left[i]);
+        UNROLLED for (int j = 0; j < columns; j++) load_lanes(weight + j * p->weight_stride + d, &right[j]);
+        UNROLLED for (int i = 0; i < rows; i++)
+            UNROLLED for (int j = 0; j < columns; j++) sums[i][j] += left[i] * right[j];
+    }
+    UNROLLED for (int i = 0; i < rows; i++)
+        UNROLLED for (int j = 0; j < columns; j++) {
+            float sum = sum_by_halves(&sums[i][j]), *to = result + i * p->result_stride + j;
+            for (int64_t k = d; k < p->depth; k++) sum += x[i * p->x_stride + k] * weight[j * p->weight_stride + k];
+            *to = sum + (p->accumulate ? *to : 0.0f);
+        }
+}
+
+MARTLET_INLINE void multiply_few_rows(int rows, const struct martlet_panel_product *p, const float *x, float *result) {
+    int64_t column = 0;
+    for (; column + 4 <= p->columns; column += 4)
+        multiply_few(rows, 4, p, x, p->weight + column * p->weight_stride, result + column);
+    for (; column < p->columns; column++)
+        multiply_few(rows, 1, p, x, p->weight + column * p->weight_stride, result + column);
+}
+
+KERNEL(panel_product_few, (const struct martlet_panel_product *p), (p)) {
+    int64_t row = 0;
+    for (; row + 4 <= p->rows; row += 4)
+        multiply_few_rows(4, p, p->x + row * p->x_stride, p->result + row * p->result_stride);
+    const float *x = p->x + row * p->x_stride;
+    float *result = p->result + row * p->result_stride;
+    switch (p->rows - row) {
+    case 3: multiply_few_rows(3, p, x, result); break;
+    case 2: multiply_few_rows(2, p, x, result); break;
+    case 1: multiply_few_rows(1, p, x, result); break;
+    }
+}
+
 KERNEL(transpose, (int64_t rows, int64_t columns, const float *x, int64_t stride, float *result, int64_t result_stride),
        (rows, columns, x, stride, result, result_stride)) {
     transpose(x, stride, rows, columns, result, result_stride);

@@ -1,19 +1,8 @@
 #include "kernels.h"
 #include "exponential.h"
+#include "rows.h"
 
 #include <math.h>
-
-MARTLET_INLINE float row_maximum(const float *x, int64_t count) {
-    enum { WIDE = 64 };
-    float lanes[WIDE], result = -INFINITY;
-    for (int j = 0; j < WIDE; j++) lanes[j] = -INFINITY;
-    int64_t c = 0;
-    for (; c + WIDE <= count; c += WIDE)
-        for (int j = 0; j < WIDE; j++) lanes[j] = x[c + j] > lanes[j] ? x[c + j] : lanes[j];
-    for (; c < count; c++) result = x[c] > result ? x[c] : result;
-    for (int j = 0; j < WIDE; j++) result = lanes[j] > result ? lanes[j] : result;
-    return result;
-}
 
 KERNEL(index_of_largest, (int64_t count, const float *x, int64_t *result), (count, x, result)) {
     enum { PIECE = 256 };
@@ -29,17 +18,6 @@ KERNEL(index_of_largest, (int64_t count, const float *x, int64_t *result), (coun
     }
 }
 
-// The sum over sixteen lanes.
-MARTLET_INLINE float sum_of(const float *x, int64_t count) {
-    float lanes[16] = {0}, total = 0;
-    int64_t c = 0;
-    for (; c + 16 <= count; c += 16)
-        for (int j = 0; j < 16; j++) lanes[j] += x[c + j];
-    for (int j = 0; c + j < count; j++) lanes[j] += x[c + j];
-    for (int j = 0; j < 16; j++) total += lanes[j];
-    return total;
-}
-
 // x[c] <- exp(x[c] - shift); returns the sum. What has been computed is added up while it is in cache.
 MARTLET_INLINE float exponentials(float *x, int64_t count, float shift) {
     enum { PIECE = 1024 };
@@ -47,7 +25,7 @@ MARTLET_INLINE float exponentials(float *x, int64_t count, float shift) {
     for (int64_t from = 0; from < count; from += PIECE) {
         int64_t here = count - from < PIECE ? count - from : PIECE;
         SIDE_BY_SIDE for (int64_t c = 0; c < here; c++) x[from + c] = exponential(x[from + c] - shift);
-        total += sum_of(x + from, here);
+        total += row_sum(x + from, here);
     }
     return total;
 }

@@ -100,8 +100,13 @@ public struct Tensor: Sendable {
     /// Changes the elements of a float32 tensor in place.
     /// - Precondition: no other tensor shares the storage.
     public mutating func withUniqueFloats<R>(_ body: (UnsafeMutableBufferPointer<Float>) throws -> R) rethrows -> R {
+        try body(uniqueFloats())
+    }
+
+    /// The same for a change of many tensors together. The elements stay where they are while the tensor lives.
+    package mutating func uniqueFloats() -> UnsafeMutableBufferPointer<Float> {
         precondition(isKnownUniquelyReferenced(&storage), "in-place update of a shared tensor of shape \(shape)")
-        return try body(UnsafeMutableBufferPointer(start: output, count: count))
+        return UnsafeMutableBufferPointer(start: output, count: count)
     }
 
     /// Whether this value is the only one over its storage.

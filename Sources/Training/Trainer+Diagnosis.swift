@@ -11,14 +11,15 @@ extension Trainer {
     static let largestGradient = 1e18
 
     /// The first parameter whose norm is not finite or beyond all reason.
-    func wildParameter() -> (name: String, norm: Double)? {
-        let norms = compute.sumsOfSquares(optimizer.parameters.map(\.value)).map { $0.squareRoot() }
+    /// - Parameter squares: of the norms of all parameters.
+    func wildParameter(_ squares: [Double]) -> (name: String, norm: Double)? {
+        let norms = squares.map { $0.squareRoot() }
         return zip(optimizer.parameters, norms).first { !($0.1 <= Self.largestNorm) }.map { ($0.0.name, $0.1) }
     }
 
     /// What made the loss or the gradient of a step bad.
     func diagnosis(of window: [TokenBatch], step: Int, kind: NumericProblem.Kind) throws -> NumericProblem {
-        if let (name, _) = wildParameter() {
+        if let (name, _) = wildParameter(compute.sumsOfSquares(optimizer.parameters.map(\.value))) {
             return NumericProblem(step: step, kind: kind, origin: "parameter \(name)", records: [])
         }
         for batch in window {

@@ -91,7 +91,7 @@ public final class Trainer {
         let rate = schedule.rate(step: step)
         optimizer.update(with: gradients, scale: Float(clip / supervised), learningRate: rate)
         timer?.lap("optimizer")
-        if let (name, norm) = wildParameter() {
+        if let (name, norm) = wildParameter(optimizer.squares) {
             throw TrainingError.nonFinite(
                 NumericProblem(step: step, kind: .parameter(norm: norm), origin: name, records: window.flatMap(\.records)))
         }

@@ -38,7 +38,9 @@ import Testing
     }
 
     /// Rows, columns and depth of products with panels: shorter and longer than the strips, pieces and sums in them.
-    static let panels = [(1, 1, 1), (64, 64, 64), (65, 17, 63), (16, 300, 130), (300, 70, 65), (9, 31, 200)]
+    static let panels = [
+        (1, 1, 1), (64, 64, 64), (65, 17, 63), (16, 300, 130), (300, 70, 65), (9, 31, 200), (2, 5, 16), (3, 8, 33),
+    ]
 
     @Test(arguments: panels, [false, true]) func panel(sizes: (Int, Int, Int), accumulate: Bool) {
         let (rows, columns, depth) = sizes
@@ -71,6 +73,17 @@ import Testing
         }
         let turned = (0..<columns * (depth + 5)).map { at in
             at % (depth + 5) < depth ? weight[at % (depth + 5) * (columns + 3) + at / (depth + 5)] : .nan
+        }
+        expectAgreement(
+            available(
+                martlet_panel_product_few_portable, martlet_panel_product_few_avx2, martlet_panel_product_few_avx512),
+            Self.tolerance, expected: expected, "panel_product_few \(sizes)"
+        ) { kernel in
+            changed(old) {
+                var product = product(x, turned, $0)
+                product.weight_stride = Int64(depth + 5)
+                kernel(&product)
+            }
         }
         expectAgreement(
             available(

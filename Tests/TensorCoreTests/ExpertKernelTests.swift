@@ -24,6 +24,7 @@ struct ExpertKernelTests {
             scaling: 2.5),
         Case(scoring: MARTLET_ROUTE_SIGMOID, experts: 8, chosen: 8),
         Case(scoring: MARTLET_ROUTE_SOFTMAX, experts: 1, chosen: 1),
+        Case(scoring: MARTLET_ROUTE_SOFTMAX, normalizes: true, experts: 37, chosen: 2),
     ]
 
     /// Chosen experts and weights of one token, in double precision.
@@ -150,7 +151,7 @@ struct ExpertKernelTests {
         }
     }
 
-    @Test(arguments: [(3, 5, 1, 3), (3, 5, 5, 1), (17, 16, 40, 2), (0, 4, 4, 1)])
+    @Test(arguments: [(3, 5, 1, 3), (3, 5, 5, 1), (17, 16, 40, 2), (0, 4, 4, 1), (16, 48, 1, 16), (32, 16, 1, 35)])
     func stridedCopies(rows: Int, columns: Int, rowStride: Int, columnStride: Int) {
         let x = noise(rows * rowStride + columns * columnStride + 1, 1)
         let places = (0..<rows).flatMap { r in (0..<columns).map { r * rowStride + $0 * columnStride } }

@@ -6,7 +6,9 @@ import Testing
     /// How the matrices of three experts are held.
     enum Form: String, CaseIterable, Sendable { case separate, twoSeparate, fused, fusedTransposed, twoFused }
 
-    static let rows = [[5, 0, 3], [0, 0, 1], [70, 300, 9], [0, 0, 0]]
+    /// Rows of each expert: for dot products, for vectors along the depth, and for strips with and without rows left
+    /// over.
+    static let rows = [[5, 0, 3], [0, 0, 1], [70, 300, 9], [24, 32, 27], [0, 0, 0]]
 
     private func stored(_ values: [Float], _ shape: [Int], _ format: String) throws -> StoredTensor {
         let plain = try values.withUnsafeBytes {

@@ -24,18 +24,6 @@ struct LowRankTests {
         }
     }
 
-    @Test(arguments: sizes) func projection(size: Size) {
-        let (x, a) = (noise(size.rows * size.columns, 1), noise(size.rank * size.columns, 2))
-        let expected = naive(size.rows, size.rank, size.columns, { x[$0 * size.columns + $1] }, { a[$1 * size.columns + $0] })
-        for kernel in available(
-            martlet_low_rank_project_portable, martlet_low_rank_project_avx2, martlet_low_rank_project_avx512)
-        {
-            var h = [Float](repeating: .nan, count: size.rows * size.rank)
-            kernel(Int64(size.rows), Int64(size.columns), Int64(size.rank), x, a, &h)
-            expectClose(h, expected, "\(size)")
-        }
-    }
-
     @Test(arguments: sizes) func gradient(size: Size) {
         let (g, x) = (noise(size.rows * size.rank, 1), noise(size.rows * size.columns, 2))
         let expected = naive(size.rank, size.columns, size.rows, { g[$1 * size.rank + $0] }, { x[$0 * size.columns + $1] })

@@ -94,9 +94,9 @@ import Testing
         expectAgreement(kernels, there, expected: doubles(x), "rotate back \(half)") { run($0, forward, -1) }
     }
 
-    /// Four rows against three of a weight, as float32 and as bfloat16, set and added.
+    /// Seven rows, which go four, two and one at a time, against three of a weight, as float32 and as bfloat16, set and added.
     @Test(arguments: kernelSizes, [false, true]) func dotsWithWeights(columns: Int, accumulate: Bool) {
-        let (count, rows, stride) = (4, 3, columns + 3)
+        let (count, rows, stride) = (7, 3, columns + 3)
         let (x, before) = (noise(count * stride, 1), noise(count * (rows + 2), 3))
         let bits = noise(rows * columns, 2).map { UInt16($0.bitPattern >> 16) }
         let w = bits.map { Float(bitPattern: UInt32($0) << 16) }

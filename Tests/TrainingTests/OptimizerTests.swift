@@ -64,6 +64,35 @@ import Training
         #expect(optimizer.step == 2 && optimizer.updates == [2, 1])
     }
 
+    /// Parameters are cut into pieces for the threads: larger and smaller ones than a piece, in one step.
+    @Test func piecesAndThreadsChangeNothing() throws {
+        let sizes = [3, 8192, 20_001]
+        let results = try [1, 2, 3].map { threads in
+            let compute = try Compute(threadCount: threads)
+            let parameters = sizes.map { size in
+                Parameter(
+                    name: "p\(size)", value: compute.tensor((0..<size).map { Float($0 % 7) - 3.5 }, shape: [size]))
+            }
+            var optimizer = AdamW(parameters, on: compute)
+            let gradients = Gradients()
+            for parameter in parameters {
+                gradients.accumulate(parameter, on: compute) { sum, _ in
+                    for index in 0..<parameter.value.count { sum[index] = Float(index % 5) - 2 }
+                }
+            }
+            optimizer.update(with: gradients, scale: 0.5, learningRate: 0.1)
+            return (parameters.map { $0.value.toArray() }, optimizer.squares)
+        }
+        let (values, squares) = results[0]
+        // The first step has the size of the rate, whatever the gradient; elements 0 have all the same one.
+        #expect(values.allSatisfy { abs($0[0] - (-3.5 * 0.999 + 0.1)) < 1e-6 })
+        #expect(values[2][20_000] == values[2][20_000 % 35])
+        for (values, sum) in zip(values, squares) {
+            #expect(abs(values.reduce(0.0) { $0 + Double($1) * Double($1) } - sum) < 1e-6 * sum)
+        }
+        #expect(results.allSatisfy { $0.0 == values && $0.1 == squares })
+    }
+
     /// Ten steps on the reference's data: its losses and its final adapter.
     @Test func tenStepsOfTheReference() throws {
         let reference = try SafetensorsFile(tinyFolder.appendingPathComponent("expected.safetensors"))

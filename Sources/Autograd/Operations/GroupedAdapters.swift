@@ -3,15 +3,14 @@ import TensorCore
 
 /// The low-rank ways through a grouped linear layer, for the experts that have rows; forward beside backward.
 ///
-/// Factors are copied out of their parameters, so that kernels find A as `[rank, inputs]` and B as `[outputs, rank]`
-/// however the parameters hold them. Work is cut by expert and by rows or columns, with one barrier for all experts.
+/// Kernels want A as `[rank, inputs]` and the transpose of B as `[rank, outputs]`. A factor that does not lie like that
+/// in its parameter is copied when it is used, as far as a panel needs it: written down for all experts it would go
+/// through memory twice more. Work is cut by expert and by rows or columns, with one barrier for all experts.
 struct GroupedAdapters {
     /// One update that has rows, and where its parts lie in the tensors that hold those of all.
     private struct Entry {
         let update: ExpertUpdate
         let rows: Range<Int>
-        /// First element of A and of B in `factors`.
-        let a, b: Int
         /// First element of the update's `[rows, rank]` in `hidden`.
         let hidden: Int
     }
@@ -19,8 +18,6 @@ struct GroupedAdapters {
     private let entries: [Entry]
     /// Per expert its entries.
     private let byGroup: [Int: [Int]]
-    /// A and B of all entries as products see them.
-    private let factors: Tensor
     /// `s · x̃ · Aᵀ` of all entries.
     private let hidden: Tensor
     /// The layer's input as products see it.
@@ -44,36 +41,51 @@ struct GroupedAdapters {
         (self.groups, self.compute, self.dropout, inputs) = (groups, compute, dropout, weight.inputs)
         var entries: [Entry] = []
         var byGroup: [Int: [Int]] = [:]
-        var (factorCount, hiddenCount) = (0, 0)
+        var hiddenCount = 0
         for (group, updates) in updates.enumerated() {
             let rows = groups.offsets[group]..<groups.offsets[group + 1]
             for update in updates where !rows.isEmpty {
                 byGroup[group, default: []].append(entries.count)
-                let b = factorCount + update.rank * weight.inputs
-                entries.append(Entry(update: update, rows: rows, a: factorCount, b: b, hidden: hiddenCount))
-                factorCount = b + update.rank * update.outputs.count
+                entries.append(Entry(update: update, rows: rows, hidden: hiddenCount))
                 hiddenCount += rows.count * update.rank
             }
         }
         (self.entries, self.byGroup) = (entries, byGroup)
-        let factors = compute.empty([factorCount])
-        compute.threads.run(tiles: entries.count) { tile in
-            let entry = entries[tile]
-            let (update, outputs) = (entry.update, entry.update.outputs.count)
-            update.a.matrix.copy(rows: 0..<update.rank, columns: weight.inputs, to: factors.output + entry.a)
-            update.b.matrix.copy(rows: 0..<outputs, columns: update.rank, to: factors.output + entry.b)
-        }
-        self.factors = compute.rounded(factors)
         input = compute.rounded(x)
         hidden = compute.empty([hiddenCount])
         forEachRowTile { entry, rows in
             withInput(entry, rows) { x in
-                let target =
-                    hidden.output + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * entry.update.rank
-                compute.thinProject(
-                    rows: rows.count, columns: inputs, rank: entry.update.rank, scale: entry.update.scale, x,
-                    self.factors.floats + entry.a, into: target)
+                withA(entry, 0..<inputs) { a in
+                    let target =
+                        hidden.output + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * entry.update.rank
+                    compute.thinProject(
+                        rows: rows.count, columns: inputs, rank: entry.update.rank, scale: entry.update.scale,
+                        MatrixPointer(x, stride: inputs), a, into: target)
+                }
             }
+        }
+    }
+
+    /// Calls `body` with columns of A as products see them.
+    private func withA(_ entry: Entry, _ columns: Range<Int>, _ body: (MatrixPointer) -> Void) {
+        withFactor(entry.update.a.matrix, rank: entry.update.rank, columns, body)
+    }
+
+    /// Calls `body` with columns of the transpose of B as products see them.
+    private func withB(_ entry: Entry, _ outputs: Range<Int>, _ body: (MatrixPointer) -> Void) {
+        withFactor(entry.update.b.matrix.transposed, rank: entry.update.rank, outputs, body)
+    }
+
+    private func withFactor(
+        _ factor: StridedMatrix, rank: Int, _ columns: Range<Int>, _ body: (MatrixPointer) -> Void
+    ) {
+        if compute.precision == .float32, let factor = factor.inPlace {
+            return body(MatrixPointer(factor.start + columns.lowerBound, stride: factor.stride))
+        }
+        compute.withScratch(rank * columns.count) { copy in
+            factor.copy(rows: 0..<rank, columns: columns, to: copy)
+            if compute.precision == .bfloat16 { martlet_round_to_bfloat16(Int64(rank * columns.count), copy, copy) }
+            body(MatrixPointer(copy, stride: columns.count))
         }
     }
 
@@ -87,11 +99,12 @@ struct GroupedAdapters {
             let entry = entries[index]
             let outputs = entry.update.outputs.clamped(to: columns)
             if outputs.isEmpty { continue }
-            let (rank, first) = (entry.update.rank, outputs.lowerBound - entry.update.outputs.lowerBound)
-            compute.multiply(
-                rows.count, outputs.count, rank, MatrixPointer(hidden.floats + entry.hidden, stride: rank),
-                MatrixPointer(factors.floats + entry.b + first * rank, stride: rank).transposed, beta: 1,
-                into: panel + outputs.lowerBound - columns.lowerBound, stride: stride)
+            let first = entry.update.outputs.lowerBound
+            withB(entry, outputs.lowerBound - first..<outputs.upperBound - first) { b in
+                compute.thinExpand(
+                    rows: rows.count, columns: outputs.count, rank: entry.update.rank, hidden.floats + entry.hidden, b,
+                    accumulate: true, into: panel + outputs.lowerBound - columns.lowerBound, stride: stride)
+            }
         }
     }
 
@@ -101,56 +114,25 @@ struct GroupedAdapters {
     func backward(_ dy: Tensor, into gradients: Gradients?) -> Tensor {
         let (dy, g) = (compute.rounded(dy), compute.empty([hidden.count]))
         forEachRowTile { entry, rows in
-            let (rank, outputs) = (entry.update.rank, entry.update.outputs)
-            compute.multiply(
-                rows.count, rank, outputs.count, alpha: entry.update.scale,
-                MatrixPointer(dy.floats + rows.lowerBound * dy.columns + outputs.lowerBound, stride: dy.columns),
-                MatrixPointer(factors.floats + entry.b, stride: rank),
-                into: g.output + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * rank, stride: rank)
+            let outputs = entry.update.outputs
+            let start = dy.floats + rows.lowerBound * dy.columns + outputs.lowerBound
+            withB(entry, 0..<outputs.count) { b in
+                compute.thinProject(
+                    rows: rows.count, columns: outputs.count, rank: entry.update.rank, scale: entry.update.scale,
+                    MatrixPointer(start, stride: dy.columns), b,
+                    into: g.output + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * entry.update.rank)
+            }
         }
-        if let gradients { accumulate(factorGradients(dy, g), into: gradients) }
+        if let gradients { accumulate(dy, g, into: gradients) }
         return g
     }
 
-    /// dA `[rank, inputs]` and the transpose of dB, `[rank, outputs]`, of all entries, where A and B lie in `factors`.
-    private func factorGradients(_ dy: Tensor, _ g: Tensor) -> Tensor {
-        let sums = compute.empty([factors.count])
-        var tiles: [(entry: Int, isA: Bool, columns: Range<Int>)] = []
-        for (index, entry) in entries.enumerated() {
-            for columns in TileGrid.pieces(inputs, target: Self.tileColumns) { tiles.append((index, true, columns)) }
-            for columns in TileGrid.pieces(entry.update.outputs.count, target: Self.tileColumns) {
-                tiles.append((index, false, columns))
-            }
-        }
-        compute.threads.run(tiles: tiles.count) { tile in
-            let (index, isA, columns) = tiles[tile]
-            let entry = entries[index]
-            let (rank, width) = (entry.update.rank, isA ? inputs : entry.update.outputs.count)
-            let sum = sums.output + (isA ? entry.a : entry.b) + columns.lowerBound
-            for row in 0..<rank { (sum + row * width).update(repeating: 0, count: columns.count) }
-            if !isA {
-                let start =
-                    dy.floats + entry.rows.lowerBound * dy.columns + entry.update.outputs.lowerBound
-                    + columns.lowerBound
-                return compute.thinGradient(
-                    rows: entry.rows.count, columns: columns.count, rank: rank, hidden.floats + entry.hidden,
-                    MatrixPointer(start, stride: dy.columns), into: sum, stride: width)
-            }
-            for rows in Self.rowTiles(entry.rows) {
-                withInput(entry, rows) { x in
-                    compute.thinGradient(
-                        rows: rows.count, columns: columns.count, rank: rank,
-                        g.floats + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * rank,
-                        MatrixPointer(x + columns.lowerBound, stride: inputs), into: sum, stride: width)
-                }
-            }
-        }
-        return sums
-    }
-
-    /// Adds gradients to those of the parameters that the factors came from.
-    private func accumulate(_ sums: Tensor, into gradients: Gradients) {
+    /// Adds the gradients of all factors to those of the parameters that they came from, some columns at a time.
+    private func accumulate(_ dy: Tensor, _ g: Tensor, into gradients: Gradients) {
         let targets = Targets(entries, inputs: inputs)
+        let tiles = targets.parts.indices.flatMap { part in
+            TileGrid.pieces(targets.parts[part].width, target: Self.tileColumns).map { (part: part, columns: $0) }
+        }
         gradients.accumulate(targets.parameters, on: compute) { places in
             let adding = places.indices.map { index in
                 let (place, count) = (places[index], targets.parameters[index].value.count)
@@ -159,24 +141,64 @@ struct GroupedAdapters {
                 place.values.update(repeating: 0, count: count)
                 return true
             }
-            compute.threads.run(tiles: targets.parts.count) { tile in
-                let (index, entry, isA) = targets.parts[tile]
-                let view = isA ? entry.update.a : entry.update.b
-                martlet_strided_put(
-                    Int64(entry.update.rank), Int64(isA ? inputs : entry.update.outputs.count),
-                    sums.floats + (isA ? entry.a : entry.b), adding[index] ? 1 : 0, places[index].values + view.offset,
-                    Int64(isA ? view.rowStride : view.columnStride), Int64(isA ? view.columnStride : view.rowStride))
+            compute.threads.run(tiles: tiles.count) { tile in
+                let (part, columns) = (targets.parts[tiles[tile].part], tiles[tile].columns)
+                let rank = part.entry.update.rank
+                compute.withScratch(rank * columns.count) { sum in
+                    sum.update(repeating: 0, count: rank * columns.count)
+                    if part.isA {
+                        addA(part.entry, g, columns, to: sum)
+                    } else {
+                        addB(part.entry, dy, columns, to: sum)
+                    }
+                    let place = places[part.parameter].values + part.offset + columns.lowerBound * part.along
+                    martlet_strided_put(
+                        Int64(rank), Int64(columns.count), sum, adding[part.parameter] ? 1 : 0, place,
+                        Int64(part.across), Int64(part.along))
+                }
             }
         }
     }
 
+    /// Adds some columns of dA to `sum [rank, columns]`.
+    private func addA(_ entry: Entry, _ g: Tensor, _ columns: Range<Int>, to sum: UnsafeMutablePointer<Float>) {
+        let rank = entry.update.rank
+        for rows in Self.rowTiles(entry.rows) {
+            withInput(entry, rows) { x in
+                compute.thinGradient(
+                    rows: rows.count, columns: columns.count, rank: rank,
+                    g.floats + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * rank,
+                    MatrixPointer(x + columns.lowerBound, stride: inputs), into: sum, stride: columns.count)
+            }
+        }
+    }
+
+    /// Adds some columns of the transpose of dB to `sum [rank, columns]`.
+    private func addB(_ entry: Entry, _ dy: Tensor, _ columns: Range<Int>, to sum: UnsafeMutablePointer<Float>) {
+        let start =
+            dy.floats + entry.rows.lowerBound * dy.columns + entry.update.outputs.lowerBound + columns.lowerBound
+        compute.thinGradient(
+            rows: entry.rows.count, columns: columns.count, rank: entry.update.rank, hidden.floats + entry.hidden,
+            MatrixPointer(start, stride: dy.columns), into: sum, stride: columns.count)
+    }
+
     /// Where the gradients of factors go.
     private struct Targets {
+        /// One factor of an entry, seen as `[rank, width]`: A, or the transpose of B.
+        struct Part {
+            let parameter: Int
+            let entry: Entry
+            let isA: Bool
+            let width: Int
+            /// The first element in the parameter, and the distances between columns and between rows.
+            let offset, along, across: Int
+        }
+
         private(set) var parameters: [Parameter] = []
         /// Per parameter how many of its elements get a gradient.
         private(set) var covered: [Int] = []
         /// Both factors of every entry.
-        private(set) var parts: [(parameter: Int, entry: Entry, isA: Bool)] = []
+        private(set) var parts: [Part] = []
 
         init(_ entries: [Entry], inputs: Int) {
             var indices: [ObjectIdentifier: Int] = [:]
@@ -188,8 +210,13 @@ struct GroupedAdapters {
                         parameters.append(view.parameter)
                         covered.append(0)
                     }
-                    covered[index] += entry.update.rank * (isA ? inputs : entry.update.outputs.count)
-                    parts.append((index, entry, isA))
+                    let width = isA ? inputs : entry.update.outputs.count
+                    covered[index] += entry.update.rank * width
+                    parts.append(
+                        Part(
+                            parameter: index, entry: entry, isA: isA, width: width, offset: view.offset,
+                            along: isA ? view.columnStride : view.rowStride,
+                            across: isA ? view.rowStride : view.columnStride))
                 }
             }
         }
@@ -202,21 +229,28 @@ struct GroupedAdapters {
     ) {
         for index in byGroup[group] ?? [] {
             let entry = entries[index]
-            let left = MatrixPointer(g.floats + entry.hidden, stride: entry.update.rank)
-            let right = MatrixPointer(factors.floats + entry.a + columns.lowerBound, stride: inputs)
-            guard let dropout = mask(of: entry) else {
-                compute.multiply(
-                    rows.count, columns.count, entry.update.rank, left, right, beta: 1, into: panel, stride: stride)
-                continue
+            withA(entry, columns) { a in
+                addBackward(g, entry, rows, columns, a, panel, stride)
             }
-            compute.withScratch(rows.count * columns.count) { scratch in
-                compute.multiply(
-                    rows.count, columns.count, entry.update.rank, left, right, into: scratch, stride: columns.count)
-                for (index, row) in rows.enumerated() {
-                    let values = scratch + index * columns.count
-                    drop(row, entry, dropout, columns, values)
-                    martlet_add(Int64(columns.count), panel + index * stride, values, panel + index * stride)
-                }
+        }
+    }
+
+    private func addBackward(
+        _ g: Tensor, _ entry: Entry, _ rows: Range<Int>, _ columns: Range<Int>, _ a: MatrixPointer,
+        _ panel: UnsafeMutablePointer<Float>, _ stride: Int
+    ) {
+        func expand(accumulate: Bool, into out: UnsafeMutablePointer<Float>, _ stride: Int) {
+            compute.thinExpand(
+                rows: rows.count, columns: columns.count, rank: entry.update.rank, g.floats + entry.hidden, a,
+                accumulate: accumulate, into: out, stride: stride)
+        }
+        guard let dropout = mask(of: entry) else { return expand(accumulate: true, into: panel, stride) }
+        compute.withScratch(rows.count * columns.count) { scratch in
+            expand(accumulate: false, into: scratch, columns.count)
+            for (index, row) in rows.enumerated() {
+                let values = scratch + index * columns.count
+                drop(row, entry, dropout, columns, values)
+                martlet_add(Int64(columns.count), panel + index * stride, values, panel + index * stride)
             }
         }
     }

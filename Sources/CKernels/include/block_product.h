@@ -44,6 +44,9 @@ struct martlet_panel_product {
 DECLARE_KERNEL(panel_product, (const struct martlet_panel_product *product));
 // result[rows, columns] = xᵀ[depth, rows]ᵀ · weight[columns, depth]ᵀ
 DECLARE_KERNEL(panel_product_transposed, (const struct martlet_panel_product *product));
+// result[rows, columns] = x[rows, depth] · weight[columns, depth]ᵀ, for few rows or few columns: vectors lie along the
+// depth.
+DECLARE_KERNEL(panel_product_few, (const struct martlet_panel_product *product));
 // result[columns, rows] = xᵀ, with zeros beyond the last row of x up to a multiple of sixteen.
 DECLARE_KERNEL(transpose, (int64_t rows, int64_t columns, const float *x, int64_t stride, float *result,
                            int64_t result_stride));

@@ -104,10 +104,8 @@ DECLARE_KERNEL(dot_rows_bfloat16, DOT_ROWS_PARAMETERS(uint16_t));
 
 // --- low_rank.c --------------------------------------------------------------------------------------------------
 
-// h[rows, rank] = x[rows, columns] * a[rank, columns]^T, for ranks far smaller than rows and columns.
-DECLARE_KERNEL(low_rank_project, (int64_t rows, int64_t columns, int64_t rank, const float *x, const float *a,
-                                  float *h));
-// out[rank, columns] += g[rows, rank]^T * x[rows, columns]; x and out with row strides. Rows are summed in order.
+// out[rank, columns] += g[rows, rank]^T * x[rows, columns], for ranks far smaller than rows and columns; x and out with
+// row strides. Rows are summed in order.
 DECLARE_KERNEL(low_rank_gradient, (int64_t rows, int64_t columns, int64_t rank, const float *g, const float *x,
                                    int64_t stride, float *out, int64_t out_stride));
 

@@ -77,6 +77,17 @@ public struct FourBitMatrix: Sendable {
         withKernelView { martlet_expand_four_bit($0, Int64(range.lowerBound), Int64(range.count), target) }
     }
 
+    /// The same for some columns of rows that have `width` of them, `[rows.count, columns.count]`.
+    func expand(rows: Range<Int>, columns: Range<Int>, of width: Int, into target: UnsafeMutablePointer<Float>) {
+        precondition(rows.lowerBound >= 0 && rows.upperBound * width <= count, "rows \(rows) of \(count) numbers")
+        withKernelView { view in
+            for (index, row) in rows.enumerated() {
+                martlet_expand_four_bit(
+                    view, Int64(row * width + columns.lowerBound), Int64(columns.count), target + index * columns.count)
+            }
+        }
+    }
+
     /// The same rounded to bfloat16 (nearest even).
     package func expand(_ range: Range<Int>, into target: UnsafeMutablePointer<UInt16>) {
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "numbers \(range) asked for of \(count)")

@@ -66,14 +66,20 @@ extension Compute {
         }
     }
 
+    /// Fewer rows than this go through dot products with weights as they lie: for more it is faster to expand those
+    /// once.
+    private static let fewestExpanded = 4
+
     /// Adds the contribution of one block of weights to a panel; the first one sets it.
     private func multiply(
         _ operand: GroupedOperand, _ panel: GroupedPanel, _ piece: GroupedPanel.Piece,
         into target: UnsafeMutablePointer<Float>, stride: Int
     ) {
-        let isFew = panel.rows.count < Self.fewRows
-        if isFew && piece.isTransposed { return dots(operand.x, panel, piece, into: target, stride: stride) }
-        switch isFew ? .library : operand.form {
+        let count = panel.rows.count
+        if count < Self.fewestExpanded && piece.isTransposed {
+            return dots(operand.x, panel, piece, into: target, stride: stride)
+        }
+        switch count < Self.fewRows && !piece.isTransposed ? .library : operand.form {
         case .tiles(let rows, let unit):
             multiply(rows, operand.x, panel, piece, into: target, stride: stride, on: unit)
         case .transposed(let rows):

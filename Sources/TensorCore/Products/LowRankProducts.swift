@@ -10,7 +10,9 @@ extension Compute {
         forEachRowBlock(of: x.rows, rowElements: x.columns) { rows in
             readRows(x, rows) { values in
                 let target = h.output + rows.lowerBound * rank
-                martlet_low_rank_project(Int64(rows.count), Int64(x.columns), Int64(rank), values, a.floats, target)
+                fewProducts(
+                    rows.count, rank, x.columns, MatrixPointer(values, stride: x.columns),
+                    MatrixPointer(a.floats, stride: x.columns), into: target, stride: rank)
                 if scale != 1 { martlet_scale(Int64(rows.count * rank), scale, target, target) }
             }
         }
@@ -40,10 +42,15 @@ extension Compute {
             let end = min(x.rows, (tile + 1) * sumRows)
             withScratch(blockRows * rank) { h in
                 for row in stride(from: tile * sumRows, to: end, by: blockRows) {
-                    let (count, wide) = (Int64(min(blockRows, end - row)), Int64(inputs + outputs))
+                    let rows = min(blockRows, end - row)
+                    let (count, wide) = (Int64(rows), Int64(inputs + outputs))
                     let (xs, dys, gs) = (x.floats + row * inputs, dy.floats + row * outputs, g.output + row * rank)
-                    martlet_low_rank_project(count, Int64(inputs), Int64(rank), xs, a.floats, h)
-                    martlet_low_rank_project(count, Int64(outputs), Int64(rank), dys, bTransposed.floats, gs)
+                    fewProducts(
+                        rows, rank, inputs, MatrixPointer(xs, stride: inputs), MatrixPointer(a.floats, stride: inputs),
+                        into: h, stride: rank)
+                    fewProducts(
+                        rows, rank, outputs, MatrixPointer(dys, stride: outputs),
+                        MatrixPointer(bTransposed.floats, stride: outputs), into: gs, stride: rank)
                     martlet_scale(count * Int64(rank), scale, gs, gs)
                     martlet_scale(count * Int64(rank), scale, h, h)
                     martlet_low_rank_gradient(count, Int64(inputs), Int64(rank), gs, xs, Int64(inputs), dA, wide)
@@ -68,19 +75,42 @@ extension Compute {
         return (left, right)
     }
 
-    /// `h[rows, rank] = scale · x[rows, columns] · aᵀ` on the calling thread, everything dense float32.
+    /// `h[rows, rank] = scale · x[rows, columns] · aᵀ` on the calling thread; `x` and `a` have row strides, `h` is
+    /// dense.
     package func thinProject(
-        rows: Int, columns: Int, rank: Int, scale: Float, _ x: UnsafePointer<Float>, _ a: UnsafePointer<Float>,
+        rows: Int, columns: Int, rank: Int, scale: Float, _ x: MatrixPointer, _ a: MatrixPointer,
         into h: UnsafeMutablePointer<Float>
     ) {
         if tiles != nil {
-            multiply(
-                rows, rank, columns, MatrixPointer(x, stride: columns), MatrixPointer(a, stride: columns).transposed,
-                into: h, stride: rank)
+            multiply(rows, rank, columns, x, a.transposed, into: h, stride: rank)
         } else {
-            martlet_low_rank_project(Int64(rows), Int64(columns), Int64(rank), x, a, h)
+            fewProducts(rows, rank, columns, x, a, into: h, stride: rank)
         }
         martlet_scale(Int64(rows * rank), scale, h, h)
+    }
+
+    /// `out[rows, columns] = left[rows, rank] · right[rank, columns]`, or added to it, on the calling thread; `left` is
+    /// dense.
+    package func thinExpand(
+        rows: Int, columns: Int, rank: Int, _ left: UnsafePointer<Float>, _ right: MatrixPointer, accumulate: Bool,
+        into out: UnsafeMutablePointer<Float>, stride: Int
+    ) {
+        let left = MatrixPointer(left, stride: rank)
+        // Whole vectors by our own kernel, which copies nothing.
+        let vectors = tiles == nil && rank > 0 ? columns / 16 : 0
+        if vectors > 0 {
+            var product = martlet_block_product()
+            (product.rows, product.vectors, product.depth) = (Int64(rows), Int64(vectors), Int64(rank))
+            (product.left, product.left_stride) = (left.start, Int64(rank))
+            (product.right, product.right_stride) = (right.start, Int64(right.stride))
+            (product.result, product.result_stride, product.accumulate) = (out, Int64(stride), accumulate ? 1 : 0)
+            martlet_block_product(&product)
+        }
+        let done = 16 * vectors
+        if done == columns { return }
+        multiply(
+            rows, columns - done, rank, left, MatrixPointer(right.start + done, stride: right.stride),
+            beta: accumulate ? 1 : 0, into: out + done, stride: stride)
     }
 
     /// `out[rank, columns] += g[rows, rank]ᵀ · x[rows, columns]` on the calling thread; `x` and `out` have row strides.

@@ -15,7 +15,8 @@ extension Compute {
         }
     }
 
-    /// The same for a block whose rows are columns of the result.
+    /// The same for a block whose rows are columns of the result: strips of transposed rows, and those left over as
+    /// they are.
     func panelProduct(
         _ x: TransposedRows, _ panel: GroupedPanel, _ piece: GroupedPanel.Piece, _ block: MatrixPointer,
         into target: UnsafeMutablePointer<Float>, stride: Int
@@ -26,7 +27,27 @@ extension Compute {
             (product.x, product.x_stride) = (x.start(strip, column: piece.operandColumn), Int64(strip.width))
             martlet_panel_product_transposed(&product)
         }
+        let rest = x.rest[panel.group]
+        if rest.isEmpty { return }
+        withOperand(x.rows, rest, columns: piece.operandColumns) { rows in
+            fewProducts(
+                rest.count, panel.columns.count, piece.depth, rows, block, accumulate: !piece.isFirst,
+                into: target + (rest.lowerBound - panel.rows.lowerBound) * stride, stride: stride)
+        }
     }
+}
+
+/// `out[rows, columns] = x[rows, depth] · weightᵀ`, or added to it, on the calling thread, for few rows or few columns.
+func fewProducts(
+    _ rows: Int, _ columns: Int, _ depth: Int, _ x: MatrixPointer, _ weight: MatrixPointer, accumulate: Bool = false,
+    into out: UnsafeMutablePointer<Float>, stride: Int
+) {
+    var product = martlet_panel_product()
+    (product.rows, product.columns, product.depth) = (Int64(rows), Int64(columns), Int64(depth))
+    (product.x, product.x_stride) = (x.start, Int64(x.stride))
+    (product.weight, product.weight_stride) = (weight.start, Int64(weight.stride))
+    (product.result, product.result_stride, product.accumulate) = (out, Int64(stride), accumulate ? 1 : 0)
+    martlet_panel_product_few(&product)
 }
 
 extension martlet_panel_product {

@@ -11,6 +11,16 @@ package struct StridedMatrix: Sendable {
         (self.tensor, self.offset, self.rowStride, self.columnStride) = (tensor, offset, rowStride, columnStride)
     }
 
+    /// The same elements read as the transpose.
+    package var transposed: StridedMatrix {
+        StridedMatrix(tensor, offset: offset, rowStride: columnStride, columnStride: rowStride)
+    }
+
+    /// The matrix where it lies, if the elements of a row follow one another. Valid while the tensor lives.
+    package var inPlace: MatrixPointer? {
+        columnStride == 1 ? MatrixPointer(tensor.floats + offset, stride: rowStride) : nil
+    }
+
     /// The elements of some rows, `[rows.count, columns]`.
     package func values(rows: Range<Int>, columns: Int) -> [Float] {
         [Float](unsafeUninitializedCapacity: rows.count * columns) { buffer, count in
@@ -21,8 +31,13 @@ package struct StridedMatrix: Sendable {
 
     /// Writes the elements of some rows, `[rows.count, columns]`.
     package func copy(rows: Range<Int>, columns: Int, to target: UnsafeMutablePointer<Float>) {
+        copy(rows: rows, columns: 0..<columns, to: target)
+    }
+
+    /// Writes some elements of some rows, `[rows.count, columns.count]`.
+    package func copy(rows: Range<Int>, columns: Range<Int>, to target: UnsafeMutablePointer<Float>) {
+        let start = tensor.floats + offset + rows.lowerBound * rowStride + columns.lowerBound * columnStride
         martlet_strided_copy(
-            Int64(rows.count), Int64(columns), tensor.floats + offset + rows.lowerBound * rowStride, Int64(rowStride),
-            Int64(columnStride), target)
+            Int64(rows.count), Int64(columns.count), start, Int64(rowStride), Int64(columnStride), target)
     }
 }

@@ -38,33 +38,40 @@ extension StoredTensor {
     package func expand(rows: Range<Int>, columns part: Range<Int>, into target: UnsafeMutablePointer<Float>) {
         if part == 0..<columns { return expand(rows: rows, into: target) }
         precondition(part.lowerBound >= 0 && part.upperBound <= columns, "columns \(part) of tensor \(name), which has \(columns)")
-        if case .assembled(let assembly) = contents { return assembly.expand(rows: rows, columns: part, into: target) }
-        for (index, row) in rows.enumerated() { expand(row: row, part, into: target + index * part.count) }
-    }
-
-    private func expand(row: Int, _ part: Range<Int>, into target: UnsafeMutablePointer<Float>) {
-        if case .fourBit(let matrix) = contents {
-            return matrix.expand(row * columns + part.lowerBound..<row * columns + part.upperBound, into: target)
-        }
         let size = columnBlock
         guard part.lowerBound % size == 0, part.upperBound % size == 0, !isReorderedVector else {
-            return withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { whole in
-                guard let start = whole.baseAddress else { return }
-                expand(rows: row..<row + 1, into: start)
-                target.update(from: start + part.lowerBound, count: part.count)
-            }
+            return expandWholeRows(rows, part, into: target)
         }
+        // Rows are many: what is the same for all is looked up once.
+        let blocks = part.count / size
         switch contents {
+        case .assembled(let assembly): assembly.expand(rows: rows, columns: part, into: target)
+        case .fourBit(let matrix):
+            matrix.expand(rows: rows, columns: part, of: columns, into: target)
         case .microscaled(let matrix):
-            let first = (row * columns + part.lowerBound) / size
-            matrix.expand(blocks: first..<first + part.count / size, into: target)
+            for (index, row) in rows.enumerated() {
+                let first = (row * columns + part.lowerBound) / size
+                matrix.expand(blocks: first..<first + blocks, into: target + index * part.count)
+            }
         case .rows(let format, let bytes, let order):
             bytes.withUnsafeBytes { stored in
                 guard let start = stored.baseAddress else { return }
-                let block = (order.storedRow(row) * columns + part.lowerBound) / size
-                format.expand(start + block * format.blockBytes, blocks: part.count / size, into: target)
+                for (index, row) in rows.enumerated() {
+                    let block = (order.storedRow(row) * columns + part.lowerBound) / size
+                    format.expand(start + block * format.blockBytes, blocks: blocks, into: target + index * part.count)
+                }
             }
-        case .fourBit, .assembled: break
+        }
+    }
+
+    /// Columns that begin or end inside a block.
+    private func expandWholeRows(_ rows: Range<Int>, _ part: Range<Int>, into target: UnsafeMutablePointer<Float>) {
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { whole in
+            guard let start = whole.baseAddress else { return }
+            for (index, row) in rows.enumerated() {
+                expand(rows: row..<row + 1, into: start)
+                (target + index * part.count).update(from: start + part.lowerBound, count: part.count)
+            }
         }
     }
 

@@ -33,12 +33,15 @@ public struct AdamW {
     public let parameters: [Parameter]
     /// First and second moments, in the order of the parameters.
     public private(set) var first, second: [Tensor]
+    /// Σ x² of every parameter after its last update; 0 before the first.
+    public private(set) var squares: [Double]
     private let compute: Compute
 
     /// A fresh optimiser: moments are zero.
     public init(_ parameters: [Parameter], settings: Settings = Settings(), on compute: Compute) {
         (self.parameters, self.settings, self.compute) = (parameters, settings, compute)
         updates = parameters.map { _ in 0 }
+        squares = parameters.map { _ in 0 }
         first = parameters.map { compute.zeros($0.value.shape) }
         second = parameters.map { compute.zeros($0.value.shape) }
     }
@@ -49,16 +52,20 @@ public struct AdamW {
     ///   - scale: factor of the gradients: 1 / supervised tokens, times the clipping factor.
     public mutating func update(with gradients: Gradients, scale: Float, learningRate: Double) {
         step += 1
+        var (parts, indices): ([AdamWPart], [Int]) = ([], [])
         for (index, parameter) in parameters.enumerated() {
             guard let gradient = gradients[parameter] else { continue }
             updates[index] += 1
             let update = AdamWUpdate(
                 learningRate: learningRate, beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon,
                 weightDecay: settings.weightDecay, step: updates[index], gradientScale: scale)
-            parameter.update { values in
-                compute.adamW(update, gradient: gradient, parameter: values, first: &first[index], second: &second[index])
-            }
+            indices.append(index)
+            parts.append(
+                AdamWPart(
+                    update, gradient: gradient, parameter: parameter.uniqueFloats(), first: &first[index],
+                    second: &second[index]))
         }
+        for (index, sum) in zip(indices, compute.adamW(parts)) { squares[index] = sum }
     }
 
     /// Takes up where a saved optimiser stopped.
@@ -67,5 +74,6 @@ public struct AdamW {
         precondition(first.map(\.shape) == parameters.map(\.value.shape) && second.map(\.shape) == first.map(\.shape))
         precondition(updates.count == parameters.count)
         (self.step, self.updates, self.first, self.second) = (step, updates, first, second)
+        squares = parameters.map { _ in 0 }
     }
 }
