@@ -8,7 +8,7 @@ import Testing
     #expect(recipe.model.quantization == .stored)
     #expect(recipe.adapter.method == .lora)
     #expect(recipe.adapter.rank == 16)
-    #expect(recipe.adapter.alpha == 32)
+    #expect(recipe.adapter.alpha == 32 && !recipe.adapter.usesRSLoRA)
     #expect(recipe.adapter.dropout == 0)
     #expect(recipe.adapter.initialization == .kaiming)
     #expect(recipe.adapter.targetModules == .group(.allLinear))
