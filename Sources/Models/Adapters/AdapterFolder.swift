@@ -44,7 +44,7 @@ public struct AdapterFolder {
             dropout: Float(file.dropout ?? 0), targets: .names(factors.keys.sorted()),
             targetParameters: file.targetParameters ?? [], layout: try Self.layout(file, metadata, place: place.path))
         configuration.rankPatterns = try PEFTConfiguration.patterns(
-            .rankPattern, file.rankPattern, in: data, place: place.path)
+            .rankPattern, file.rankPattern?.mapValues { Int($0) }, in: data, place: place.path)
         configuration.alphaPatterns = try PEFTConfiguration.patterns(
             .alphaPattern, file.alphaPattern?.mapValues { Float($0) }, in: data, place: place.path)
         self.configuration = configuration

@@ -23,10 +23,11 @@ extension PEFTConfiguration {
         }
     }
 
-    /// What is wrong with the values of the patterns.
+    /// What is wrong with the values of the patterns, if something is.
     var patternProblem: String? {
-        for (pattern, rank) in (rankPattern ?? [:]).sorted(by: { $0.key < $1.key }) where !Self.ranks.contains(rank) {
-            return "rank_pattern gives \(pattern) the rank \(rank), expected a number from 1 to \(Self.ranks.upperBound)"
+        for (pattern, rank) in (rankPattern ?? [:]).sorted(by: { $0.key < $1.key }) {
+            if Int(exactly: rank).map(Self.ranks.contains) == true { continue }
+            return "rank_pattern gives \(pattern) the rank \(rank), expected a whole number from 1 to \(Self.ranks.upperBound)"
         }
         for (pattern, alpha) in (alphaPattern ?? [:]).sorted(by: { $0.key < $1.key }) where !Float(alpha).isFinite {
             return "alpha_pattern gives \(pattern) the alpha \(alpha), expected a finite number"

@@ -13,8 +13,7 @@ struct PEFTConfiguration: Codable {
     var bias: String?
     var fanInFanOut, useDora, useRSLoRA, loraBias: Bool?
     var modulesToSave: [String]?
-    var rankPattern: [String: Int]?
-    var alphaPattern: [String: Double]?
+    var rankPattern, alphaPattern: [String: Double]?
     var targetParameters: [String]?
     var taskType: String?
     var inferenceMode: Bool?
@@ -72,7 +71,7 @@ struct PEFTConfiguration: Codable {
             configuration.rank, Self.decimal(configuration.alpha), Self.decimal(configuration.dropout)
         )
         useRSLoRA = configuration.usesRSLoRA ? true : nil
-        rankPattern = Self.patterns(of: adapter, usual: rank, \.rank)
+        rankPattern = Self.patterns(of: adapter, usual: rank, \.rank)?.mapValues { Double($0) }
         alphaPattern = Self.patterns(of: adapter, usual: configuration.alpha, \.alpha)?.mapValues(Self.decimal)
         targetModules = .names(Self.shortNames(of: adapter))
         let parameters = Set(adapter.layers.filter { !$0.isModule }.map { Self.parameterName($0.name) }).sorted()
