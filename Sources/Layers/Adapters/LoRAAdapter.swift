@@ -119,7 +119,7 @@ public final class LoRAAdapter {
     ) throws(AdapterError) {
         let (aShape, bShape) = layer.factorShapes(rank: rank, layout: layout)
         if a.shape == aShape && b.shape == bShape { return }
-        let found = a.shape[0] / max(1, layer.factorShapes(rank: 1, layout: layout).a[0])
+        let found = (a.shape.first ?? 0) / max(1, layer.factorShapes(rank: 1, layout: layout).a[0])
         if layer.factorShapes(rank: found, layout: layout) == (a.shape, b.shape) {
             throw .rank(tensor: path + ".lora_A", found: found, expected: rank)
         }
