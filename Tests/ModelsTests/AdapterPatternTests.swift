@@ -162,12 +162,15 @@ import Testing
         let otherGradients = Gradients()
         let otherLoss = meanLoss(padded, ids, targets, layout, gradients: otherGradients, on: compute)
         #expect(abs(loss - otherLoss) < 1e-6)
+        var compared = Set<Int>()
         for (site, strength) in adapter.strengths.enumerated() {
             let (found, expected) = (gradients[adapter.parameters[2 * site]], otherGradients[other.parameters[2 * site]])
             let count = strength.rank * (found?.columns ?? 0)
             guard let found, let expected, expected.toArray().contains(where: { $0 != 0 }) else { continue }
             #expect(relativeError(found.toArray(), Array(expected.toArray().prefix(count))) < Tolerance.gradient)
+            compared.insert(strength.rank)
         }
+        #expect(compared == [1, 2, 3, 4])
     }
 
     // MARK: Malformed

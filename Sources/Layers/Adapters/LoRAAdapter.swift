@@ -86,8 +86,8 @@ public final class LoRAAdapter {
 
     /// Trained numbers of the layers that a condition holds for.
     public func parameterCount(where condition: (any AdapterTarget) -> Bool) -> Int {
-        layers.indices.reduce(0) { sum, site in
-            condition(layers[site]) ? sum + parameters[2 * site].value.count + parameters[2 * site + 1].value.count : sum
+        layers.indices.filter { condition(layers[$0]) }.reduce(0) { sum, site in
+            sum + parameters[2 * site].value.count + parameters[2 * site + 1].value.count
         }
     }
 

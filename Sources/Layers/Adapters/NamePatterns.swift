@@ -16,7 +16,8 @@ public struct NamePatterns<Value: Sendable & Equatable>: Sendable, Equatable {
         for (pattern, value) in patterns {
             do {
                 // The groups are PEFT's, so that numbers of groups in a pattern mean the same.
-                entries.append(Entry(expression: try NSRegularExpression(pattern: "(.*\\.)?(\(pattern))$"), value: value))
+                let expression = try NSRegularExpression(pattern: "(.*\\.)?(\(pattern))$")
+                entries.append(Entry(expression: expression, value: value))
             } catch {
                 throw .badPattern(pattern, reason: error.localizedDescription)
             }

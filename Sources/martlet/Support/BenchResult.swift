@@ -22,7 +22,8 @@ enum UsefulOperations {
         let (everywhere, ofExperts) = (
             adapter.parameterCount { $0.role != .experts }, adapter.parameterCount { $0.role == .experts }
         )
-        return 6 * (Double(everywhere) + Double(ofExperts) * reach) + Double(base - spared + 4 * model.head.rows * model.head.columns)
+        let adapters = 6 * (Double(everywhere) + Double(ofExperts) * reach)
+        return adapters + Double(base - spared + 4 * model.head.rows * model.head.columns)
     }
 }
 
