@@ -145,17 +145,18 @@ extension ExpertBank: AdapterTarget {
     public var isAdapted: Bool { fused != nil }
 
     /// `[experts · rank, …]` and `[…, rank · experts]`, with inputs and outputs where the layout has them.
-    public func factorShapes(_ configuration: AdapterConfiguration) -> (a: [Int], b: [Int]) {
-        let all = weight.count * configuration.rank
-        let (a, b) = isSwapped(configuration.layout) ? (weight.outputs, weight.inputs) : (weight.inputs, weight.outputs)
+    public func factorShapes(rank: Int, layout: FactorLayout) -> (a: [Int], b: [Int]) {
+        let all = weight.count * rank
+        let (a, b) = isSwapped(layout) ? (weight.outputs, weight.inputs) : (weight.inputs, weight.outputs)
         return ([all, a], [b, all])
     }
 
     /// Attaches an adapter over all experts; see ``LoRAAdapter``.
-    public func attach(a: Parameter, b: Parameter, _ configuration: AdapterConfiguration, site: UInt64) {
+    public func attach(
+        a: Parameter, b: Parameter, _ strength: AdapterStrength, _ configuration: AdapterConfiguration, site: UInt64
+    ) {
         fused = FusedUpdate(
-            a: a, b: b, rank: configuration.rank, scale: configuration.scale,
-            isSwapped: isSwapped(configuration.layout),
+            a: a, b: b, rank: strength.rank, scale: strength.scale, isSwapped: isSwapped(configuration.layout),
             site: site)
     }
 

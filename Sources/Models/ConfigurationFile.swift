@@ -34,7 +34,8 @@ enum ConfigurationFile {
         case .valueNotFound(let type, let context): return "the key \(path(context)) is null, expected a \(name(of: type))"
         case .dataCorrupted(let context):
             return context.codingPath.isEmpty
-                ? "not valid JSON; is the file complete?" : "the key \(path(context)) has a value that does not fit"
+                ? "not valid JSON, or a number in it does not fit (NaN, Infinity, a fraction of something whole); is the file complete?"
+                : "the key \(path(context)) has a value that does not fit"
         @unknown default: return "cannot be read: \(error.localizedDescription)"
         }
     }

@@ -148,7 +148,10 @@ struct Damage: Sendable, CustomTestStringConvertible {
         ("adapter_config.json: cannot be read", 65, { try $0.remove("a/adapter_config.json") }),
         ("adapter_model.safetensors", 65, { try $0.truncate("a/adapter_model.safetensors", to: 10_000) }),
         ("adapter_model.safetensors", 66, { try $0.remove("a/adapter_model.safetensors") }),
-        ("another base model", 65, { try $0.replace(#""r": 4"#, with: #""r": 5"#, in: "a/adapter_config.json") }),
+        ("is of rank 4", 65, { try $0.replace(#""r": 4"#, with: #""r": 5"#, in: "a/adapter_config.json") }),
+        ("is of rank 4", 65, { try $0.replace(#""rank_pattern": {}"#, with: #""rank_pattern": {"q_proj": 5}"#, in: "a/adapter_config.json") }),
+        ("regular expression", 65, { try $0.replace(#""alpha_pattern": {}"#, with: #""alpha_pattern": {"(": 5}"#, in: "a/adapter_config.json") }),
+        ("the rank 0", 65, { try $0.replace(#""rank_pattern": {}"#, with: #""rank_pattern": {"q_proj": 0}"#, in: "a/adapter_config.json") }),
         ("No such file", 66, { try $0.remove("a") }),
     ]
 

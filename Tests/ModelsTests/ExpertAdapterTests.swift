@@ -134,7 +134,7 @@ import Testing
             $0.name.hasSuffix("gate_up_proj")
         }
         func shapes(_ target: (any AdapterTarget)?, _ layout: ExpertBank.FactorLayout) -> [[Int]] {
-            let shapes = target?.factorShapes(AdapterConfiguration(rank: 2, layout: layout))
+            let shapes = target?.factorShapes(rank: 2, layout: layout)
             return [shapes?.a ?? [], shapes?.b ?? []]
         }
         // Inputs 64, outputs 48, four experts.

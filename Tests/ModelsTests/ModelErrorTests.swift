@@ -73,11 +73,11 @@ import Testing
     @Test func adapters() throws {
         #expect(try adapterMessage("unknown_field", 1) == "")
         let cases: [(key: String, value: Any, expected: String)] = [
-            ("peft_type", "IA3", "IA3"), ("use_dora", true, "DoRA"), ("use_rslora", true, "use_rslora"),
+            ("peft_type", "IA3", "IA3"), ("use_dora", true, "DoRA"),
             ("bias", "all", "biases"), ("modules_to_save", ["lm_head"], "lm_head"),
             ("fan_in_fan_out", true, "fan_in_fan_out"),
-            ("target_parameters", ["experts"], "experts"), ("rank_pattern", ["q_proj": 2], "per module"),
-            ("r", 0, "r is 0"), ("r", 8, "has shape [4,"), ("lora_dropout", 1, "lora_dropout"),
+            ("target_parameters", ["experts"], "experts"),
+            ("r", 0, "r is 0"), ("r", 8, "is of rank 4"), ("lora_alpha", 1e39, "lora_alpha is 1e+39"), ("lora_dropout", 1, "lora_dropout"),
         ]
         for (key, value, expected) in cases {
             let found = try adapterMessage(key, value)

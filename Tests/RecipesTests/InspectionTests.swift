@@ -60,6 +60,14 @@ import Tokenization
             file["kind"] == "safetensors" && file["tensors"] == 42 && file["types"]?["F32"]?["parameters"] == 10_560)
     }
 
+    @Test func adapterWithRanksOfItsOwn() throws {
+        let plain = try inspect("llama/adapter").facts
+        #expect(plain["use_rslora"] == false && plain["rank_pattern"] == [:] && plain["alpha_pattern"] == [:])
+        let facts = try inspect("llama/adapter_patterns").facts
+        #expect(facts["rank"] == 4 && facts["use_rslora"] == true && facts["rank_pattern"]?["q_proj|k_proj"] == 6)
+        #expect(facts["alpha_pattern"]?["down_proj"] == 16)
+    }
+
     @Test func everythingElseIsRefused() throws {
         try withFolder { root in
             #expect(throws: InspectionError.missing(path: "/no/such")) { try Inspection("/no/such") }

@@ -1,3 +1,4 @@
+import Autograd
 import Datasets
 import Foundation
 import Layers
@@ -85,6 +86,42 @@ import Training
         #expect(problems.map(\.line) == [12, 13, 14])
         #expect(problems.first?.message.contains("rank 4") == true && problems.first?.file == "r.yaml")
         #expect(message { _ = try prepare("adapter:\n  path: /no/such/adapter\n") }.contains("/no/such/adapter"))
+    }
+
+    /// An adapter whose layers differ is trained on as it is, stopped and resumed, and written with the same strengths.
+    @Test func anAdapterWithRanksOfItsOwnGoesOn() throws {
+        let source = tinyModels.appendingPathComponent("llama/adapter_patterns")
+        let more = "training:\n  steps: 3\n  micro_batch_tokens: 48\nadapter:\n  path: \(source.path)\n  rank: 4\n  use_rslora: true\n"
+        try withRecipe(more) { text, root in
+            let prepared = try PreparedRun(try Recipe(yaml: text, file: "r.yaml"), on: compute)
+            let strengths = prepared.adapter.strengths
+            #expect(Set(strengths.map(\.rank)) == [2, 3, 4, 5, 6] && Set(strengths.map(\.alpha)) == [1, 3.5, 8, 16])
+            let table = try prepared.parameterTable()
+            #expect(table.rows.reduce(0) { $0 + $1.trained } == prepared.adapter.parameters.reduce(0) { $0 + $1.value.count })
+            let folder = try RunFolder.create(
+                root.appendingPathComponent("run"), recipe: Data(text.utf8),
+                resolved: Data(prepared.recipe.resolvedYAML().utf8), overwrite: false)
+            _ = try prepared.makeRun(in: folder).run(shouldStop: { true }, report: { _ in })
+            let checkpoint = try #require(try folder.newestCheckpoint { Issue.record("\($0)") })
+            let again = try PreparedRun(
+                try Recipe.read(contentsOf: folder.resolvedRecipe.path), resuming: checkpoint, on: compute)
+            #expect(again.adapter.strengths == strengths)
+            #expect(try again.makeRun(in: folder, resuming: checkpoint).run(shouldStop: { false }, report: { _ in }) == .finished)
+            try again.writeAdapter(to: folder)
+            let written = try AdapterFolder(folder.adapter, on: compute).attach(to: try again.base.makeModel(on: compute).adapterTargets)
+            #expect(written.strengths == strengths)
+        }
+        let error = #expect(throws: RecipeError.self) {
+            try prepare("adapter:\n  path: \(source.path)\n  use_rslora: false\n")
+        }
+        #expect(error?.problems.map(\.key) == ["adapter.use_rslora"] && error?.problems.first?.line == 12)
+    }
+
+    @Test func theScaleMayDivideByTheRootOfTheRank() throws {
+        for (value, scale) in [(true, 8 as Float), (false, 2)] {
+            let run = try prepare("adapter:\n  alpha: 32\n  rank: 16\n  use_rslora: \(value)\n")
+            #expect(run.adapter.strengths.allSatisfy { $0.scale == scale })
+        }
     }
 
     @Test func otherMistakesAreNamed() throws {

@@ -21,6 +21,7 @@ func theNearestKeyIsNamed(_ key: String, _ ours: String) {
     ("training.rank", "adapter.rank"), ("training.max_length", "data.max_length"), ("seed", "training.seed"),
     ("every_steps", "evaluation.every_steps or checkpoint.every_steps"), ("data.format", "data.train[].format"),
     ("training.checkpoint", "checkpoint"), ("model.adapter", "adapter"), ("directory", "output.directory"),
+    ("use_rslora", "adapter.use_rslora"),
 ])
 func theRightSectionIsNamed(_ key: String, _ ours: String) {
     #expect(hint(key).hasPrefix("it belongs at \(ours)"), "\(hint(key))")
@@ -31,6 +32,7 @@ func theRightSectionIsNamed(_ key: String, _ ours: String) {
     ("finetuning_type", "adapter.method"), ("fine_tune_type", "adapter.method"), ("lora_r", "adapter.rank"),
     ("lora_rank", "adapter.rank"), ("adapter.r", "adapter.rank"), ("adapter.lora_r", "adapter.rank"),
     ("lora_alpha", "adapter.alpha"), ("lora_dropout", "adapter.dropout"), ("lora_target", "adapter.target_modules"),
+    ("peft_use_rslora", "adapter.use_rslora"),
     ("lora_target_modules", "adapter.target_modules"), ("resume_adapter_file", "adapter.path"),
     ("datasets", "data.train"), ("eval_dataset", "data.validation"), ("train_on_inputs", "data.train_on"),
     ("assistant_only_loss", "data.train_on"), ("sequence_len", "data.max_length"), ("cutoff_len", "data.max_length"),
@@ -78,13 +80,4 @@ func whatHasNoCounterpartIsExplained(_ key: String, _ words: String) {
             "it belongs at adapter.dropout", "a recipe has nothing like it", "it is called training.learning",
         ])
     #expect(!found.contains { $0.hint == "it is called adapter.alpha here (scale → adapter.alpha)" })
-}
-
-@Test(arguments: [
-    "adapter.use_rslora"
-])
-func plannedKeysAreRefusedAsPlanned(_ key: String) {
-    let found = problems(setting: "\(key)=1")
-    #expect(found.map(\.message) == ["is planned, but this version does not have it yet"])
-    #expect(found.map(\.key) == [key])
 }

@@ -17,6 +17,7 @@ import Testing
           rank: 8
           alpha: 12.5
           dropout: 0.25
+          use_rslora: true
           init: kaiming
           target_modules: [q_proj, self_attn.v_proj]
           exclude_modules: [lm_head]
@@ -47,7 +48,7 @@ import Testing
     #expect(all.data.validation == [.init(path: "v.jsonl", format: .text)])
     #expect(all.data.maxLength == 64 && all.data.truncation == .drop && !all.data.packing)
     #expect(all.data.trainOn == .last && !all.data.shuffle && all.data.onError == .skip)
-    #expect(all.adapter.rank == 8 && all.adapter.alpha == 12.5 && all.adapter.dropout == 0.25)
+    #expect(all.adapter.rank == 8 && all.adapter.alpha == 12.5 && all.adapter.dropout == 0.25 && all.adapter.usesRSLoRA)
     #expect(all.adapter.targetModules == .names(["q_proj", "self_attn.v_proj"]))
     #expect(all.adapter.excludeModules == ["lm_head"] && all.adapter.path == "some/adapter")
     let training = all.training

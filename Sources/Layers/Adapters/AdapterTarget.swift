@@ -19,9 +19,10 @@ public protocol AdapterTarget: AnyObject {
     var storedUpdates: [StoredUpdate] { get }
 
     /// Shapes of the two factors as they are kept.
-    func factorShapes(_ configuration: AdapterConfiguration) -> (a: [Int], b: [Int])
+    func factorShapes(rank: Int, layout: ExpertBank.FactorLayout) -> (a: [Int], b: [Int])
     /// Attaches an adapter; see ``LoRAAdapter``.
-    func attach(a: Parameter, b: Parameter, _ configuration: AdapterConfiguration, site: UInt64)
+    func attach(
+        a: Parameter, b: Parameter, _ strength: AdapterStrength, _ configuration: AdapterConfiguration, site: UInt64)
     /// Takes the adapter off.
     func detach()
 }
@@ -36,7 +37,7 @@ public struct StoredUpdate {
     public let left, right: FactorView
     /// Columns of `left`.
     public let rank: Int
-    /// Usually alpha / rank.
+    /// Factor of the update; see ``AdapterStrength``.
     public let scale: Float
 }
 
@@ -62,14 +63,15 @@ extension Linear: AdapterTarget {
     }
 
     /// `[rank, inputs]` and `[outputs, rank]`.
-    public func factorShapes(_ configuration: AdapterConfiguration) -> (a: [Int], b: [Int]) {
-        ([configuration.rank, weight.columns], [weight.rows, configuration.rank])
+    public func factorShapes(rank: Int, layout: ExpertBank.FactorLayout) -> (a: [Int], b: [Int]) {
+        ([rank, weight.columns], [weight.rows, rank])
     }
 
     /// Attaches an adapter; see ``LoRAAdapter``.
-    public func attach(a: Parameter, b: Parameter, _ configuration: AdapterConfiguration, site: UInt64) {
-        adapter = LowRankUpdate(
-            a: a, b: b, scale: configuration.scale, dropoutRate: configuration.dropout, site: site)
+    public func attach(
+        a: Parameter, b: Parameter, _ strength: AdapterStrength, _ configuration: AdapterConfiguration, site: UInt64
+    ) {
+        adapter = LowRankUpdate(a: a, b: b, scale: strength.scale, dropoutRate: configuration.dropout, site: site)
     }
 
     /// Takes the adapter off.

@@ -7,6 +7,8 @@ public final class LoRAAdapter {
     public let configuration: AdapterConfiguration
     /// What is adapted, in model order.
     public let layers: [any AdapterTarget]
+    /// Rank and scale of the update of each layer.
+    public let strengths: [AdapterStrength]
     /// All factors in a fixed order: A and B of the first layer, of the second, …
     public let parameters: [Parameter]
     /// Last parts of the names of modules that are not adapted.
@@ -19,8 +21,9 @@ public final class LoRAAdapter {
         attaching configuration: AdapterConfiguration, to layers: [any AdapterTarget], seed: UInt64, on compute: Compute
     ) throws(AdapterError) {
         let targets = try Self.targets(of: configuration, among: layers)
-        self.init(configuration, targets, Self.paths(of: targets), among: layers) { site, layer in
-            let (aShape, bShape) = layer.factorShapes(configuration)
+        let strengths = targets.map { configuration.strength(of: $0.name) }
+        self.init(configuration, targets, strengths, Self.paths(of: targets), among: layers) { site in
+            let (aShape, bShape) = targets[site].factorShapes(rank: strengths[site].rank, layout: configuration.layout)
             let bound = 1 / Float(aShape[1]).squareRoot()
             let random = RandomStream(seed: seed, purpose: .initialization, stream: UInt64(site))
             let a = random.uniform(count: aShape[0] * aShape[1]).map { (2 * $0 - 1) * bound }
@@ -29,12 +32,16 @@ public final class LoRAAdapter {
     }
 
     /// Attaches adapters with given factors.
-    /// - Parameter factors: A and B by the path that a file names them by: that of a module, or for a parameter with all
-    ///   experts that of its module, followed by `.base_layer` for each adapted parameter that comes after it. Layers
-    ///   not named get none.
-    /// - Throws: ``AdapterError/shape(tensor:found:expected:)``, ``AdapterError/unknownTensor(_:reason:)``.
+    /// - Parameters:
+    ///   - factors: A and B by the path that a file names them by: that of a module, or for a parameter with all experts
+    ///     that of its module, followed by `.base_layer` for each adapted parameter that comes after it. Layers not named
+    ///     get none.
+    ///   - stored: what patterns of the configuration know such a path as, if it has another name there.
+    /// - Throws: ``AdapterError/shape(tensor:found:expected:)``, ``AdapterError/rank(tensor:found:expected:)``,
+    ///   ``AdapterError/unknownTensor(_:reason:)``.
     public convenience init(
-        _ configuration: AdapterConfiguration, factors: [String: (a: Tensor, b: Tensor)], layers: [any AdapterTarget]
+        _ configuration: AdapterConfiguration, factors: [String: (a: Tensor, b: Tensor)], layers: [any AdapterTarget],
+        stored: (String) -> String = { $0 }
     ) throws(AdapterError) {
         let fused = try ModuleSelection.parameters(configuration.targetParameters, from: layers)
         let candidates = layers.filter { layer in layer.isModule || fused.contains { $0 === layer } }
@@ -46,35 +53,42 @@ public final class LoRAAdapter {
         }
         if named.isEmpty { throw .nothingSelected }
         var complete: [(a: Tensor, b: Tensor)] = []
+        var strengths: [AdapterStrength] = []
         for (layer, path) in named {
             guard let (a, b) = factors[path] else { continue }
+            let strength = configuration.strength(of: Self.patternName(of: layer, at: stored(path)))
+            try Self.check(a, b, of: layer, at: path, rank: strength.rank, configuration.layout)
             complete.append((a, b))
-            let (aShape, bShape) = layer.factorShapes(configuration)
-            if a.shape != aShape { throw .shape(tensor: path + ".lora_A", found: a.shape, expected: aShape) }
-            if b.shape != bShape { throw .shape(tensor: path + ".lora_B", found: b.shape, expected: bShape) }
+            strengths.append(strength)
         }
         try Self.refuseDropout(configuration, named.map(\.0))
-        self.init(configuration, named.map(\.0), named.map(\.1), among: layers) { site, _ in complete[site] }
+        self.init(configuration, named.map(\.0), strengths, named.map(\.1), among: layers) { complete[$0] }
     }
 
     private init(
-        _ configuration: AdapterConfiguration, _ targets: [any AdapterTarget], _ paths: [String],
-        among all: [any AdapterTarget], factors: (Int, any AdapterTarget) -> (a: Tensor, b: Tensor)
+        _ configuration: AdapterConfiguration, _ targets: [any AdapterTarget], _ strengths: [AdapterStrength],
+        _ paths: [String], among all: [any AdapterTarget], factors: (Int) -> (a: Tensor, b: Tensor)
     ) {
-        self.configuration = configuration
-        layers = targets
+        (self.configuration, layers, self.strengths) = (configuration, targets, strengths)
         let adapted = Set(targets.map(\.name))
         endingsLeftOut = Set(all.filter { $0.isModule && !adapted.contains($0.name) }.map { Self.ending(of: $0.name) })
         var parameters: [Parameter] = []
         for (site, layer) in targets.enumerated() {
-            let (a, b) = factors(site, layer)
+            let (a, b) = factors(site)
             let (left, right) = (
                 Parameter(name: paths[site] + ".lora_A", value: a), Parameter(name: paths[site] + ".lora_B", value: b)
             )
-            layer.attach(a: left, b: right, configuration, site: UInt64(site))
+            layer.attach(a: left, b: right, strengths[site], configuration, site: UInt64(site))
             parameters += [left, right]
         }
         self.parameters = parameters
+    }
+
+    /// Trained numbers of the layers that a condition holds for.
+    public func parameterCount(where condition: (any AdapterTarget) -> Bool) -> Int {
+        layers.indices.filter { condition(layers[$0]) }.reduce(0) { sum, site in
+            sum + parameters[2 * site].value.count + parameters[2 * site + 1].value.count
+        }
     }
 
     /// Takes the adapters off the layers again.
@@ -98,6 +112,32 @@ public final class LoRAAdapter {
         return targets
     }
 
+    /// Compares the factors of a layer with what the layer and its configured rank ask for.
+    private static func check(
+        _ a: Tensor, _ b: Tensor, of layer: any AdapterTarget, at path: String, rank: Int,
+        _ layout: ExpertBank.FactorLayout
+    ) throws(AdapterError) {
+        let (aShape, bShape) = layer.factorShapes(rank: rank, layout: layout)
+        if a.shape == aShape && b.shape == bShape { return }
+        let found = (a.shape.first ?? 0) / max(1, layer.factorShapes(rank: 1, layout: layout).a[0])
+        if layer.factorShapes(rank: found, layout: layout) == (a.shape, b.shape) {
+            throw .rank(tensor: path + ".lora_A", found: found, expected: rank)
+        }
+        if a.shape != aShape { throw .shape(tensor: path + ".lora_A", found: a.shape, expected: aShape) }
+        throw .shape(tensor: path + ".lora_B", found: b.shape, expected: bShape)
+    }
+
+    /// What patterns know a layer as: the path of a module, or that of a parameter without its wrappers.
+    private static func patternName(of layer: any AdapterTarget, at path: String) -> String {
+        if layer.isModule { return path }
+        var module = path[...]
+        while module.hasSuffix(wrapper) { module.removeLast(wrapper.count) }
+        return "\(module).\(ending(of: layer.name))"
+    }
+
+    /// What a path has for each parameter of the same module that is wrapped around this one.
+    private static let wrapper = ".base_layer"
+
     /// PEFT has no dropout over fused parameters, and nothing could say which of their inputs it drops.
     private static func refuseDropout(
         _ configuration: AdapterConfiguration, _ targets: [any AdapterTarget]
@@ -118,7 +158,7 @@ public final class LoRAAdapter {
             if target.isModule { return target.name }
             let path = module(target)
             left[path, default: 1] -= 1
-            return path + String(repeating: ".base_layer", count: left[path] ?? 0)
+            return path + String(repeating: wrapper, count: left[path] ?? 0)
         }
     }
 }

@@ -106,6 +106,8 @@ public enum AdapterError: Error, CustomStringConvertible, Equatable {
     case nothingSelected
     /// A tensor of an adapter file does not fit the model.
     case shape(tensor: String, found: [Int], expected: [Int])
+    /// A layer's factors have another rank than the configuration says.
+    case rank(tensor: String, found: Int, expected: Int)
     /// A tensor of an adapter belongs to no layer of the model, or is of a kind that is not supported.
     case unknownTensor(String, reason: String)
     /// One of the two factors of an update is missing.
@@ -128,6 +130,8 @@ public enum AdapterError: Error, CustomStringConvertible, Equatable {
             "the target modules, less the excluded ones, select no layer: there is nothing to train"
         case .shape(let tensor, let found, let expected):
             "adapter tensor \(tensor) has shape \(found), but this model needs \(expected); was the adapter made for another base model?"
+        case .rank(let tensor, let found, let expected):
+            "adapter tensor \(tensor) is of rank \(found), but the adapter's configuration (r and rank_pattern) gives the layer rank \(expected); configuration and weights do not belong together"
         case .unknownTensor(let name, let reason): "adapter tensor \(name) cannot be used: \(reason)"
         case .missingTensor(let name): "the adapter lacks the tensor \(name); the file is incomplete"
         }

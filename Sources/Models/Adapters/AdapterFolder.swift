@@ -8,7 +8,7 @@ public import TensorCore
 /// `base_model.model.<module>.lora_A.weight` and `.lora_B.weight`. Adapters over parameters that hold many experts say in
 /// the metadata of the weights file how their factors are laid out; without that word the release of PEFT decides.
 public struct AdapterFolder {
-    /// Rank, alpha and dropout of the adapter; its targets are the modules that it holds.
+    /// Ranks, alphas and dropout of the adapter; its targets are the modules that it holds.
     public let configuration: AdapterConfiguration
     /// The base model it was made for, as its configuration names it.
     public let baseModel: String?
@@ -39,10 +39,15 @@ public struct AdapterFolder {
         if let reason = file.problem { throw .adapterConfiguration(place: place.path, reason: reason) }
         (factors, metadata) = try Self.readFactors(folder.appendingPathComponent("adapter_model.safetensors"), on: compute)
         baseModel = file.baseModel
-        configuration = AdapterConfiguration(
-            rank: file.rank, alpha: Float(file.alpha), dropout: Float(file.dropout ?? 0),
-            targets: .names(factors.keys.sorted()), targetParameters: file.targetParameters ?? [],
-            layout: try Self.layout(file, metadata, place: place.path))
+        var configuration = AdapterConfiguration(
+            rank: file.rank, alpha: Float(file.alpha), usesRSLoRA: file.useRSLoRA ?? false,
+            dropout: Float(file.dropout ?? 0), targets: .names(factors.keys.sorted()),
+            targetParameters: file.targetParameters ?? [], layout: try Self.layout(file, metadata, place: place.path))
+        configuration.rankPatterns = try PEFTConfiguration.patterns(
+            .rankPattern, file.rankPattern?.mapValues { Int($0) }, in: data, place: place.path)
+        configuration.alphaPatterns = try PEFTConfiguration.patterns(
+            .alphaPattern, file.alphaPattern?.mapValues { Float($0) }, in: data, place: place.path)
+        self.configuration = configuration
     }
 
     /// How factors over all experts are laid out, if there are any.
@@ -74,22 +79,31 @@ public struct AdapterFolder {
     }
 
     /// Attaches the adapter to a model's layers.
+    /// - Parameter other: settings to attach it with instead of those that it was written with.
     /// - Throws: ``ModelError/adapter(place:_:)`` if it does not fit.
-    public func attach(to layers: [any AdapterTarget]) throws(ModelError) -> LoRAAdapter {
-        do { return try LoRAAdapter(configuration, factors: factors(for: layers), layers: layers) } catch {
+    public func attach(
+        to layers: [any AdapterTarget], as other: AdapterConfiguration? = nil
+    ) throws(ModelError) -> LoRAAdapter {
+        let stored = storedPaths(for: layers)
+        do {
+            return try LoRAAdapter(
+                other ?? configuration, factors: stored.compactMapValues { factors[$0] }, layers: layers,
+                stored: { stored[$0] ?? $0 })
+        } catch {
             throw .adapter(place: path, error)
         }
     }
 
-    /// The factors under the paths of a model's layers. Multimodal models keep the text part under `language_model`, in
-    /// different places in different releases and not at all in the text model alone; the layers are the same.
-    public func factors(for layers: [any AdapterTarget]) -> [String: (a: Tensor, b: Tensor)] {
+    /// The paths of the factors by those that a model's layers have. Multimodal models keep the text part under
+    /// `language_model`, in different places in different releases and not at all in the text model alone; the layers are
+    /// the same.
+    private func storedPaths(for layers: [any AdapterTarget]) -> [String: String] {
         let part = "language_model"
         let isPart = layers.first?.name.hasPrefix(part + ".") ?? false
         return Dictionary(
-            factors.map { path, factors in
-                let path = path.split(separator: ".").filter { $0 != part }.joined(separator: ".")
-                return (isPart ? "\(part).\(path)" : path, factors)
+            factors.keys.map { stored in
+                let path = stored.split(separator: ".").filter { $0 != part }.joined(separator: ".")
+                return (isPart ? "\(part).\(path)" : path, stored)
             }, uniquingKeysWith: { first, _ in first })
     }
 

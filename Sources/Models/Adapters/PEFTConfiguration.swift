@@ -66,13 +66,21 @@ struct PEFTConfiguration: Codable {
         peftType = "LORA"
         taskType = "CAUSAL_LM"
         self.baseModel = baseModel
-        (rank, alpha) = (adapter.configuration.rank, Double(adapter.configuration.alpha))
-        dropout = Double(String(adapter.configuration.dropout))
+        let configuration = adapter.configuration
+        (rank, alpha, dropout) = (
+            configuration.rank, Self.decimal(configuration.alpha), Self.decimal(configuration.dropout)
+        )
+        useRSLoRA = configuration.usesRSLoRA ? true : nil
+        rankPattern = Self.patterns(of: adapter, usual: rank, \.rank)?.mapValues { Double($0) }
+        alphaPattern = Self.patterns(of: adapter, usual: configuration.alpha, \.alpha)?.mapValues(Self.decimal)
         targetModules = .names(Self.shortNames(of: adapter))
         let parameters = Set(adapter.layers.filter { !$0.isModule }.map { Self.parameterName($0.name) }).sorted()
         targetParameters = parameters.isEmpty ? nil : parameters
         (bias, fanInFanOut, inferenceMode) = ("none", false, true)
     }
+
+    /// The shortest number that is read as this one.
+    private static func decimal(_ number: Float) -> Double { Double(String(number)) ?? Double(number) }
 
     /// The last components of the adapted modules; the whole path of one whose last component also names a module that is
     /// not adapted.
@@ -91,22 +99,21 @@ struct PEFTConfiguration: Codable {
         return parts[(number.map { $0 + 1 } ?? 0)...].joined(separator: ".")
     }
 
+    /// Ranks that can be used.
+    static let ranks = 1...65536
+
     /// Why an adapter with this configuration cannot be used, if it cannot.
     var problem: String? {
         if peftType.uppercased() != "LORA" { return "peft_type is \(peftType), expected LORA" }
-        if rank < 1 || rank > 1 << 16 { return "r is \(rank), expected a number from 1 to 65536" }
-        if !alpha.isFinite { return "lora_alpha is \(alpha), expected a finite number" }
+        if !Self.ranks.contains(rank) { return "r is \(rank), expected a number from 1 to \(Self.ranks.upperBound)" }
+        if !Float(alpha).isFinite { return "lora_alpha is \(alpha), expected a finite number" }
         if let dropout, !(0..<1).contains(dropout) { return "lora_dropout is \(dropout), expected a number from 0 to below 1" }
         if useDora == true { return "it is a DoRA adapter (use_dora), which this version cannot read" }
-        if useRSLoRA == true { return "use_rslora is set, which this version cannot read" }
         if fanInFanOut == true { return "fan_in_fan_out is set, which this version cannot read" }
         if loraBias == true || (bias ?? "none") != "none" { return "it trains biases, which this version cannot read" }
         if let modules = modulesToSave, !modules.isEmpty {
             return "it holds whole modules (\(modules.joined(separator: ", "))), which this version cannot read"
         }
-        if !(rankPattern ?? [:]).isEmpty || !(alphaPattern ?? [:]).isEmpty {
-            return "it has a rank or alpha per module, which this version cannot read"
-        }
-        return nil
+        return patternProblem
     }
 }

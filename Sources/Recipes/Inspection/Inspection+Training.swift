@@ -15,6 +15,9 @@ extension Inspection {
         return JSONObject([
             ("peft_type", configuration["peft_type"] ?? .null), ("rank", configuration["r"] ?? .null),
             ("alpha", configuration["lora_alpha"] ?? .null), ("dropout", configuration["lora_dropout"] ?? .null),
+            ("use_rslora", configuration["use_rslora"] ?? .bool(false)),
+            ("rank_pattern", configuration["rank_pattern"] ?? .object([:])),
+            ("alpha_pattern", configuration["alpha_pattern"] ?? .object([:])),
             ("target_modules", configuration["target_modules"] ?? .null),
             ("target_parameters", configuration["target_parameters"] ?? .null),
             ("expert_layout", (try? AdapterFolder.expertLayout(of: folder)).flatMap { $0 }.map { .string($0.rawValue) } ?? .null),

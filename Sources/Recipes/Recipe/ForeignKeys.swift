@@ -1,5 +1,5 @@
-// Keys that people bring along from axolotl, LLaMA-Factory, torchtune, TRL, mlx-lm and litgpt, and keys of ours that
-// have not landed. A name with dots is looked up by its whole path first, then every name by its last part.
+// Keys that people bring along from axolotl, LLaMA-Factory, torchtune, TRL, mlx-lm and litgpt. A name with dots is looked
+// up by its whole path first, then every name by its last part.
 
 /// Other tools' names that mean exactly what one of our keys means.
 let foreignKeys: [String: String] = [
@@ -9,6 +9,7 @@ let foreignKeys: [String: String] = [
     "finetuning_type": "adapter.method", "fine_tune_type": "adapter.method",
     "lora_r": "adapter.rank", "lora_rank": "adapter.rank", "r": "adapter.rank",
     "lora_alpha": "adapter.alpha", "lora_dropout": "adapter.dropout",
+    "peft_use_rslora": "adapter.use_rslora",
     "lora_target_modules": "adapter.target_modules", "lora_target_parameters": "adapter.target_parameters", "lora_target": "adapter.target_modules",
     "lora_attn_modules": "adapter.target_modules", "lora_parameters.keys": "adapter.target_modules",
     "peft_init_lora_weights": "adapter.init", "init_lora_weights": "adapter.init",
@@ -73,7 +74,6 @@ let explainedKeys: [String: String] = {
         "load_in_4bit": fourBit, "load_in_8bit": fourBit, "quantization_bit": fourBit, "quantization_type": fourBit,
         "bnb_config_kwargs": fourBit, "bnb_4bit_use_double_quant": "write model.double_quantization",
         "use_bnb_nested_quant": "write model.double_quantization", "double_quantization": "write model.double_quantization",
-        "peft_use_rslora": "it is planned as adapter.use_rslora; this version does not have it yet",
         "peft_use_dora": "it is planned as adapter.method: dora; this version does not have it yet",
         "use_dora": "it is planned as adapter.method: dora; this version does not have it yet",
         "val_set_size": holdOut, "val_size": holdOut, "val_split_fraction": holdOut,
@@ -89,8 +89,3 @@ let explainedKeys: [String: String] = {
         "wandb_project": metrics, "report_to": metrics, "use_mlflow": metrics, "metric_logger": metrics,
     ]
 }()
-
-/// Keys of the design whose feature has not landed.
-let plannedKeys: Set<String> = [
-    "adapter.use_rslora"
-]

@@ -3,7 +3,7 @@ extension Recipe {
     public struct Adapter: Sendable, Equatable {
         /// How weights are adapted.
         public enum Method: String, Sendable, CaseIterable {
-            /// Low-rank adapters, `W + alpha / rank · B · A`.
+            /// Low-rank adapters, `W + scale · B · A`.
             case lora
         }
 
@@ -17,10 +17,12 @@ extension Recipe {
         public var method = Method.lora
         /// Rows of A and columns of B, 1 to 4096.
         public var rank = 16
-        /// Strength: the adapter's output is scaled by `alpha / rank`.
+        /// Strength: the adapter's output is scaled by `alpha / rank`, or by `alpha / √rank` with `usesRSLoRA`.
         public var alpha = 32.0
         /// Share of the adapter's inputs that is dropped during training, in [0, 1).
         public var dropout = 0.0
+        /// Whether the root of the rank divides `alpha`, so that the update keeps its strength at high ranks (rsLoRA).
+        public var usesRSLoRA = false
         /// How the adapter's matrices start.
         public var initialization = Initialization.kaiming
         /// Which linear layers get an adapter.
@@ -30,14 +32,17 @@ extension Recipe {
         public var targetParameters: [String] = []
         /// Names or patterns of modules that get none although `targetModules` reaches them.
         public var excludeModules: [String] = []
-        /// An existing PEFT adapter to start from; `nil` = a fresh one. Rank, alpha and targets then come from its file.
+        /// An existing PEFT adapter to start from; `nil` = a fresh one. Ranks, alphas and targets then come from its
+        /// file.
         public var path: String?
 
         /// The defaults.
         public init() {}
 
         /// The keys whose values come from the adapter's file when `path` is given.
-        static let keysFromFile: Set<String> = ["rank", "alpha", "target_modules", "target_parameters", "exclude_modules"]
+        static let keysFromFile: Set<String> = [
+            "rank", "alpha", "use_rslora", "target_modules", "target_parameters", "exclude_modules",
+        ]
     }
 
     /// Which linear layers get an adapter.

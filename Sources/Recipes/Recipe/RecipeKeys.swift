@@ -59,6 +59,9 @@ extension Recipe.Adapter {
         .key(
             "dropout", \.dropout, .number("of 0 or more and below 1") { $0 >= 0 && $0 < 1 },
             "Share of the adapter's inputs dropped during training."),
+        .key(
+            "use_rslora", \.usesRSLoRA, .bool,
+            "Whether the update is scaled by alpha / √rank instead (rsLoRA), so that higher ranks do not weaken it."),
         .key("init", \.initialization, .choice(), "How A starts (uniform ±1/√in, as PEFT); B starts at zero."),
         .key("target_modules", \.targetModules, .targetModules, "Which linear layers get an adapter."),
         .key(
@@ -67,7 +70,7 @@ extension Recipe.Adapter {
         .key("exclude_modules", \.excludeModules, .modules(), "Modules that get none all the same."),
         .key(
             "path", \.path, .optional(.text("a path")),
-            "A PEFT adapter to start from; rank, alpha and targets then come from it."),
+            "A PEFT adapter to start from; ranks, alphas and targets then come from it."),
     ]
 }
 

@@ -83,12 +83,12 @@ struct RecipeReader {
             let keys = children.map { ($0, UnknownKey(path: "\(path).\($0.key)")) }
             if keys.contains(where: { $0.1.recognised != nil }) {
                 for (child, key) in keys {
-                    report(child.place, key.path, key.message, hint: key.recognised ?? "a recipe has nothing like it")
+                    report(child.place, key.path, "unknown key", hint: key.recognised ?? "a recipe has nothing like it")
                 }
                 return
             }
         }
         let unknown = UnknownKey(path: path)
-        report(entry.place, path, unknown.message, hint: unknown.hint(siblings: siblings))
+        report(entry.place, path, "unknown key", hint: unknown.hint(siblings: siblings))
     }
 }

@@ -3,11 +3,6 @@ struct UnknownKey {
     /// The whole path as it was found, such as `lora_parameters.rank` or `data.train.0.weight`.
     let path: String
 
-    /// What is wrong with the key.
-    var message: String {
-        plannedKeys.contains(pattern) ? "is planned, but this version does not have it yet" : "unknown key"
-    }
-
     private var name: String { path.split(separator: ".").last.map(String.init) ?? path }
 
     /// What to do instead: the key's right place, its name here, or the nearest key.
@@ -22,9 +17,8 @@ struct UnknownKey {
         return "the keys here are \(siblings.inWords("and"))"
     }
 
-    /// The hint for a name that is ours in another section, planned, or another tool's; `nil` for an unheard-of one.
+    /// The hint for a name that is ours in another section or another tool's; `nil` for an unheard-of one.
     var recognised: String? {
-        if plannedKeys.contains(pattern) { return "remove it" }
         if let entry = explainedKeys[pattern] { return entry }
         if let ours = foreignKeys[pattern] { return "it is called \(ours) here (\(pattern) → \(ours))" }
         let homes = Recipe.keyPaths.filter { lastPart($0) == name && $0 != pattern }
@@ -32,9 +26,6 @@ struct UnknownKey {
         if !homes.isEmpty { return "it belongs at \((near.isEmpty ? homes : near).inWords("or"))" }
         if let entry = explainedKeys[name] { return entry }
         if let ours = foreignKeys[name] { return "it is called \(ours) here (\(name) → \(ours))" }
-        if let home = plannedKeys.first(where: { lastPart($0) == name }) {
-            return "it is planned as \(home); this version does not have it yet, remove it"
-        }
         return nil
     }
 

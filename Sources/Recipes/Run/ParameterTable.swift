@@ -30,14 +30,10 @@ public struct ParameterTable: Sendable {
         let covered = Set(banks.filter(\.isAdapted).flatMap { $0.modules.map(\.name) })
         var rows = ModuleRole.allCases.map { role in
             let weights = targets.filter { $0.role == role && $0.isInGroups }
-            let trained = adapter.layers.filter { $0.role == role }.reduce(0) { sum, layer in
-                let shapes = layer.factorShapes(adapter.configuration)
-                return sum + shapes.a.reduce(1, *) + shapes.b.reduce(1, *)
-            }
             return Row(
                 role: role.label, total: weights.reduce(0) { $0 + $1.weightCount },
                 adapted: weights.filter { $0.isAdapted || covered.contains($0.name) }.reduce(0) { $0 + $1.weightCount },
-                trained: trained)
+                trained: adapter.parameterCount { $0.role == role })
         }
         for (label, ending) in [("embedding", "embed_tokens.weight"), ("head", "lm_head.weight")] {
             let count = try base.names.filter { $0.hasSuffix(ending) }.reduce(0) {

@@ -152,12 +152,11 @@ public final class PreparedRun {
         var configuration = file.configuration
         configuration.dropout = Float(recipe.adapter.dropout)
         if recipe.adapter.path == nil {
-            configuration.alpha = Float(recipe.adapter.alpha)
-            (configuration.targets, configuration.excluded) = (recipe.adapterConfiguration.targets, recipe.adapterConfiguration.excluded)
+            let stated = recipe.adapterConfiguration
+            (configuration.alpha, configuration.usesRSLoRA) = (stated.alpha, stated.usesRSLoRA)
+            (configuration.targets, configuration.excluded) = (stated.targets, stated.excluded)
         }
-        do { return try LoRAAdapter(configuration, factors: file.factors(for: model.adapterTargets), layers: model.adapterTargets) } catch {
-            throw ModelError.adapter(place: file.path, error)
-        }
+        return try file.attach(to: model.adapterTargets, as: configuration)
     }
 
     /// Steps of all epochs; each is packed in its own way.
@@ -179,6 +178,9 @@ extension Recipe {
         }
         if states("adapter.alpha"), Float(adapter.alpha) != file.alpha {
             problems.append(problem(with: "adapter.alpha", "is \(adapter.alpha), but the adapter at adapter.path has alpha \(file.alpha)", hint: "leave it out"))
+        }
+        if states("adapter.use_rslora"), adapter.usesRSLoRA != file.usesRSLoRA {
+            problems.append(problem(with: "adapter.use_rslora", "is \(adapter.usesRSLoRA), but the adapter at adapter.path has \(file.usesRSLoRA)", hint: "leave it out"))
         }
         for key in ["adapter.target_modules", "adapter.target_parameters", "adapter.exclude_modules"] where states(key) {
             problems.append(problem(with: key, "cannot be chosen for an existing adapter: exactly the tensors at adapter.path are trained", hint: "leave it out"))

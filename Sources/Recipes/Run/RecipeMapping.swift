@@ -9,8 +9,8 @@ extension Recipe {
     /// Settings of new adapters.
     var adapterConfiguration: AdapterConfiguration {
         AdapterConfiguration(
-            rank: adapter.rank, alpha: Float(adapter.alpha), dropout: Float(adapter.dropout),
-            targets: adapter.targetModules.selection,
+            rank: adapter.rank, alpha: Float(adapter.alpha), usesRSLoRA: adapter.usesRSLoRA,
+            dropout: Float(adapter.dropout), targets: adapter.targetModules.selection,
             excluded: adapter.excludeModules.isEmpty ? nil : .names(adapter.excludeModules),
             targetParameters: adapter.targetParameters)
     }

@@ -19,10 +19,10 @@ enum UsefulOperations {
         let spared = linears.prefix(3).reduce(0) { $0 + 2 * $1.weight.rows * $1.weight.columns }
         // Of the adapters of experts, a token meets those of the experts that it chooses.
         let reach = model.mixtures.first.map { Double($0.routing.chosen) / Double($0.routing.experts) } ?? 1
-        let adapters = adapter.layers.reduce(0.0) { sum, target in
-            let (a, b) = target.factorShapes(adapter.configuration)
-            return sum + 6 * Double(a[0] * a[1] + b[0] * b[1]) * (target.role == .experts ? reach : 1)
-        }
+        let (everywhere, ofExperts) = (
+            adapter.parameterCount { $0.role != .experts }, adapter.parameterCount { $0.role == .experts }
+        )
+        let adapters = 6 * (Double(everywhere) + Double(ofExperts) * reach)
         return adapters + Double(base - spared + 4 * model.head.rows * model.head.columns)
     }
 }

@@ -29,9 +29,8 @@ final class TrainingProgress {
     /// Says what will be trained on what.
     func announce() throws {
         let trained = prepared.adapter.parameters.reduce(0) { $0 + $1.value.count }
-        let settings = prepared.adapter.configuration
         Terminal.error(
-            "model \(prepared.base.name) (\(prepared.base.modelType), \(prepared.model.layerCount) layers); training \(Self.grouped(trained)) parameters in \(prepared.adapter.layers.count) layers, rank \(settings.rank), alpha \(settings.alpha)")
+            "model \(prepared.base.name) (\(prepared.base.modelType), \(prepared.model.layerCount) layers); training \(Self.grouped(trained)) parameters in \(prepared.adapter.layers.count) layers, \(Self.settings(of: prepared.adapter))")
         showTable(try prepared.parameterTable())
         for summary in prepared.data.summaries {
             Terminal.error("data \(summary)")
@@ -41,6 +40,17 @@ final class TrainingProgress {
         }
         for overlap in prepared.data.overlaps { Terminal.note(overlap.description) }
         Terminal.error("\(prepared.totalSteps) steps in \(prepared.recipe.training.precision.rawValue); memory: \(prepared.memory.description)\(prepared.memory.limit.map { " of \(MemoryPlan.inWords($0))" } ?? "")")
+    }
+
+    /// "rank 8, alpha 16", or from the least to the most where layers differ.
+    private static func settings(of adapter: LoRAAdapter) -> String {
+        func range<Value: Comparable>(_ values: [Value]) -> String {
+            guard let least = values.min(), let most = values.max() else { return "none" }
+            return least == most ? "\(least)" : "\(least) to \(most)"
+        }
+        let strengths = adapter.strengths
+        return "rank \(range(strengths.map(\.rank))), alpha \(range(strengths.map(\.alpha)))"
+            + (adapter.configuration.usesRSLoRA ? " (scaled by alpha / √rank)" : "")
     }
 
     private func showTable(_ table: ParameterTable) {
