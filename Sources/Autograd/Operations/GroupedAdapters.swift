@@ -80,7 +80,9 @@ struct GroupedAdapters {
         _ factor: StridedMatrix, rank: Int, _ columns: Range<Int>, _ body: (MatrixPointer) -> Void
     ) {
         if compute.precision == .float32, let factor = factor.inPlace {
-            return body(MatrixPointer(factor.start + columns.lowerBound, stride: factor.stride))
+            // The only row of a factor of rank 1 may be a column of B, whose elements are one apart.
+            let stride = rank == 1 ? columns.count : factor.stride
+            return body(MatrixPointer(factor.start + columns.lowerBound, stride: stride))
         }
         compute.withScratch(rank * columns.count) { copy in
             factor.copy(rows: 0..<rank, columns: columns, to: copy)
