@@ -166,6 +166,31 @@ import Training
         }
     }
 
+    /// A key that came with a later version is no change as long as it has its default.
+    @Test func keysOfLaterVersionsStoodAtTheirDefaults() throws {
+        var recipe = try Recipe(
+            yaml: "{model: {path: m}, data: {train: [{path: t.jsonl}, {path: u.jsonl}]}, output: {directory: run}}",
+            file: "r.yaml")
+        func changes(without key: String) -> [RunChange] {
+            func identity(_ settings: [String: String]) -> RunIdentity {
+                RunIdentity(
+                    base: "", tokenizer: "", data: "", validation: "", network: "", settings: settings, version: "1",
+                    precision: "", instructionSet: "", openBLASCore: "")
+            }
+            let settings = recipe.identitySettings
+            #expect(settings[key] != nil)
+            let earlier = settings.filter { $0.key != key }
+            return ResumeCheck(recipe, identity(settings), since: identity(earlier)).changes
+        }
+        #expect(changes(without: "adapter.use_rslora").isEmpty && changes(without: "data.max_length").isEmpty)
+        #expect(changes(without: "data.train.1.weight").map(\.key) == ["data.train.1.weight"])
+        recipe.adapter.usesRSLoRA = true
+        recipe.data.maxLength = 7
+        let change = try #require(changes(without: "adapter.use_rslora").first)
+        #expect(change.key == "adapter.use_rslora" && change.earlier == "false" && change.now == "true")
+        #expect(changes(without: "data.max_length").map(\.now) == ["7"])
+    }
+
     @Test func anotherBaseOfTheSameShapeNeedsPermission() throws {
         try withModelCopy { copy in
             try withStoppedRun(model: copy) { folder, recipe, _ in

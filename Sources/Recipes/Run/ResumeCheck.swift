@@ -5,11 +5,11 @@ import Foundation
 import Layers
 import Models
 import TensorCore
-import Training
+package import Training
 
 /// What has changed since a checkpoint was written, and what that means.
-struct ResumeCheck {
-    let changes: [RunChange]
+package struct ResumeCheck {
+    package let changes: [RunChange]
 
     /// Settings that decide no result.
     private static let harmless: Set<String> = [
@@ -25,7 +25,7 @@ struct ResumeCheck {
     ]
 
     /// Compares a run with the checkpoint it is to go on from.
-    init(_ recipe: Recipe, _ now: RunIdentity, since earlier: RunIdentity) {
+    package init(_ recipe: Recipe, _ now: RunIdentity, since earlier: RunIdentity) {
         var changes: [RunChange] = []
         func compare(_ key: String, _ then: String, _ now: String, _ effect: RunChange.Effect) {
             if then != now { changes.append(RunChange(key: key, earlier: then, now: now, effect: effect)) }
@@ -37,8 +37,10 @@ struct ResumeCheck {
         compare("data.validation", Self.short(earlier.validation), Self.short(now.validation), .otherResult)
         compare("version", earlier.version, now.version, .otherResult)
         let written = Dictionary(recipe.settings.map { ($0.key, $0.text) }) { first, _ in first }
+        let defaults = recipe.withDefaults.identitySettings.filter { !Recipe.pattern(of: $0.key).contains("[]") }
         for key in Set(earlier.settings.keys).union(now.settings.keys).sorted() {
-            let (then, value) = (earlier.settings[key], now.settings[key])
+            // A key that the earlier version did not have yet stood at its default.
+            let (then, value) = (earlier.settings[key] ?? defaults[key], now.settings[key])
             if then == value { continue }
             let isPath = Recipe.isPath(key)
             changes.append(
@@ -104,8 +106,15 @@ extension Recipe {
         return settings.filter { $0.key != "output.directory" }
     }
 
+    /// The recipe with the same base, training files, output and adapter to start from, and defaults for the rest.
+    fileprivate var withDefaults: Recipe {
+        var plain = Recipe(model: Model(path: model.path), data: Data(train: data.train), output: output)
+        plain.adapter.path = adapter.path
+        return plain
+    }
+
     /// The settings as a checkpoint keeps them: instead of paths digests.
-    var identitySettings: [String: String] {
+    package var identitySettings: [String: String] {
         Dictionary(
             settings.map { key, text in
                 let hides = Self.isPath(key) && text != "null"
