@@ -157,6 +157,30 @@ struct OperationGradientTests {
         })
     }
 
+    /// Chunks of logits take 64 MB, or 256 tokens where those need more; the loss is that of one chunk.
+    @Test func chunksOfLogits() {
+        #expect(Graph.rowsOfLogits(tokens: 0, vocabulary: 9) == 0 && Graph.rowsOfLogits(tokens: 200, vocabulary: 1 << 18) == 200)
+        #expect(Graph.rowsOfLogits(tokens: 2048, vocabulary: 151_936) == 256)
+        #expect(Graph.rowsOfLogits(tokens: 2048, vocabulary: 32_000) == 512)
+        #expect(Graph.rowsOfLogits(tokens: 2048, vocabulary: 4096) == 2048)
+        let (tokens, vocabulary) = (300, 70_000)
+        #expect(Graph.rowsOfLogits(tokens: tokens, vocabulary: vocabulary) == 256)
+        let (hidden, head) = (random([tokens, 3], 1), Weight.dense(random([vocabulary, 3], 2)))
+        let targets = (0..<tokens).map { Int32($0 * 97 % vocabulary) }
+        func loss(_ range: Range<Int>) -> (sum: Double, gradient: [Float]) {
+            let graph = Graph(compute: compute, gradients: Gradients())
+            let rows = Array(hidden.toArray()[3 * range.lowerBound..<3 * range.upperBound])
+            let leaf = graph.leaf(compute.tensor(rows, shape: [range.count, 3]))
+            let (loss, sum) = graph.linearCrossEntropy(leaf, head: head, targets: Array(targets[range]))
+            graph.backward(from: loss)
+            return (sum, graph.gradient(of: leaf)?.toArray() ?? [])
+        }
+        let (whole, first, second) = (loss(0..<tokens), loss(0..<150), loss(150..<tokens))
+        #expect(abs(whole.sum - first.sum - second.sum) < 1e-6 * whole.sum)
+        #expect(whole.gradient.count == 3 * tokens)
+        for (found, expected) in zip(whole.gradient, first.gradient + second.gradient) { #expect(abs(found - expected) < 1e-5) }
+    }
+
     @Test(arguments: [Float(0), 0.4]) func lowRankFactors(dropout: Float) {
         let (x, weight) = (random([9, 13], 1), Weight.dense(random([11, 13], 2)))
         let (a, b) = (random([3, 13], 3), random([11, 3], 4))

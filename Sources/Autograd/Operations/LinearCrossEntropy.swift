@@ -23,10 +23,8 @@ extension Graph {
         let dHidden = hidden.needsGradient ? compute.empty(hidden.value.shape) : nil
         if let dHidden { dHidden.output.update(repeating: 0, count: dHidden.count) }
         var sum = 0.0
-        // At most 64 MB of logits at a time, in chunks of about equal size.
-        let chunks = max(1, (supervised.count * head.rows + (1 << 24) - 1) >> 24)
-        let chunk = max(64, ((supervised.count + chunks - 1) / chunks + 63) / 64 * 64)
-        for start in stride(from: 0, to: supervised.count, by: chunk) {
+        let chunk = Graph.rowsOfLogits(tokens: supervised.count, vocabulary: head.rows)
+        for start in stride(from: 0, to: supervised.count, by: max(1, chunk)) {
             let rows = Array(supervised[start..<min(supervised.count, start + chunk)])
             sum += compute.crossEntropyChunk(
                 hidden.value, head, rows, rows.map { targets[$0] }, weights.map { all in rows.map { all[$0] } }, softCap,
@@ -39,6 +37,13 @@ extension Graph {
             return [compute.converted(factor == 1 ? dHidden : compute.scaled(dHidden, by: factor), to: type)]
         }
         return (loss, sum)
+    }
+
+    /// Tokens whose logits exist at a time: 64 MB of them in chunks of about equal size, but no fewer than 256, because every
+    /// chunk reads the whole head.
+    package static func rowsOfLogits(tokens: Int, vocabulary: Int) -> Int {
+        let chunks = max(1, (tokens * vocabulary + (1 << 24) - 1) >> 24)
+        return min(tokens, max(256, ((tokens + chunks - 1) / chunks + 63) / 64 * 64))
     }
 }
 

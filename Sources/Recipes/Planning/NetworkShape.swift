@@ -67,9 +67,9 @@ package struct NetworkShape {
         tokens * (backwardBytes + residualBytes) + logitsBytes(supervised: supervised) + panelBytes
     }
 
-    /// Logits of a chunk, and the hidden states and gradients that belong to it.
+    /// Logits of a chunk.
     func logitsBytes(supervised: Int) -> Int {
-        min(max(64 * vocabulary, 1 << 24), supervised * vocabulary) * 4
+        4 * vocabulary * Graph.rowsOfLogits(tokens: supervised, vocabulary: vocabulary)
     }
 
     /// A panel of a weight as float32. Panels of experts are smaller.
