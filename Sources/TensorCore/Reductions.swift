@@ -27,16 +27,15 @@ extension Compute {
         }
     }
 
-    /// The sum of the bit patterns of a float32 tensor, modulo 2³²: reads every element and does next to nothing with it.
-    public func sumOfWords(_ tensor: Tensor) -> UInt32 {
-        let pieces = (tensor.count + Self.piece - 1) / Self.piece
+    /// The sum of words, modulo 2³²: reads every one and does next to nothing with it.
+    public func sumOfWords(_ words: UnsafeBufferPointer<UInt32>) -> UInt32 {
+        let pieces = (words.count + Self.piece - 1) / Self.piece
         var sums = [UInt32](repeating: 0, count: pieces)
         sums.withUnsafeMutableBufferPointer { sums in
-            guard let target = sums.baseAddress else { return }
-            let words = UnsafeRawPointer(tensor.floats).assumingMemoryBound(to: UInt32.self)
+            guard let target = sums.baseAddress, let first = words.baseAddress else { return }
             threads.run(tiles: pieces) { index in
                 let start = index * Self.piece
-                martlet_sum_of_words(Int64(min(Self.piece, tensor.count - start)), words + start, target + index)
+                martlet_sum_of_words(Int64(min(Self.piece, words.count - start)), first + start, target + index)
             }
         }
         return sums.reduce(0, &+)
