@@ -163,6 +163,13 @@ struct OperationGradientTests {
         #expect(Graph.rowsOfLogits(tokens: 2048, vocabulary: 151_936) == 256)
         #expect(Graph.rowsOfLogits(tokens: 2048, vocabulary: 32_000) == 512)
         #expect(Graph.rowsOfLogits(tokens: 2048, vocabulary: 4096) == 2048)
+        for vocabulary in [1, 49_152, 151_936] {
+            for tokens in [0, 1, 255, 341, 342, 512, 2048, 10_000] {
+                let most = (0...tokens).map { Graph.rowsOfLogits(tokens: $0, vocabulary: vocabulary) }.max() ?? 0
+                let bound = Graph.mostRowsOfLogits(tokens: tokens, vocabulary: vocabulary)
+                #expect(most <= bound && bound <= most + 64, "\(tokens) tokens of \(vocabulary): \(most), at most \(bound)")
+            }
+        }
         let (tokens, vocabulary) = (300, 70_000)
         #expect(Graph.rowsOfLogits(tokens: tokens, vocabulary: vocabulary) == 256)
         let (hidden, head) = (random([tokens, 3], 1), Weight.dense(random([vocabulary, 3], 2)))

@@ -45,6 +45,11 @@ extension Graph {
         let chunks = max(1, (tokens * vocabulary + (1 << 24) - 1) >> 24)
         return min(tokens, max(256, ((tokens + chunks - 1) / chunks + 63) / 64 * 64))
     }
+
+    /// The most that ``rowsOfLogits(tokens:vocabulary:)`` is for so many tokens or fewer, or a little more.
+    package static func mostRowsOfLogits(tokens: Int, vocabulary: Int) -> Int {
+        min(tokens, max(256, ((1 << 24) / max(1, vocabulary) + 64) / 64 * 64))
+    }
 }
 
 extension Compute {

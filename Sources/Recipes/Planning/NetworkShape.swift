@@ -67,9 +67,9 @@ package struct NetworkShape {
         tokens * (backwardBytes + residualBytes) + logitsBytes(supervised: supervised) + panelBytes
     }
 
-    /// Logits of a chunk.
+    /// Logits of the largest chunk of batches with so many supervised tokens or fewer.
     func logitsBytes(supervised: Int) -> Int {
-        4 * vocabulary * Graph.rowsOfLogits(tokens: supervised, vocabulary: vocabulary)
+        4 * vocabulary * Graph.mostRowsOfLogits(tokens: supervised, vocabulary: vocabulary)
     }
 
     /// A panel of a weight as float32. Panels of experts are smaller.
