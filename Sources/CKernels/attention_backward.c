@@ -78,8 +78,7 @@ MARTLET_INLINE void differentiate_rows(const struct martlet_attention *a, const 
 // Scores become weights, gradients of weights become those of the products of queries and keys.
 MARTLET_INLINE void differentiate(int level, const struct martlet_attention *a, int64_t from, const struct strip *strip,
                                   struct pass *pass) {
-    if (level == MARTLET_ISA_AVX512 && strip->vectors == VECTORS && !strip->masked && a->cap == 0)
-        return differentiate_rows(a, strip, pass);
+    if (has_whole_rows(level, strip) && a->cap == 0) return differentiate_rows(a, strip, pass);
     for (int64_t j = strip->vector; j < strip->vector + strip->vectors; j++) {
         lanes lse = pass->lse[j], delta = pass->delta[j];
         for (int64_t k = strip->key; k < strip->key + strip->keys; k++) {

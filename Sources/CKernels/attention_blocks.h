@@ -46,6 +46,11 @@ struct strip {
     int masked;
 };
 
+// Whether a strip can be gone through a row of scores at a time.
+MARTLET_INLINE int has_whole_rows(int level, const struct strip *strip) {
+    return level == MARTLET_ISA_AVX512 && strip->vectors == VECTORS && !strip->masked;
+}
+
 // Strips of the keys [from, to), at most BLOCK; returns their number. Where not all queries see all keys, sixteen keys
 // are looked at together; on tiles as many keys and queries as a tile has along the depth.
 MARTLET_INLINE int find_strips(const struct martlet_attention *a, const struct visibility *seen, int64_t from,

@@ -44,11 +44,6 @@ MARTLET_INLINE void scale_lanes(const lanes *factors, float *place) {
     store_lanes(&values, place);
 }
 
-// Whether a strip can be gone through a row of scores at a time.
-MARTLET_INLINE int has_whole_rows(int level, const struct strip *strip) {
-    return level == MARTLET_ISA_AVX512 && strip->vectors == VECTORS && !strip->masked;
-}
-
 // Raises `largest` to the largest scores of a strip.
 MARTLET_INLINE void find_largest(int level, const struct martlet_attention *a, const struct visibility *seen,
                                  int64_t from, const struct strip *strip, const float *scores, float *largest) {

@@ -1,23 +1,17 @@
 #include "kernels.h"
-
-#include <string.h>
-
-// Sixteen floats: one register with AVX-512, two with AVX2.
-typedef float lanes __attribute__((vector_size(64)));
-
-MARTLET_INLINE void load(lanes *target, const float *source) { memcpy(target, source, sizeof *target); }
+#include "lanes.h"
 
 // Sixteen columns of sixteen rows of the result, over `rows` rows.
 MARTLET_INLINE void gradient_block(int64_t rows, int64_t rank, int64_t stride, const float *g, const float *x,
                                    float *out, int64_t out_stride) {
     lanes sums[16];
-    for (int k = 0; k < 16; k++) load(&sums[k], out + k * out_stride);
+    for (int k = 0; k < 16; k++) load_lanes(out + k * out_stride, &sums[k]);
     for (int64_t r = 0; r < rows; r++) {
         lanes value;
-        load(&value, x + r * stride);
+        load_lanes(x + r * stride, &value);
         for (int k = 0; k < 16; k++) sums[k] += g[r * rank + k] * value;
     }
-    for (int k = 0; k < 16; k++) memcpy(out + k * out_stride, &sums[k], sizeof sums[k]);
+    for (int k = 0; k < 16; k++) store_lanes(&sums[k], out + k * out_stride);
 }
 
 KERNEL(low_rank_gradient,

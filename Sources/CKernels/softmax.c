@@ -35,13 +35,12 @@ KERNEL(row_dots,
         float *result),
        (rows, columns, a, a_stride, b, b_stride, result)) {
     for (int64_t r = 0; r < rows; r++, a += a_stride, b += b_stride) {
-        float lanes[16] = {0}, total = 0;
+        float lanes[16] = {0};
         int64_t c = 0;
         for (; c + 16 <= columns; c += 16)
             for (int j = 0; j < 16; j++) lanes[j] += a[c + j] * b[c + j];
         for (int j = 0; c + j < columns; j++) lanes[j] += a[c + j] * b[c + j];
-        for (int j = 0; j < 16; j++) total += lanes[j];
-        result[r] = total;
+        result[r] = lanes_total(lanes);
     }
 }
 

@@ -37,6 +37,12 @@ package struct MatrixPointer {
         copy.isTransposed.toggle()
         return copy
     }
+
+    /// The distance of rows of a `[rows, columns]` matrix as the library wants it: one row alone may have told any.
+    fileprivate func distance(rows: Int, columns: Int) -> Int {
+        let (rows, columns) = isTransposed ? (columns, rows) : (rows, columns)
+        return max(1, rows == 1 ? max(stride, columns) : stride)
+    }
 }
 
 /// `c[m, n] = alpha · a[m, k] · b[k, n] + beta · c` on the calling thread. Needs ``BLAS/open()`` to have succeeded.
@@ -46,6 +52,6 @@ package func sgemm(
 ) {
     if m == 0 || n == 0 { return }
     martlet_sgemm(
-        a.isTransposed ? 1 : 0, b.isTransposed ? 1 : 0, m, n, k, alpha, a.start, max(1, a.stride), b.start, max(1, b.stride),
-        beta, c, max(1, stride))
+        a.isTransposed ? 1 : 0, b.isTransposed ? 1 : 0, m, n, k, alpha, a.start, a.distance(rows: m, columns: k), b.start,
+        b.distance(rows: k, columns: n), beta, c, max(1, stride))
 }

@@ -80,6 +80,13 @@ public final class Compute: Sendable {
     /// A float32 copy with storage of its own.
     public func copy(_ tensor: Tensor) -> Tensor { converted(tensor, to: .float32, always: true) }
 
+    /// `factor · x` of a dense float32 tensor, on the calling thread.
+    package func scaled(_ x: Tensor, by factor: Float) -> Tensor {
+        let y = empty(x.shape)
+        martlet_scale(Int64(x.count), factor, x.floats, y.output)
+        return y
+    }
+
     /// The tensor, dense and with elements of the given type; the same tensor if it is so already.
     public func converted(_ tensor: Tensor, to type: ElementType, always: Bool = false) -> Tensor {
         if tensor.elementType == type && tensor.isDense && !always { return tensor }

@@ -80,9 +80,7 @@ struct GroupedAdapters {
         _ factor: StridedMatrix, rank: Int, _ columns: Range<Int>, _ body: (MatrixPointer) -> Void
     ) {
         if compute.precision == .float32, let factor = factor.inPlace {
-            // The only row of a factor of rank 1 may be a column of B, whose elements are one apart.
-            let stride = rank == 1 ? columns.count : factor.stride
-            return body(MatrixPointer(factor.start + columns.lowerBound, stride: stride))
+            return body(MatrixPointer(factor.start + columns.lowerBound, stride: factor.stride))
         }
         compute.withScratch(rank * columns.count) { copy in
             factor.copy(rows: 0..<rank, columns: columns, to: copy)
@@ -165,7 +163,7 @@ struct GroupedAdapters {
     /// Adds some columns of dA to `sum [rank, columns]`.
     private func addA(_ entry: Entry, _ g: Tensor, _ columns: Range<Int>, to sum: UnsafeMutablePointer<Float>) {
         let rank = entry.update.rank
-        for rows in Self.rowTiles(entry.rows) {
+        for rows in TileGrid.heights(of: entry.rows, at: Self.tileRows) {
             withInput(entry, rows) { x in
                 compute.thinGradient(
                     rows: rows.count, columns: columns.count, rank: rank,
@@ -259,14 +257,8 @@ struct GroupedAdapters {
 
     // MARK: Rows
 
-    private static func rowTiles(_ rows: Range<Int>) -> [Range<Int>] {
-        stride(from: rows.lowerBound, to: rows.upperBound, by: tileRows).map {
-            $0..<min(rows.upperBound, $0 + tileRows)
-        }
-    }
-
     private func forEachRowTile(_ body: (Entry, Range<Int>) -> Void) {
-        let tiles = entries.flatMap { entry in Self.rowTiles(entry.rows).map { (entry, $0) } }
+        let tiles = entries.flatMap { entry in TileGrid.heights(of: entry.rows, at: Self.tileRows).map { (entry, $0) } }
         compute.threads.run(tiles: tiles.count) { body(tiles[$0].0, tiles[$0].1) }
     }
 

@@ -103,16 +103,9 @@ extension Graph {
     /// The gradients of layers over one input meet in a node of their own. It is reached when all of them have had their
     /// turn, because the tape runs backwards and it was recorded before them.
     private func record(_ values: [Tensor], _ x: Variable, _ backward: LinearBackward) -> [Variable] {
-        let trains = backward.trains
-        if values.count == 1 {
-            return [
-                record("linear", values[0], inputs: [x], trainsParameters: trains) { dy in
-                    backward.take(dy, of: 0)
-                    return [backward.inputGradient()]
-                }
-            ]
+        let meeting = record("linear", x.value, inputs: [x], trainsParameters: backward.trains) { _ in
+            [backward.inputGradient()]
         }
-        let meeting = record("linear", x.value, inputs: [x], trainsParameters: trains) { _ in [backward.inputGradient()] }
         return values.enumerated().map { index, value in
             record("linear", value, inputs: [meeting]) { dy in [backward.take(dy, of: index) ? dy : nil] }
         }

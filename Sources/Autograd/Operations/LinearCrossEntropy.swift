@@ -42,23 +42,19 @@ extension Graph {
     /// Tokens whose logits exist at a time: 64 MB of them in chunks of about equal size, but no fewer than 256, because every
     /// chunk reads the whole head.
     package static func rowsOfLogits(tokens: Int, vocabulary: Int) -> Int {
-        let chunks = max(1, (tokens * vocabulary + (1 << 24) - 1) >> 24)
-        return min(tokens, max(256, ((tokens + chunks - 1) / chunks + 63) / 64 * 64))
+        let chunks = max(1, (tokens * vocabulary + mostLogits - 1) / mostLogits)
+        return min(tokens, max(fewestRows, ((tokens + chunks - 1) / chunks + 63) / 64 * 64))
     }
 
     /// The most that ``rowsOfLogits(tokens:vocabulary:)`` is for so many tokens or fewer, or a little more.
     package static func mostRowsOfLogits(tokens: Int, vocabulary: Int) -> Int {
-        min(tokens, max(256, ((1 << 24) / max(1, vocabulary) + 64) / 64 * 64))
+        min(tokens, max(fewestRows, (mostLogits / max(1, vocabulary) + 64) / 64 * 64))
     }
+
+    private static let mostLogits = 1 << 24, fewestRows = 256
 }
 
 extension Compute {
-    fileprivate func scaled(_ x: Tensor, by factor: Float) -> Tensor {
-        let y = empty(x.shape)
-        martlet_scale(Int64(x.count), factor, x.floats, y.output)
-        return y
-    }
-
     /// Loss of the given rows; their gradients are written into `dHidden`.
     fileprivate func crossEntropyChunk(
         _ hidden: Tensor, _ head: Weight, _ rows: [Int], _ targets: [Int32], _ weights: [Float]?,

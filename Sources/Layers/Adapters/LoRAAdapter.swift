@@ -84,8 +84,8 @@ public final class LoRAAdapter {
         self.parameters = parameters
     }
 
-    /// Trained numbers of the layers that a condition holds for.
-    public func parameterCount(where condition: (any AdapterTarget) -> Bool) -> Int {
+    /// Trained numbers of all layers, or of those that a condition holds for.
+    public func parameterCount(where condition: (any AdapterTarget) -> Bool = { _ in true }) -> Int {
         layers.indices.filter { condition(layers[$0]) }.reduce(0) { sum, site in
             sum + parameters[2 * site].value.count + parameters[2 * site + 1].value.count
         }

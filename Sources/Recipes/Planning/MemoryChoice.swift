@@ -44,7 +44,7 @@ package struct MemoryPlanner {
     ) {
         shape = NetworkShape(network, elementBytes: compute.precision.activationType.byteCount)
         vocabularySize = network.vocabularySize
-        trainedParameters = adapter.parameters.reduce(0) { $0 + $1.value.count }
+        trainedParameters = adapter.parameterCount()
         (all, supervised) = data.trainSize
         longest = data.longest(recipe)
         let largest = switch recipe.training.microBatch {

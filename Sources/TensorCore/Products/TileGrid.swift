@@ -1,12 +1,13 @@
-/// How a product is cut into tiles: a function of shapes only, so that every thread count gives the same bits.
+/// How a product is cut into tiles: a function of shapes only, so that every thread count gives the same bits; but for
+/// products on tile registers, where no cut changes a bit.
 package enum TileGrid {
     /// Elements of a weight that are expanded at a time: 8 MB as float32.
     static let panelElements = 1 << 21
 
-    /// Cuts a result of `rows` × `columns` into tiles of at most about 256 × `widest`, and into about eight where that
-    /// leaves tiles large enough to be worth it, so that threads stay busy to the end.
-    static func tiles(rows: Int, columns: Int, widest: Int = 512) -> (rows: [Range<Int>], columns: [Range<Int>]) {
-        var (height, width) = (256, widest)
+    /// Cuts a result of `rows` × `columns` into tiles of at most about 256 × 512, and into about eight where that leaves
+    /// tiles large enough to be worth it, so that threads stay busy to the end.
+    static func tiles(rows: Int, columns: Int) -> (rows: [Range<Int>], columns: [Range<Int>]) {
+        var (height, width) = (256, 512)
         func count(_ size: Int, _ target: Int) -> Int { max(1, (size + target / 2) / target) }
         while count(rows, height) * count(columns, width) < 8, max(height, width) > 128 {
             if width > height { width /= 2 } else { height /= 2 }
@@ -49,7 +50,7 @@ package enum TileGrid {
     }
 
     /// Cuts rows into pieces of at most `height`.
-    static func heights(of rows: Range<Int>, at height: Int) -> [Range<Int>] {
+    package static func heights(of rows: Range<Int>, at height: Int) -> [Range<Int>] {
         stride(from: rows.lowerBound, to: rows.upperBound, by: height).map { $0..<min(rows.upperBound, $0 + height) }
     }
 

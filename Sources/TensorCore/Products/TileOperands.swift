@@ -1,51 +1,69 @@
 import CKernels
 
-/// Packed rows and a packed panel that meet along a depth: one of the pairs of operands of a product on tiles.
-struct TileOperands {
+/// Packed rows, and how a thread packs the columns that they meet along a depth: a factor of a product on tiles.
+struct TileFactor {
     let left: PackedRows
     /// Column of the packed rows that the depth begins with, a multiple of 32.
     var column = 0
-    /// `[depth, columns]`.
-    let right: UnsafePointer<UInt16>
     let depth: Int
+    /// Packs some columns of the right operand.
+    let pack: (_ columns: Range<Int>, UnsafeMutablePointer<UInt16>) -> Void
+}
+
+/// A factor with its columns packed.
+struct TileOperands {
+    fileprivate let factor: TileFactor
+    fileprivate let right: UnsafePointer<UInt16>
 
     /// For the kernel, from a row of the left operand on.
-    func from(row: Int) -> martlet_tile_operands {
+    fileprivate func from(row: Int) -> martlet_tile_operands {
         martlet_tile_operands(
-            left: left.start(row: row, column: column), right: right, left_step: Int64(left.step),
-            right_step: Int64(TilePack.step(depth: depth)), depth: Int64(TilePack.depthBlocks(depth)))
+            left: factor.left.start(row: row, column: factor.column), right: right, left_step: Int64(factor.left.step),
+            right_step: Int64(TilePack.step(depth: factor.depth)), depth: Int64(TilePack.depthBlocks(factor.depth)))
     }
 }
 
 extension Compute {
-    /// Computes rows of a panel of a result on the calling thread: one product and perhaps a thin one beside it.
+    /// The way of a thin term as a second factor; none without a term.
+    func factors(of term: ThinTerm?) -> [TileFactor] {
+        guard let term else { return [] }
+        let left = term.scale == 1 ? term.left : scaled(term.left, by: term.scale)
+        let packed = packRows(offsets: [0, left.rows], depth: term.rank) { TileSource(left, row: $0) }
+        return [
+            TileFactor(left: packed, depth: term.rank) { columns, target in
+                TileSource(term.right(from: columns.lowerBound)).packRight(
+                    columns: columns.count, depth: term.rank, into: target, step: TilePack.step(depth: term.rank))
+            }
+        ]
+    }
+
+    /// Packs some columns of the factors of products, one or two of each, on the calling thread.
+    func withOperands(
+        of products: [[TileFactor]], columns: Range<Int>, _ body: ([[TileOperands]]) -> Void
+    ) {
+        func room(_ factor: TileFactor) -> Int { TilePack.count(columns.count, depth: factor.depth) }
+        withTileScratch(products.joined().reduce(0) { $0 + room($1) }) { scratch in
+            var free = scratch
+            body(products.map { factors in
+                factors.map { factor in
+                    factor.pack(columns, free)
+                    defer { free += room(factor) }
+                    return TileOperands(factor: factor, right: free)
+                }
+            })
+        }
+    }
+
+    /// Computes rows of the packed columns of a product on the calling thread.
     func multiply(
-        _ operands: TileOperands, _ thin: TileOperands?, rows: Range<Int>, columns: Range<Int>,
-        into target: UnsafeMutablePointer<Float>, stride: Int, accumulate: Bool, on tiles: TileUnit
+        _ operands: [TileOperands], rows: Range<Int>, columns: Range<Int>, into target: UnsafeMutablePointer<Float>,
+        stride: Int, accumulate: Bool, on tiles: TileUnit
     ) {
         var product = martlet_tile_product(rows: rows, columns: columns, into: target, stride: stride)
         product.accumulate = accumulate ? 1 : 0
-        product.operands.0 = operands.from(row: rows.lowerBound)
-        if let thin { product.operands.1 = thin.from(row: rows.lowerBound) }
+        product.operands.0 = operands[0].from(row: rows.lowerBound)
+        if operands.count > 1 { product.operands.1 = operands[1].from(row: rows.lowerBound) }
         tiles.multiply(&product)
-    }
-
-    /// The left factor of a term, its scale included.
-    func packedLeft(_ term: ThinTerm) -> PackedRows {
-        let (left, rank) = (term.scale == 1 ? term.left : scaled(term.left, by: term.scale), term.rank)
-        return packRows(offsets: [0, left.rows], depth: rank) { TileSource(left, row: $0) }
-    }
-
-    /// Packs some columns of the right factor of a term.
-    func pack(_ term: ThinTerm, columns: Range<Int>, into target: UnsafeMutablePointer<UInt16>) {
-        TileSource(term.right(from: columns.lowerBound)).packRight(
-            columns: columns.count, depth: term.rank, into: target, step: TilePack.step(depth: term.rank))
-    }
-
-    private func scaled(_ x: Tensor, by factor: Float) -> Tensor {
-        let y = empty(x.shape)
-        martlet_scale(Int64(x.count), factor, x.floats, y.output)
-        return y
     }
 }
 

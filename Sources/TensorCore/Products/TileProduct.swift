@@ -11,31 +11,23 @@ extension Compute {
         _ body: (Range<Int>, Range<Int>, _ fill: (Int, UnsafeMutablePointer<Float>, Int) -> Void) -> Void
     ) {
         let left = packedRows(x)
-        let ways = projections.map { (projection: $0, thin: $0.term.map(packedLeft)) }
+        let products = projections.map { projection in
+            let factor = TileFactor(left: left, depth: x.columns) {
+                self.packRight(projection.weight, rows: $0, into: $1)
+            }
+            return [factor] + factors(of: projection.term)
+        }
         let items = TileGrid.items(
             rows: x.rows, columns: projections[0].weight.rows, depth: x.columns, threads: threads.threadCount)
         threads.run(tiles: items.count) { item in
             let (rows, columns) = items[item]
-            let room = ways.map {
-                TilePack.count(columns.count, depth: x.columns) + TilePack.count(columns.count, depth: $0.thin?.depth ?? 0)
-            }
-            withTileScratch(room.reduce(0, +)) { scratch in
-                var panel = scratch
-                let operands = ways.map { way -> (TileOperands, TileOperands?) in
-                    packRight(way.projection.weight, rows: columns, into: panel)
-                    let whole = TileOperands(left: left, right: panel, depth: x.columns)
-                    panel += TilePack.count(columns.count, depth: x.columns)
-                    guard let term = way.projection.term, let thin = way.thin else { return (whole, nil) }
-                    pack(term, columns: columns, into: panel)
-                    defer { panel += TilePack.count(columns.count, depth: thin.depth) }
-                    return (whole, TileOperands(left: thin, right: panel, depth: thin.depth))
-                }
+            withOperands(of: products, columns: columns) { operands in
                 // Results that meet share the cache.
-                for rows in TileGrid.heights(of: rows, at: 256 / ways.count) {
+                for rows in TileGrid.heights(of: rows, at: 256 / projections.count) {
                     body(rows, columns) { index, target, stride in
                         multiply(
-                            operands[index].0, operands[index].1, rows: rows, columns: columns, into: target,
-                            stride: stride, accumulate: false, on: tiles)
+                            operands[index], rows: rows, columns: columns, into: target, stride: stride,
+                            accumulate: false, on: tiles)
                         projections[index].epilogue?(rows, columns, target, stride)
                     }
                 }

@@ -37,7 +37,7 @@ struct Plan: ParsableCommand {
 
     private func show(_ choice: MemoryChoice, _ prepared: PreparedRun) {
         let plan = choice.plan
-        let trained = prepared.adapter.parameters.reduce(0) { $0 + $1.value.count }
+        let trained = prepared.adapter.parameterCount()
         let weights = prepared.model.linears.reduce(0) { $0 + $1.weight.rows * $1.weight.columns }
         if json {
             let parts = MemoryPlan.Part.allCases.map { ($0.rawValue, JSONValue.integer(plan.bytes[$0] ?? 0)) }

@@ -28,7 +28,7 @@ final class TrainingProgress {
 
     /// Says what will be trained on what.
     func announce() throws {
-        let trained = prepared.adapter.parameters.reduce(0) { $0 + $1.value.count }
+        let trained = prepared.adapter.parameterCount()
         Terminal.error(
             "model \(prepared.base.name) (\(prepared.base.modelType), \(prepared.model.layerCount) layers); training \(Self.grouped(trained)) parameters in \(prepared.adapter.layers.count) layers, \(Self.settings(of: prepared.adapter))")
         showTable(try prepared.parameterTable())
