@@ -82,6 +82,13 @@ import Testing
             #expect(result.json["matmul_gflops"] as? Double ?? 0 > 0)
         }
         #expect(try bench([1, 2, 3, 4, 5], "--precision", "float32").status == 0)
+        let everywhere = try bench([1, 2, 3]), few = try bench([1, 2, 3], "--target-modules", "q_proj,v_proj")
+        let rate = { (result: Program.Result) in
+            try #require(result.json["useful_gflops"] as? Double) * #require(result.json["step_seconds"] as? Double)
+        }
+        #expect(try rate(few) < rate(everywhere))
+        let unknown = try bench([1, 2, 3], "--target-modules", "q_prog")
+        #expect(unknown.status != 0 && unknown.message.contains("q_prog"), "\(unknown.errors)")
         let outside = try bench([1, 2, 1 << 20])
         #expect(outside.status == 65 && outside.message.contains("token 2 of"))
         #expect(try bench([]).status == 65)

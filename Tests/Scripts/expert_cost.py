@@ -6,7 +6,8 @@ folder and measures both with `martlet bench` in turns. With float32 weights the
 bfloat16 and NF4 weights the time above the step with 8 experts may be 1.5 times what reading and expanding the further
 weights takes, forward and backward, measured by the same runs. Exit code 0 if all forms keep their bar.
 
-  expert_cost.py PROGRAM [--forms float32 bfloat16 nf4] [--precision float32|bfloat16] [--rounds 3] [--threads N]
+  expert_cost.py PROGRAM [--forms float32 bfloat16 nf4] [--precision float32|bfloat16] [--targets all-linear|attention|…]
+      [--rounds 3] [--threads N]
 """
 import argparse, json, pathlib, shutil, struct, subprocess, sys, tempfile
 import numpy as np
@@ -65,7 +66,8 @@ def write_model(folder, experts, dtype):
 
 def bench(program, model, precision, options):
     command = [program, "bench", "--model", str(model), "--seq", str(options.tokens), "--batch", "1", "--rank", "16",
-               "--steps", "2", "--warmup", "1", "--json", "--precision", precision]
+               "--steps", "2", "--warmup", "1", "--json", "--precision", precision,
+               "--target-modules", options.targets]
     command += ["--threads", str(options.threads)] if options.threads else []
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip().splitlines()[-1])
 
@@ -99,7 +101,7 @@ def measure(form, options):
     finally:
         shutil.rmtree(work)
     best = {experts: min(results[experts], key=lambda r: r["step_seconds"]) for experts in results}
-    print(f"{form} weights, {precision} arithmetic:")
+    print(f"{form} weights, {precision} arithmetic, adapters on {options.targets}:")
     for experts, result in best.items():
         reading = [r["experts"] for r in results[experts]]
         print(f"  {experts} experts: {result['step_seconds']:.3f} s a step, {result['peak_memory_bytes'] / 1e9:.2f} GB; experts "
@@ -128,6 +130,7 @@ def main():
                         choices=["float32", "bfloat16", "nf4"])
     parser.add_argument("--precision", choices=["float32", "bfloat16"],
                         help="of the arithmetic; float32 over float32 weights, else bfloat16")
+    parser.add_argument("--targets", default="all-linear", help="layers with adapters, as bench --target-modules")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tokens", type=int, default=2048)
     parser.add_argument("--threads", type=int)

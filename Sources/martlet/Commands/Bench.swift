@@ -36,8 +36,11 @@ struct Bench: ParsableCommand {
     @Option(help: "lora (adapters over the weights as they lie) or qlora (over the weights packed in 4 bits).")
     var method = Method.lora
 
-    @Option(help: "Rank of the adapters on all linear layers.")
+    @Option(help: "Rank of the adapters.")
     var rank = 16
+
+    @Option(help: ArgumentHelp("Layers with adapters: a group of layers as recipes name it, or names of modules separated by commas.", valueName: "names"))
+    var targetModules = ModuleSelection.Group.allLinear.rawValue
 
     @Option(help: "Measured steps.")
     var steps = 6
@@ -82,6 +85,11 @@ struct Bench: ParsableCommand {
         }
     }
 
+    private var targets: ModuleSelection {
+        if let group = ModuleSelection.Group(rawValue: targetModules) { return .group(group) }
+        return .names(targetModules.split(separator: ",", omittingEmptySubsequences: false).map(String.init))
+    }
+
     func run() throws {
         let compute = try compute.makeCompute()
         let base = try BaseModel.open(
@@ -94,7 +102,8 @@ struct Bench: ParsableCommand {
             return bench.readings.forEach { Terminal.output($0.line) }
         }
         let adapter = try LoRAAdapter(
-            attaching: AdapterConfiguration(rank: rank, alpha: Float(2 * rank)), to: network.adapterTargets, seed: 1, on: compute)
+            attaching: AdapterConfiguration(rank: rank, alpha: Float(2 * rank), targets: targets),
+            to: network.adapterTargets, seed: 1, on: compute)
         let schedule = LearningRateSchedule(peak: 2e-4, decay: .constant, warmupSteps: 0, totalSteps: warmup + steps)
         let trainer = Trainer(
             model: network, optimizer: AdamW(adapter.parameters, on: compute), schedule: schedule, recompute: recompute, on: compute)
@@ -147,7 +156,7 @@ struct Bench: ParsableCommand {
     private func settings(_ precision: Precision) -> JSONObject {
         [
             "model": .string(model), "seq": .integer(seq), "batch": .integer(batch), "method": .string(method.rawValue),
-            "rank": .integer(rank), "precision": .string(precision.rawValue), "recompute": .bool(recompute),
+            "rank": .integer(rank), "target_modules": .string(targetModules), "precision": .string(precision.rawValue), "recompute": .bool(recompute),
             "decode": .bool(decode),
             "steps": .integer(steps), "warmup": .integer(warmup), "kernels": .string(InstructionSet.current.rawValue),
             "openblas_core": .string(BLAS.core), "tokens_file": tokensFile.map { .string($0) } ?? .null,

@@ -9,7 +9,7 @@ import Tokenization
 enum UsefulOperations {
     /// Per token: base products forward and input gradient (2 + 2 per weight), adapters forward and backward (2 + 4 per
     /// weight), head forward and input gradient (2 + 2). The first block's query, key and value products need no input
-    /// gradient, since embeddings are frozen.
+    /// gradient, since embeddings are frozen; what adapters on fewer layers spare besides is not taken off.
     static func perToken(of model: any CausalLanguageModel, adapter: LoRAAdapter) -> Double {
         let linears = model.linears.filter { $0.role != .experts }
         let experts = model.mixtures.reduce(0) { sum, mixture in
