@@ -51,7 +51,7 @@ public final class Gradients {
             tensors.append(held ?? compute.empty(parameter.value.shape))
             places.append((tensors[tensors.count - 1].output, held != nil))
         }
-        precondition(tensors.indices.allSatisfy { tensors[$0].isUnique() }, "a gradient that somebody else holds")
+        precondition(tensors.indices.allSatisfy { tensors[$0].mayChange() }, "a gradient that somebody else holds")
         body(places)
         for (parameter, tensor) in zip(parameters, tensors) { sums[ObjectIdentifier(parameter)] = tensor }
     }

@@ -115,8 +115,10 @@ MARTLET_INLINE void sum_over_queries(int level, const struct martlet_attention *
         struct martlet_tile_product product = {
             .rows = strip->keys, .columns = size, .result = result, .stride = padded(size), .accumulate = 1,
             .operands[0] = {
-                .left = tiles, .left_step = step, .right_step = QUERY_STEP, .depth = tile_depth(end - query),
-                .right = (const uint16_t *)side->rows + query / MARTLET_TILE_DEPTH * MARTLET_TILE_ELEMENTS,
+                .left = martlet_packed_tiles(tiles, step),
+                .right = martlet_packed_tiles(
+                    (const uint16_t *)side->rows + query / MARTLET_TILE_DEPTH * MARTLET_TILE_ELEMENTS, QUERY_STEP),
+                .depth = tile_depth(end - query),
             },
         };
         a->tiles(&product);

@@ -105,9 +105,10 @@ MARTLET_INLINE void multiply_by_query_side(int level, const struct martlet_atten
         struct martlet_tile_product product = {
             .rows = strip->keys, .columns = strip->vectors * LANES, .result = result, .stride = BLOCK,
             .operands[0] = {
-                .left = operand->tiles + (from + strip->key) / MARTLET_TILE_SIDE * operand->step,
-                .left_step = operand->step, .right = (const uint16_t *)side + strip->vector * step,
-                .right_step = step, .depth = operand->parts * tile_depth(size),
+                .left = martlet_packed_tiles(
+                    operand->tiles + (from + strip->key) / MARTLET_TILE_SIDE * operand->step, operand->step),
+                .right = martlet_packed_tiles((const uint16_t *)side + strip->vector * step, step),
+                .depth = operand->parts * tile_depth(size),
             },
         };
         a->tiles(&product);
@@ -134,9 +135,10 @@ MARTLET_INLINE void sum_over_keys(int level, const struct martlet_attention *a, 
         struct martlet_tile_product product = {
             .rows = size, .columns = strip->vectors * LANES, .result = result, .stride = BLOCK, .accumulate = 1,
             .operands[0] = {
-                .left = operand->transposed + (from + strip->key) / MARTLET_TILE_DEPTH * MARTLET_TILE_ELEMENTS,
-                .left_step = operand->transposed_step, .right = tiles, .right_step = step,
-                .depth = tile_depth(strip->keys),
+                .left = martlet_packed_tiles(
+                    operand->transposed + (from + strip->key) / MARTLET_TILE_DEPTH * MARTLET_TILE_ELEMENTS,
+                    operand->transposed_step),
+                .right = martlet_packed_tiles(tiles, step), .depth = tile_depth(strip->keys),
             },
         };
         if (exact) {
@@ -145,7 +147,7 @@ MARTLET_INLINE void sum_over_keys(int level, const struct martlet_attention *a, 
                 CALL_AT_LEVEL(low_part, strip->vectors * LANES, scores + k * BLOCK, scores + k * BLOCK);
             CALL_AT_LEVEL(pack_columns_f32, strip->vectors * LANES, strip->keys, scores, BLOCK, 0, low, step);
             product.operands[1] = product.operands[0];
-            product.operands[1].right = low;
+            product.operands[1].right.tiles = low;
         }
         a->tiles(&product);
         return;

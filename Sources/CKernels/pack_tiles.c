@@ -137,3 +137,34 @@ KERNEL(pack_columns_bf16,
        (sides, depth, source, stride, transpose, tiles, block_step)) {
     PACK_COLUMNS(uint16_t, pack_pair_bf16)
 }
+
+// --- Spread ------------------------------------------------------------------------------------------------------
+
+// Up to sixteen elements, rounded, each in the high half of a word, with zeros behind them.
+MARTLET_INLINE void spread_run(const float *source, int64_t count, row *target) {
+    float run[SIDE] = {0};
+    lane_bits values;
+    if (count < SIDE) memcpy(run, source, (size_t)count * sizeof *source);
+    round_lanes(count < SIDE ? run : source, &values);
+    values &= 0xFFFF0000u;
+    memcpy(target, &values, sizeof values);
+}
+
+KERNEL(pack_spread,
+       (int64_t sides, int64_t depth, const float *source, int64_t stride, uint16_t *tiles, int64_t block_step),
+       (sides, depth, source, stride, tiles, block_step)) {
+    for (int64_t side = 0; side < sides; side += SIDE, tiles += 2 * block_step) {
+        int64_t here = sides - side < SIDE ? sides - side : SIDE;
+        uint16_t *tile = tiles;
+        for (int64_t d = 0; d < depth; d += SIDE, tile += ELEMENTS) {
+            row rows[SIDE];
+            memset(rows, 0, sizeof rows);
+            for (int64_t i = 0; i < SIDE && d + i < depth; i++)
+                spread_run(source + (d + i) * stride + side, here, &rows[i]);
+            transpose_tile(rows);
+            store_tile(rows, 0, tile + block_step);
+            for (int i = 0; i < SIDE; i++) rows[i] >>= 16;
+            store_tile(rows, 0, tile);
+        }
+    }
+}

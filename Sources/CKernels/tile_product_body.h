@@ -9,24 +9,26 @@ enum { PIECE = 18 };
 
 // The part of two operands that a block of the result needs for one piece.
 struct FUNCTION(span) {
-    const uint16_t *left, *right;
-    int64_t left_step, right_step, depth;
+    struct martlet_tile_operand left, right;
+    int64_t depth;
 };
 
 // Adds the products of a span to the result in registers.
 TILE_TARGET MARTLET_INLINE void FUNCTION(accumulate)(TILE_REGISTERS, const struct FUNCTION(span) * span, int tall,
                                                      int wide) {
-    const uint16_t *left = span->left, *right = span->right;
-    for (int64_t k = 0; k < span->depth; k++, left += MARTLET_TILE_ELEMENTS, right += MARTLET_TILE_ELEMENTS) {
-        tile_loadd(6, right, 64);
-        tile_loadd(4, left, 64);
+    const uint16_t *left = span->left.tiles, *right = span->right.tiles;
+    int64_t left_bytes = span->left.row_step * (int64_t)sizeof *left;
+    int64_t right_bytes = span->right.row_step * (int64_t)sizeof *right;
+    for (int64_t k = 0; k < span->depth; k++, left += span->left.depth_step, right += span->right.depth_step) {
+        tile_loadd(6, right, right_bytes);
+        tile_loadd(4, left, left_bytes);
         tile_dpbf16ps(0, 4, 6);
         if (tall) {
-            tile_loadd(5, left + span->left_step, 64);
+            tile_loadd(5, left + span->left.block_step, left_bytes);
             tile_dpbf16ps(2, 5, 6);
         }
         if (wide) {
-            tile_loadd(7, right + span->right_step, 64);
+            tile_loadd(7, right + span->right.block_step, right_bytes);
             tile_dpbf16ps(1, 4, 7);
             if (tall) tile_dpbf16ps(3, 5, 7);
         }
@@ -85,13 +87,18 @@ TILE_TARGET static void FUNCTION(any_block)(TILE_REGISTERS, const struct FUNCTIO
         FUNCTION(edge)(TILE_REGISTERS_PASSED, spans, 0, 0, result, stride, accumulate, rows, columns);
 }
 
+// An operand from a block of rows or columns and a block of the depth on.
+static struct martlet_tile_operand FUNCTION(from)(struct martlet_tile_operand operand, int64_t block, int64_t depth) {
+    operand.tiles += block * operand.block_step + depth * operand.depth_step;
+    return operand;
+}
+
 // Blocks [first, first + depth) of the depth of operands, from the given blocks of rows and columns on.
 static struct FUNCTION(span) FUNCTION(part)(const struct martlet_tile_operands *operands, int64_t first, int64_t depth,
                                             int64_t row_block, int64_t column_block) {
     return (struct FUNCTION(span)){
-        .left = operands->left + row_block * operands->left_step + first * MARTLET_TILE_ELEMENTS,
-        .right = operands->right + column_block * operands->right_step + first * MARTLET_TILE_ELEMENTS,
-        .left_step = operands->left_step, .right_step = operands->right_step, .depth = depth,
+        .left = FUNCTION(from)(operands->left, row_block, first),
+        .right = FUNCTION(from)(operands->right, column_block, first), .depth = depth,
     };
 }
 

@@ -65,7 +65,8 @@ static struct martlet_tile_product prepare(struct trial *t) {
     martlet_pack_rows_f32(ROWS, MORE, t->left[0] + DEPTH, DEPTH + MORE, 0, t->tiles[2], step);
     martlet_pack_columns_f32(COLUMNS, MORE, t->right[DEPTH], COLUMNS, 0, t->tiles[3], step);
     return (struct martlet_tile_product){
-        .operands = {{t->tiles[0], t->tiles[1], step, step, 3}, {t->tiles[2], t->tiles[3], step, step, 1}},
+        .operands = {{martlet_packed_tiles(t->tiles[0], step), martlet_packed_tiles(t->tiles[1], step), 3},
+                     {martlet_packed_tiles(t->tiles[2], step), martlet_packed_tiles(t->tiles[3], step), 1}},
         .rows = ROWS, .columns = COLUMNS, .result = t->result[0], .stride = COLUMNS,
     };
 }

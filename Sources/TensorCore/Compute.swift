@@ -24,9 +24,7 @@ public final class Compute: Sendable {
     /// What products in bfloat16 run on; nil is rounded operands in float32 products.
     private let tileUnit: TileUnit?
     /// The left operand that products on tiles have packed last.
-    let recentRows = Recent<PackedRows>()
-    /// The right operand over tokens that gradients of adapters have packed last.
-    let recentColumns = Recent<Tensor>()
+    let recentRows = Recent<TileRows>()
     /// The low parts that were taken last.
     let recentLowParts = Recent<LowParts>()
 
@@ -57,9 +55,13 @@ public final class Compute: Sendable {
     /// Tile registers for the products of this precision.
     package var tiles: TileUnit? { precision == .bfloat16 ? tileUnit : nil }
 
+    /// Memory for tiles that are packed.
+    package func emptyTiles(_ shape: [Int]) -> Tensor { Tensor(shape: shape, elementType: .bfloat16, pool: buffers) }
+
     /// A tensor whose elements are not set yet.
     public func empty(_ shape: [Int], _ type: ElementType = .float32) -> Tensor {
-        Tensor(shape: shape, elementType: type, pool: buffers)
+        let mayBeTiles = tiles != nil && type == .bfloat16
+        return Tensor(shape: shape, elementType: type, zeroRows: mayBeTiles ? TileRows.missing(in: shape) : 0, pool: buffers)
     }
 
     /// A float32 tensor of zeros.

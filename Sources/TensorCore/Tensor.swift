@@ -1,3 +1,5 @@
+import Glibc
+
 /// How the elements of an activation or parameter lie in memory.
 public enum ElementType: String, Sendable, Codable {
     /// IEEE single precision.
@@ -11,14 +13,18 @@ public enum ElementType: String, Sendable, Codable {
 
 /// A buffer of a ``BufferPool`` that goes back to it when the last tensor over it is gone.
 final class Storage: @unchecked Sendable {
-    // `@unchecked`: written only by the operation that allocated it, before it is published.
+    // `@unchecked`: written only by the operation that allocated it, before it is published, or by the only owner.
     let pointer: UnsafeMutableRawPointer
-    private let byteCount: Int
+    let byteCount: Int
+    /// How often elements were changed after they had been published.
+    fileprivate(set) var changes = 0
     private let pool: BufferPool
 
-    init(byteCount: Int, pool: BufferPool) {
-        pointer = pool.take(byteCount)
-        self.byteCount = byteCount
+    /// - Parameter zeroCount: bytes of zeros behind the elements.
+    init(byteCount: Int, zeroCount: Int, pool: BufferPool) {
+        self.byteCount = byteCount + zeroCount
+        pointer = pool.take(self.byteCount)
+        memset(pointer + byteCount, 0, zeroCount)
         self.pool = pool
     }
 
@@ -39,13 +45,15 @@ public struct Tensor: Sendable {
     let offset: Int
     var storage: Storage
 
-    init(shape: [Int], elementType: ElementType, pool: BufferPool) {
+    /// - Parameter zeroRows: rows of zeros that lie behind the elements, for products that read whole tiles.
+    init(shape: [Int], elementType: ElementType, zeroRows: Int = 0, pool: BufferPool) {
         precondition(shape.allSatisfy { $0 >= 0 }, "negative size in shape \(shape)")
         self.shape = shape
         self.elementType = elementType
         (rowStride, offset) = (shape.last ?? 1, 0)
         let count = shape.reduce(1, *)
-        storage = Storage(byteCount: count * elementType.byteCount, pool: pool)
+        storage = Storage(
+            byteCount: count * elementType.byteCount, zeroCount: zeroRows * rowStride * elementType.byteCount, pool: pool)
     }
 
     /// Number of elements.
@@ -105,12 +113,17 @@ public struct Tensor: Sendable {
 
     /// The same for a change of many tensors together. The elements stay where they are while the tensor lives.
     package mutating func uniqueFloats() -> UnsafeMutableBufferPointer<Float> {
-        precondition(isKnownUniquelyReferenced(&storage), "in-place update of a shared tensor of shape \(shape)")
+        precondition(mayChange(), "in-place update of a shared tensor of shape \(shape)")
         return UnsafeMutableBufferPointer(start: output, count: count)
     }
 
-    /// Whether this value is the only one over its storage.
-    package mutating func isUnique() -> Bool { isKnownUniquelyReferenced(&storage) }
+    /// Whether this value is the only one over its storage, so that its elements may be changed. If so, what is remembered
+    /// of them is not found any more.
+    package mutating func mayChange() -> Bool {
+        guard isKnownUniquelyReferenced(&storage) else { return false }
+        storage.changes += 1
+        return true
+    }
 
     /// The same elements under another shape with the same count.
     public func reshaped(_ shape: [Int]) -> Tensor {

@@ -71,6 +71,29 @@ import Testing
             columns.map(rounded), { $0 }, rowsAlongDepth: false, sides: sides, depth: depth)
     }
 
+    @Test(arguments: sides, [1, 15, 16, 17, 40]) func spreading(sides: Int, depth: Int) {
+        let stride = sides + 3, step = (depth + 15) / 16 * 512 + 64
+        let source = noise(depth * stride - 3, 5, scale: 3)
+        var expected = [UInt16](repeating: 0xABCD, count: (sides + 15) / 16 * 2 * step)
+        for block in 0..<(sides + 15) / 16 * 2 {
+            for index in 0..<step - 64 { expected[block * step + index] = 0 }
+        }
+        for side in 0..<sides {
+            for d in 0..<depth {
+                let at = side / 16 * 2 * step + d / 16 * 512 + side % 16 * 32 + d % 16 * 2
+                expected[at] = rounded(source[d * stride + side])
+                expected[at + step + 1] = expected[at]
+            }
+        }
+        for (level, kernel) in available(
+            martlet_pack_spread_portable, martlet_pack_spread_avx2, martlet_pack_spread_avx512
+        ).enumerated() {
+            var tiles = [UInt16](repeating: 0xABCD, count: expected.count)
+            kernel(Int64(sides), Int64(depth), source, Int64(stride), &tiles, Int64(step))
+            #expect(tiles == expected, "level \(level), \(depth) × \(sides)")
+        }
+    }
+
     // MARK: The emulated instruction
 
     private func flushed(_ value: Float) -> Float {
@@ -172,11 +195,12 @@ import Testing
                         second.rightTiles.withUnsafeBufferPointer { d in
                             var product = martlet_tile_product()
                             product.operands.0 = martlet_tile_operands(
-                                left: a.baseAddress, right: b.baseAddress, left_step: Int64(first.step),
-                                right_step: Int64(first.step), depth: Int64(first.blocks))
+                                left: martlet_packed_tiles(a.baseAddress, Int64(first.step)),
+                                right: martlet_packed_tiles(b.baseAddress, Int64(first.step)),
+                                depth: Int64(first.blocks))
                             product.operands.1 = martlet_tile_operands(
-                                left: c.baseAddress, right: d.baseAddress, left_step: Int64(second.step),
-                                right_step: Int64(second.step),
+                                left: martlet_packed_tiles(c.baseAddress, Int64(second.step)),
+                                right: martlet_packed_tiles(d.baseAddress, Int64(second.step)),
                                 depth: second.depth == first.depth ? 0 : Int64(second.blocks))
                             (product.rows, product.columns, product.result) = (Int64(rows), Int64(columns), result)
                             (product.stride, product.accumulate) = (Int64(stride), initial == nil ? 0 : 1)
@@ -246,6 +270,36 @@ import Testing
                     part == (0..<height * width).map { whole[$0 / width * columns + $0 % width] },
                     "\(height) × \(width)")
             }
+        }
+    }
+
+    /// Rows of bfloat16 numbers as they lie give the bits of packed ones; the last block is full of rows that nobody asked
+    /// for.
+    @Test(arguments: [1, 17, 40, 70]) func rowsThatAreNotPacked(rows: Int) {
+        let (columns, depth, stride) = (37, 96, 128)
+        let all = operands(rows, columns, depth, 1)
+        let matrix = (0..<(rows + 15) / 16 * 16 * stride).map { index -> UInt16 in
+            let (row, column) = (index / stride, index % stride)
+            return row < rows && column < depth ? rounded(all.left[row * depth + column]) : 0x7FC0
+        }
+        for kernel in kernels {
+            let expected = run(kernel, all, rows: rows, columns: columns, initial: nil)
+            let found = changed([Float](repeating: .nan, count: rows * columns)) { result in
+                matrix.withUnsafeBufferPointer { matrix in
+                    all.rightTiles.withUnsafeBufferPointer { right in
+                        var product = martlet_tile_product()
+                        product.operands.0 = martlet_tile_operands(
+                            left: martlet_tile_operand(
+                                tiles: matrix.baseAddress, block_step: Int64(16 * stride), depth_step: 32,
+                                row_step: Int64(stride)),
+                            right: martlet_packed_tiles(right.baseAddress, Int64(all.step)), depth: Int64(all.blocks))
+                        (product.rows, product.columns) = (Int64(rows), Int64(columns))
+                        (product.result, product.stride) = (result, Int64(columns))
+                        kernel(&product)
+                    }
+                }
+            }
+            #expect(found == expected)
         }
     }
 

@@ -14,6 +14,10 @@ import Testing
         Shape(rows: 9, outputs: 70, inputs: 33),
         Shape(rows: 33, outputs: 100, inputs: 31), Shape(rows: 64, outputs: 192, inputs: 96),
         Shape(rows: 300, outputs: 130, inputs: 70), Shape(rows: 257, outputs: 513, inputs: 40),
+        // In bfloat16, rows that are read where they lie.
+        Shape(rows: 37, outputs: 96, inputs: 64), Shape(rows: 8, outputs: 32, inputs: 160),
+        // And rows that lie so that they are better packed.
+        Shape(rows: 19, outputs: 1024, inputs: 32),
     ]
 
     /// The CPU's tiles where it has them, the emulation everywhere.
@@ -33,6 +37,12 @@ import Testing
             }
         }
         return result
+    }
+
+    /// The memory that tensors get next is full of numbers that spoil every sum.
+    private func leaveRubbish(in compute: Compute) {
+        let tensors = (0..<4).map { _ in compute.empty([1 << 20]) }
+        for tensor in tensors { tensor.output.update(repeating: .nan, count: tensor.count) }
     }
 
     private func expectClose(_ found: Tensor, _ expected: [Double], terms: Int, _ what: String) {
@@ -144,9 +154,12 @@ import Testing
         }
     }
 
-    @Test(arguments: [1, 5, 16, 40]) func thinProducts(rank: Int) throws {
+    @Test(arguments: [1, 5, 16, 40], [(70, 200), (64, 224), (31, 5)])
+    func thinProducts(rank: Int, widths: (inputs: Int, outputs: Int)) throws {
         let compute = try Compute(precision: .bfloat16, threadCount: 2, tiles: .emulated)
-        let (rows, inputs, outputs, scale) = (530, 70, 200, Float(0.5))
+        let (rows, scale) = (530, Float(0.5))
+        let (inputs, outputs) = widths
+        leaveRubbish(in: compute)
         let (x, dy) = (rounded(noise(rows * inputs, 1)), rounded(noise(rows * outputs, 2)))
         let (a, b) = (rounded(noise(rank * inputs, 3)), rounded(noise(outputs * rank, 4)))
         let (xt, dyt) = (compute.tensor(x, shape: [rows, inputs]), compute.tensor(dy, shape: [rows, outputs]))
@@ -155,7 +168,8 @@ import Testing
         let expectedH = naive(x, { a[$1 * inputs + $0] }, rows, rank, inputs)
         expectClose(h, expectedH, terms: inputs, "h")
         let expectedG = naive(dy, { b[$0 * rank + $1] * scale }, rows, rank, outputs)
-        for hidden in [nil, h] {
+        for (hidden, type) in [(nil, ElementType.float32), (h, .float32), (h, .bfloat16)] {
+            let (xt, dyt) = (compute.converted(xt, to: type), compute.converted(dyt, to: type))
             let found = compute.lowRankBackward(xt, dyt, a: at, b: bt, scale: scale, hidden: hidden)
             expectClose(found.g, expectedG, terms: outputs, "g")
             // g and h are rounded for these, as they are here.
@@ -228,6 +242,17 @@ import Testing
             #expect(
                 compute.product(x.columnSlice(0..<1), transposed: .dense(compute.tensor([2], shape: [1, 1]))).toArray()
                     == [Float](repeating: Float(2 * value), count: 16))
+        }
+    }
+
+    /// Nor for those that it had before it was changed.
+    @Test func rememberedRowsAreThoseOfNow() throws {
+        let compute = try Compute(precision: .bfloat16, threadCount: 1, tiles: .emulated)
+        let weight = Weight.dense(compute.tensor([1, 0, 0, 1], shape: [2, 2]))
+        var x = compute.tensor([Float](repeating: 1, count: 32), shape: [16, 2])
+        for value in 1...3 {
+            #expect(compute.product(x, transposed: weight).toArray() == [Float](repeating: Float(value), count: 32))
+            x.withUniqueFloats { for index in $0.indices { $0[index] += 1 } }
         }
     }
 }

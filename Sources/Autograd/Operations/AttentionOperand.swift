@@ -47,8 +47,8 @@ struct AttentionOperand {
             (tiles, transposed) = (nil, nil)
         } else {
             rows = nil
-            tiles = form == .transposed ? nil : compute.empty([heads, tileCount], .bfloat16)
-            transposed = form == .whole ? nil : compute.empty([heads, transposedCount], .bfloat16)
+            tiles = form == .transposed ? nil : compute.emptyTiles([heads, tileCount])
+            transposed = form == .whole ? nil : compute.emptyTiles([heads, transposedCount])
         }
         pack(x, heads, compute)
     }

@@ -5,6 +5,14 @@
 // dimension ("depth") is cut into blocks of 32, the others into blocks of 16. An operand is packed block by block of
 // its 16 rows (left) or 16 columns (right), each with its tiles along the depth one after another. What the last
 // blocks have beyond the matrix is zero.
+//
+// A left operand of bfloat16 numbers in rows that are whole tiles wide need not be packed: a tile can be read from rows
+// that lie apart. Left tiles also serve as right ones of a sum over their rows, if what meets them is spread:
+//
+//     result[m, n] = sum over r of g[r, m] x[r, n]
+//
+// A left tile of x, read as a right one, has x[r, 2n] and x[r, 2n + 1] alternating in row r. With a left tile whose row m
+// is g[0, m], 0, g[1, m], 0 … the product is result[m, 2n]; with 0, g[0, m], 0, g[1, m] … it is result[m, 2n + 1].
 #ifndef MARTLET_TILES_H
 #define MARTLET_TILES_H
 
@@ -37,12 +45,29 @@ DECLARE_KERNEL(pack_columns_f32, (int64_t sides, int64_t depth, const float *sou
 DECLARE_KERNEL(pack_columns_bf16, (int64_t sides, int64_t depth, const uint16_t *source, int64_t stride, int transpose,
                                    uint16_t *tiles, int64_t block_step));
 
+// Packs the transpose of source [depth, sides] as a left operand that is spread: per 16 columns of the source a block
+// with zeros behind the elements, and one with zeros before them. A tile has 16 rows of the source.
+DECLARE_KERNEL(pack_spread, (int64_t sides, int64_t depth, const float *source, int64_t stride, uint16_t *tiles,
+                             int64_t block_step));
+
 // --- tile_product_amx.c, tile_product_emulated.c -----------------------------------------------------------------
 
-// Two packed operands that meet along `depth` blocks of 32. Steps are elements between blocks of 16 rows or columns.
+// Where the tiles of an operand begin, and the elements between blocks of 16 rows or columns, between tiles along the
+// depth, and between the rows of a tile.
+struct martlet_tile_operand {
+    const uint16_t *tiles;
+    int64_t block_step, depth_step, row_step;
+};
+
+// An operand whose tiles have been packed.
+static inline struct martlet_tile_operand martlet_packed_tiles(const uint16_t *tiles, int64_t block_step) {
+    return (struct martlet_tile_operand){tiles, block_step, MARTLET_TILE_ELEMENTS, MARTLET_TILE_DEPTH};
+}
+
+// Two operands that meet along `depth` blocks of 32.
 struct martlet_tile_operands {
-    const uint16_t *left, *right;
-    int64_t left_step, right_step, depth;
+    struct martlet_tile_operand left, right;
+    int64_t depth;
 };
 
 // result[rows, columns] = left · right over both pairs of operands (the second may have depth 0), or added to what the

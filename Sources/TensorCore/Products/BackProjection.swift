@@ -7,8 +7,8 @@ package final class BackProjection {
     let update: WeightUpdate?
     let term: ThinTerm?
     let epilogue: Compute.Epilogue?
-    /// `dy` as tiles, if another product has just packed it.
-    let packed: PackedRows?
+    /// `dy` as tiles, if it lies so or another product has just packed it.
+    let rows: TileRows?
 
     /// - Parameters:
     ///   - weight: `[outputs, inputs]`.
@@ -21,6 +21,6 @@ package final class BackProjection {
     ) {
         precondition(dy.columns == weight.rows, "product of \(dy.shape) with [\(weight.rows), \(weight.columns)]")
         (self.dy, self.weight, self.update, self.term, self.epilogue) = (dy, weight, update, term, epilogue)
-        packed = compute.recentlyPackedRows(dy, offsets: [0, dy.rows])
+        rows = compute.tileRowsAtHand(dy)
     }
 }

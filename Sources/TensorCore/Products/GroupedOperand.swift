@@ -8,7 +8,7 @@ struct GroupedOperand: Sendable {
         /// The same for panels whose rows are columns of the result.
         case transposed(TransposedRows)
         /// Rows for tile registers.
-        case tiles(PackedRows, TileUnit)
+        case tiles(TileRows, TileUnit)
     }
 
     /// The rows as they are.
@@ -18,7 +18,7 @@ struct GroupedOperand: Sendable {
     init(_ x: Tensor, _ offsets: [Int], for panels: [GroupedPanel], on compute: Compute) {
         self.x = x
         if let unit = compute.tiles {
-            form = .tiles(compute.packedRows(x, offsets: offsets), unit)
+            form = .tiles(compute.tileRows(x, offsets: offsets), unit)
         } else if InstructionSet.current != .avx512 {
             // Without the wide registers the library's products are as fast as ours, or faster.
             form = .library

@@ -70,8 +70,8 @@ extension Compute {
                 martlet_low_part(Int64(rows.count * count), target, target)
             }
         }
-        if tiles != nil, recentlyPackedRows(x, offsets: [0, x.rows]) == nil {
-            _ = packedRows(x, alongside: take)
+        if tiles != nil, tileRowsAtHand(x) == nil {
+            _ = tileRows(x, alongside: take)
         } else {
             forEachRowBlock(of: x.rows, rowElements: x.columns, take)
         }

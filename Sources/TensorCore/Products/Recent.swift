@@ -6,16 +6,16 @@ final class Recent<Value: Sendable>: Sendable {
     private struct Entry: @unchecked Sendable {
         // `@unchecked`: a weak reference is only read, under the lock.
         weak var storage: Storage?
-        let offset, rows, columns: Int
+        let changes, offset, rows, columns: Int
         let value: Value
     }
     private let entry = Mutex<Entry?>(nil)
 
-    /// What was kept of this very tensor.
+    /// What was kept of this very tensor, if its elements are still the same.
     func find(_ x: Tensor) -> Value? {
         entry.withLock { entry in
-            guard let entry, let storage = entry.storage, storage === x.storage, entry.offset == x.offset,
-                entry.rows == x.rows, entry.columns == x.columns
+            guard let entry, let storage = entry.storage, storage === x.storage, storage.changes == entry.changes,
+                entry.offset == x.offset, entry.rows == x.rows, entry.columns == x.columns
             else { return nil }
             return entry.value
         }
@@ -23,7 +23,9 @@ final class Recent<Value: Sendable>: Sendable {
 
     func keep(_ value: Value, of x: Tensor) {
         entry.withLock {
-            $0 = Entry(storage: x.storage, offset: x.offset, rows: x.rows, columns: x.columns, value: value)
+            $0 = Entry(
+                storage: x.storage, changes: x.storage.changes, offset: x.offset, rows: x.rows, columns: x.columns,
+                value: value)
         }
     }
 

@@ -53,7 +53,7 @@ extension Compute {
     /// The factors of a part. The thin term goes with a weight's last rows.
     private func factors(of part: BackPart) -> [TileFactor] {
         let (way, rows) = (part.way, part.rows)
-        let whole = way.packed ?? (way.dy.count > TileGrid.mostPackedElements ? nil : packedRows(way.dy))
+        let whole = way.rows ?? (way.dy.count > TileGrid.mostPackedElements ? nil : tileRows(way.dy))
         let left =
             whole
             ?? packRows(offsets: [0, way.dy.rows], depth: rows.count) {

@@ -4,7 +4,7 @@ import CKernels
 extension Compute {
     /// Adds the contribution of one block of weights to a panel; the first one sets it.
     func multiply(
-        _ rows: PackedRows, _ x: Tensor, _ panel: GroupedPanel, _ piece: GroupedPanel.Piece,
+        _ rows: TileRows, _ x: Tensor, _ panel: GroupedPanel, _ piece: GroupedPanel.Piece,
         into target: UnsafeMutablePointer<Float>, stride: Int, on tiles: TileUnit
     ) {
         let (depth, width, step) = (piece.depth, panel.columns.count, TilePack.step(depth: piece.depth))
@@ -14,12 +14,12 @@ extension Compute {
             } else {
                 packColumns(piece.weight, rows: piece.storedRows, columns: piece.storedColumns, into: right, step: step)
             }
-            withLeft(rows, x, panel, piece) { left, leftStep in
+            withLeft(rows, x, panel, piece) { left in
                 var product = martlet_tile_product(
                     rows: panel.rows, columns: panel.columns, into: target, stride: stride)
                 product.accumulate = piece.isFirst ? 0 : 1
                 product.operands.0 = martlet_tile_operands(
-                    left: left, right: right, left_step: Int64(leftStep), right_step: Int64(step),
+                    left: left, right: martlet_packed_tiles(right, Int64(step)),
                     depth: Int64(TilePack.depthBlocks(depth)))
                 tiles.multiply(&product)
             }
@@ -29,17 +29,17 @@ extension Compute {
     /// The columns of a group's rows that meet a block of weights. Where they do not begin with a tile they are packed
     /// apart.
     private func withLeft(
-        _ rows: PackedRows, _ x: Tensor, _ panel: GroupedPanel, _ piece: GroupedPanel.Piece,
-        _ body: (UnsafePointer<UInt16>, Int) -> Void
+        _ rows: TileRows, _ x: Tensor, _ panel: GroupedPanel, _ piece: GroupedPanel.Piece,
+        _ body: (martlet_tile_operand) -> Void
     ) {
         if piece.operandColumn % TilePack.depth == 0 {
-            return body(rows.start(group: panel.group, column: piece.operandColumn), rows.step)
+            return body(rows.operand(group: panel.group, column: piece.operandColumn))
         }
         let step = TilePack.step(depth: piece.depth)
         withTileScratch(TilePack.count(panel.rows.count, depth: piece.depth)) { scratch in
             TileSource(x, row: panel.rows.lowerBound, column: piece.operandColumn).packLeft(
                 rows: panel.rows.count, depth: piece.depth, into: scratch, step: step)
-            body(scratch, step)
+            body(martlet_packed_tiles(scratch, Int64(step)))
         }
     }
 }

@@ -4,17 +4,17 @@ import CKernels
 extension Compute {
     /// `scale · x · right`, `[rows, rank]`, float32.
     func thinProduct(_ x: Tensor, _ right: TileSource, rank: Int, scale: Float, on tiles: TileUnit) -> Tensor {
-        let (left, h) = (packedRows(x), empty([x.rows, rank]))
-        let factor = empty([TilePack.count(rank, depth: x.columns)], .bfloat16)
-        right.packRight(columns: rank, depth: x.columns, into: factor.bfloatOutput, step: left.step)
+        let (left, h, step) = (tileRows(x), empty([x.rows, rank]), TilePack.step(depth: x.columns))
+        let factor = emptyTiles([TilePack.count(rank, depth: x.columns)])
+        right.packRight(columns: rank, depth: x.columns, into: factor.bfloatOutput, step: step)
         let size = 128
         threads.run(tiles: (x.rows + size - 1) / size) { tile in
             let rows = tile * size..<min(x.rows, (tile + 1) * size)
             let target = h.output + rows.lowerBound * rank
             var product = martlet_tile_product(rows: rows, columns: 0..<rank, into: target, stride: rank)
             product.operands.0 = martlet_tile_operands(
-                left: left.start(row: rows.lowerBound), right: factor.bfloats, left_step: Int64(left.step),
-                right_step: Int64(left.step), depth: Int64(TilePack.depthBlocks(x.columns)))
+                left: left.operand(row: rows.lowerBound), right: martlet_packed_tiles(factor.bfloats, Int64(step)),
+                depth: Int64(TilePack.depthBlocks(x.columns)))
             tiles.multiply(&product)
             if scale != 1 { martlet_scale(Int64(rows.count * rank), scale, target, target) }
         }
@@ -29,68 +29,51 @@ extension Compute {
         let rank = a.rows
         let hidden = hidden ?? thinProduct(x, TileSource(a).transposed, rank: rank, scale: 1, on: tiles)
         let g = thinProduct(dy, TileSource(b), rank: rank, scale: scale, on: tiles)
-        let dA = overTokens(packedTranspose(g), packedColumns(x), x, rank: rank, scale: 1, on: tiles)
-        let dB = overTokens(packedTranspose(hidden), nil, dy, rank: rank, scale: scale, on: tiles)
-        return (g, dA, dB)
+        // The gradient has just been packed, if it had to be.
+        let dB = sumOverRows(hidden, dy, scale: scale, on: tiles)
+        return (g, sumOverRows(g, x, scale: 1, on: tiles), dB)
     }
 
-    /// `scale · leftᵀ · right`, `[rank, columns]`, sums over the tokens.
-    /// - Parameters:
-    ///   - left: the packed transpose of `[tokens, rank]`.
-    ///   - packed: ``packedColumns(_:)`` of `right`; `nil` packs it on the way.
-    private func overTokens(
-        _ left: Tensor, _ packed: Tensor?, _ right: Tensor, rank: Int, scale: Float, on tiles: TileUnit
-    ) -> Tensor {
-        let (result, stride) = (empty([rank, right.columns]), right.columns)
-        let step = TilePack.step(depth: right.rows)
-        forEachColumnPiece(right) { columns in
-            let target = result.output + columns.lowerBound
-            if let packed {
-                var product = martlet_tile_product(rows: 0..<rank, columns: columns, into: target, stride: stride)
-                product.operands.0 = martlet_tile_operands(
-                    left: left.bfloats, right: packed.bfloats + columns.lowerBound / TilePack.side * step,
-                    left_step: Int64(step), right_step: Int64(step), depth: Int64(TilePack.depthBlocks(right.rows)))
-                tiles.multiply(&product)
-            } else {
-                multiply(
-                    left.bfloats, TileSource(right, column: columns.lowerBound), rows: rank, columns: columns.count,
-                    depth: right.rows, accumulate: false, into: target, stride: stride, on: tiles)
-            }
-            if scale != 1 {
-                for row in 0..<rank {
-                    martlet_scale(Int64(columns.count), scale, target + row * stride, target + row * stride)
-                }
+    /// `scale · leftᵀ · x`, `[rank, columns]`, sums over the rows in their order.
+    /// - Parameter left: `[rows, rank]`.
+    private func sumOverRows(_ left: Tensor, _ x: Tensor, scale: Float, on tiles: TileUnit) -> Tensor {
+        let (rank, width, rows) = (left.columns, x.columns, tileRows(x))
+        let (result, step) = (empty([rank, width]), TilePack.blocks(x.rows) * TilePack.elements)
+        let spread = emptyTiles([2 * TilePack.blocks(rank) * step])
+        martlet_pack_spread(
+            Int64(rank), Int64(x.rows), left.floats, Int64(rank), spread.bfloatOutput, Int64(step))
+        let pieces = Swift.stride(from: 0, to: width, by: 128).map { $0..<min(width, $0 + 128) }
+        threads.run(tiles: pieces.count) { piece in
+            let columns = pieces[piece]
+            let operands = martlet_tile_operands(
+                left: martlet_packed_tiles(spread.bfloats, Int64(step)),
+                right: rows.rightOperand(column: columns.lowerBound), depth: Int64(TilePack.blocks(x.rows)))
+            multiplySpread(operands, rank: rank, columns: columns.count, on: tiles) { row, sums in
+                let target = result.output + row * width + columns.lowerBound
+                martlet_scale(Int64(columns.count), scale, sums, target)
             }
         }
         return result
     }
 
-    /// The columns of `x` as a right operand whose depth is the rows. Layers over the same input pack it once.
-    private func packedColumns(_ x: Tensor) -> Tensor {
-        if let packed = recentColumns.find(x) { return packed }
-        recentColumns.clear()
-        let step = TilePack.step(depth: x.rows)
-        let packed = empty([TilePack.count(x.columns, depth: x.rows)], .bfloat16)
-        forEachColumnPiece(x) { columns in
-            TileSource(x, column: columns.lowerBound).packRight(
-                columns: columns.count, depth: x.rows,
-                into: packed.bfloatOutput + columns.lowerBound / TilePack.side * step, step: step)
+    /// A product of a spread operand on the calling thread; `body` gets its rows.
+    private func multiplySpread(
+        _ operands: martlet_tile_operands, rank: Int, columns: Int, on tiles: TileUnit,
+        _ body: (Int, UnsafePointer<Float>) -> Void
+    ) {
+        let (side, pairs) = (TilePack.side, (columns + 1) / 2)
+        let height = 2 * side * TilePack.blocks(rank)
+        withScratch((height + 2) * pairs) { halves in
+            let whole = halves + height * pairs
+            var product = martlet_tile_product(rows: 0..<height, columns: 0..<pairs, into: halves, stride: pairs)
+            product.operands.0 = operands
+            tiles.multiply(&product)
+            for row in 0..<rank {
+                let even = halves + (row / side * 2 * side + row % side) * pairs
+                martlet_join_pairs(Int64(pairs), even, even + side * pairs, whole)
+                body(row, whole)
+            }
         }
-        recentColumns.keep(packed, of: x)
-        return packed
-    }
-
-    private func forEachColumnPiece(_ x: Tensor, _ body: (Range<Int>) -> Void) {
-        let pieces = stride(from: 0, to: x.columns, by: 128).map { $0..<min(x.columns, $0 + 128) }
-        threads.run(tiles: pieces.count) { body(pieces[$0]) }
-    }
-
-    /// The transpose of `[rows, rank]` as a left operand.
-    private func packedTranspose(_ tensor: Tensor) -> Tensor {
-        let tiles = empty([TilePack.count(tensor.columns, depth: tensor.rows)], .bfloat16)
-        TileSource(tensor).transposed.packLeft(
-            rows: tensor.columns, depth: tensor.rows, into: tiles.bfloatOutput, step: TilePack.step(depth: tensor.rows))
-        return tiles
     }
 
     /// A product on the calling thread of a packed left operand with a right one, `[depth, columns]`, that is packed
@@ -108,8 +91,8 @@ extension Compute {
                 var product = martlet_tile_product(rows: 0..<rows, columns: 0..<columns, into: target, stride: stride)
                 product.accumulate = accumulate || first > 0 ? 1 : 0
                 product.operands.0 = martlet_tile_operands(
-                    left: left + first / TilePack.depth * TilePack.elements, right: scratch, left_step: Int64(leftStep),
-                    right_step: Int64(scratchStep), depth: Int64(TilePack.depthBlocks(here)))
+                    left: martlet_packed_tiles(left + first / TilePack.depth * TilePack.elements, Int64(leftStep)),
+                    right: martlet_packed_tiles(scratch, Int64(scratchStep)), depth: Int64(TilePack.depthBlocks(here)))
                 tiles.multiply(&product)
             }
         }

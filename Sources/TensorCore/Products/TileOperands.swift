@@ -1,9 +1,9 @@
 import CKernels
 
-/// Packed rows, and how a thread packs the columns that they meet along a depth: a factor of a product on tiles.
+/// Rows as tiles, and how a thread packs the columns that they meet along a depth: a factor of a product on tiles.
 struct TileFactor {
-    let left: PackedRows
-    /// Column of the packed rows that the depth begins with, a multiple of 32.
+    let left: TileRows
+    /// Column of the rows that the depth begins with, a multiple of 32.
     var column = 0
     let depth: Int
     /// Packs some columns of the right operand.
@@ -18,8 +18,9 @@ struct TileOperands {
     /// For the kernel, from a row of the left operand on.
     fileprivate func from(row: Int) -> martlet_tile_operands {
         martlet_tile_operands(
-            left: factor.left.start(row: row, column: factor.column), right: right, left_step: Int64(factor.left.step),
-            right_step: Int64(TilePack.step(depth: factor.depth)), depth: Int64(TilePack.depthBlocks(factor.depth)))
+            left: factor.left.operand(row: row, column: factor.column),
+            right: martlet_packed_tiles(right, Int64(TilePack.step(depth: factor.depth))),
+            depth: Int64(TilePack.depthBlocks(factor.depth)))
     }
 }
 

@@ -2,7 +2,7 @@ import CKernels
 
 /// Products in bfloat16 on tile registers: the other side of the seam in `Product.swift`.
 ///
-/// Activations are packed once for all products over them. A thread packs a panel of the weight for itself and runs the
+/// Activations are packed once for all products over them, unless they lie as tiles do. A thread packs a panel of the weight for itself and runs the
 /// rows over it. Sums run along the whole depth in one order, so that no cut changes a bit.
 extension Compute {
     /// Walks over the tiles of `x · weightᵀ + term` for weights of one shape; see `forEachTile(of:over:_:)`.
@@ -10,7 +10,7 @@ extension Compute {
         of projections: [Projection], over x: Tensor, on tiles: TileUnit,
         _ body: (Range<Int>, Range<Int>, _ fill: (Int, UnsafeMutablePointer<Float>, Int) -> Void) -> Void
     ) {
-        let left = packedRows(x)
+        let left = tileRows(x)
         let products = projections.map { projection in
             let factor = TileFactor(left: left, depth: x.columns) {
                 self.packRight(projection.weight, rows: $0, into: $1)

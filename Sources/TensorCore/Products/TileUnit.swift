@@ -24,9 +24,8 @@ package enum TileUnit: Sendable {
         return tiles.withUnsafeBufferPointer { tiles in
             result.withUnsafeMutableBufferPointer { result in
                 var product = martlet_tile_product()
-                product.operands.0 = martlet_tile_operands(
-                    left: tiles.baseAddress, right: tiles.baseAddress, left_step: step, right_step: step,
-                    depth: Int64(blocks))
+                let operand = martlet_packed_tiles(tiles.baseAddress, step)
+                product.operands.0 = martlet_tile_operands(left: operand, right: operand, depth: Int64(blocks))
                 (product.rows, product.columns, product.stride) = (Int64(side), Int64(side), Int64(side))
                 product.result = result.baseAddress
                 var (runs, best, start) = (1, 0.0, clock.now)
