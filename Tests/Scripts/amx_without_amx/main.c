@@ -6,6 +6,7 @@
 // for bit. It shows nothing about speed, nor whether a CPU rounds as its manual says.
 #define _GNU_SOURCE
 #include "tile_emulation.h"
+#include "kernels.h"
 #include "tiles.h"
 
 #include <signal.h>
@@ -126,19 +127,27 @@ static int differs(int64_t rows, int64_t columns, int64_t depth, int64_t more, i
     martlet_pack_rows_f32(columns, depth, source + rows * depth, depth, 1, right, step);
     martlet_pack_rows_f32(rows, more, source, depth, 0, left_thin, thin);
     martlet_pack_columns_f32(columns, more, source, columns, 0, right_thin, thin);
+    // Every other left operand whose rows are whole tiles wide is read where it lies.
+    int64_t apart = depth + 32, padded = (rows + 15) / 16 * 16;
+    uint16_t *lying = calloc((size_t)(padded * apart), sizeof *lying);
+    for (int64_t r = 0; r < rows; r++) martlet_to_bfloat16(depth, source + r * depth, lying + r * apart);
+    struct martlet_tile_operand first = martlet_packed_tiles(left, step);
+    if (depth % 32 == 0 && (rows + columns) % 2 == 0)
+        first = (struct martlet_tile_operand){.tiles = lying, .block_step = 16 * apart, .depth_step = 32, .row_step = apart};
     float *results[2];
     for (int form = 0; form < 2; form++) {
         results[form] = malloc(sizeof(float) * (size_t)(rows * stride));
         uint32_t start = 5;
         for (int64_t i = 0; i < rows * stride; i++) results[form][i] = noise(&start);
         struct martlet_tile_product product = {
-            .operands = {{left, right, step, step, step / 512}, {left_thin, right_thin, thin, thin, thin / 512}},
+            .operands = {{first, martlet_packed_tiles(right, step), step / 512},
+                         {martlet_packed_tiles(left_thin, thin), martlet_packed_tiles(right_thin, thin), thin / 512}},
             .rows = rows, .columns = columns, .result = results[form], .stride = stride, .accumulate = accumulate,
         };
         (form ? martlet_tile_product_amx : martlet_tile_product_emulated)(&product);
     }
     int result = memcmp(results[0], results[1], sizeof(float) * (size_t)(rows * stride)) != 0;
-    free(results[0]), free(results[1]), free(source), free(tiles);
+    free(results[0]), free(results[1]), free(source), free(tiles), free(lying);
     return result;
 }
 

@@ -10,5 +10,5 @@ kernels="$here/../../../Sources/CKernels"
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
 clang -std=gnu17 -O2 -Wall -Wextra -I "$kernels/include" -I "$kernels" -o "$folder/check" "$here/main.c" \
-    "$kernels"/{tile_product_amx,tile_product_emulated,tile_emulation,tile_support,pack_tiles,dispatch}.c -lm
+    "$kernels"/{tile_product_amx,tile_product_emulated,tile_emulation,tile_support,pack_tiles,elementwise,dispatch}.c -lm
 "$folder/check"
