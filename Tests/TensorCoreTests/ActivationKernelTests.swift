@@ -94,6 +94,69 @@ private func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
         }
     }
 
+    /// The same functions over bfloat16 numbers: what float32 kernels make of them, rounded once; in place, too.
+    @Test(arguments: kernelSizes) func bfloat16(size: Int) {
+        typealias Half = UnsafeMutablePointer<UInt16>
+        let n = Int64(size)
+        func bits(_ values: [Float]) -> [UInt16] {
+            values.map { UInt16(truncatingIfNeeded: ($0.bitPattern + 0x7FFF + ($0.bitPattern >> 16 & 1)) >> 16) }
+        }
+        func wide(_ bits: [UInt16]) -> [Float] { bits.map { Float(bitPattern: UInt32($0) << 16) } }
+        let (gate, up, dy) = (bits(noise(size, 1, scale: 8)), bits(noise(size, 2, scale: 3)), bits(noise(size, 3)))
+        let tolerance = KernelTolerance(relative: 1.0 / 250, absolute: 1e-7)
+        func check(
+            _ forward: [(Int64, UnsafePointer<UInt16>, UnsafePointer<UInt16>, Half) -> Void],
+            _ backward: [(Int64, UnsafePointer<UInt16>, UnsafePointer<UInt16>, UnsafePointer<UInt16>, Half, Half) -> Void],
+            _ whole: Forward, _ slopes: Backward, _ what: String
+        ) {
+            let y = written(size) { whole(n, wide(gate), wide(up), $0) }
+            expectAgreement(forward, tolerance, expected: doubles(y), "\(what) forward \(size)") { kernel in
+                var result = gate
+                result.withUnsafeMutableBufferPointer { kernel(n, gate, up, $0.baseAddress!) }
+                return wide(result)
+            }
+            var dUp: [Float] = []
+            let dGate = written(size) { g in
+                dUp = written(size) { slopes(n, wide(gate), wide(up), wide(dy), g, $0) }
+            }
+            expectAgreement(backward, tolerance, expected: doubles(dGate + dUp), "\(what) backward \(size)") { kernel in
+                var (g, u) = (gate, up)
+                g.withUnsafeMutableBufferPointer { g in
+                    u.withUnsafeMutableBufferPointer { u in
+                        kernel(n, g.baseAddress!, u.baseAddress!, dy, g.baseAddress!, u.baseAddress!)
+                    }
+                }
+                return wide(g + u)
+            }
+        }
+        if size == 0 { return }
+        check(
+            available(
+                martlet_silu_gate_forward_bf16_portable, martlet_silu_gate_forward_bf16_avx2,
+                martlet_silu_gate_forward_bf16_avx512),
+            available(
+                martlet_silu_gate_backward_bf16_portable, martlet_silu_gate_backward_bf16_avx2,
+                martlet_silu_gate_backward_bf16_avx512),
+            martlet_silu_gate_forward_portable, martlet_silu_gate_backward_portable, "silu")
+        check(
+            available(
+                martlet_gelu_gate_forward_bf16_portable, martlet_gelu_gate_forward_bf16_avx2,
+                martlet_gelu_gate_forward_bf16_avx512),
+            available(
+                martlet_gelu_gate_backward_bf16_portable, martlet_gelu_gate_backward_bf16_avx2,
+                martlet_gelu_gate_backward_bf16_avx512),
+            martlet_gelu_gate_forward_portable, martlet_gelu_gate_backward_portable, "gelu")
+        let forms = available(
+            (martlet_clamped_gate_forward_bf16_portable, martlet_clamped_gate_backward_bf16_portable),
+            (martlet_clamped_gate_forward_bf16_avx2, martlet_clamped_gate_backward_bf16_avx2),
+            (martlet_clamped_gate_forward_bf16_avx512, martlet_clamped_gate_backward_bf16_avx512))
+        check(
+            forms.map { form in { form.0($0, 1.702, 2.5, $1, $2, $3) } },
+            forms.map { form in { form.1($0, 1.702, 2.5, $1, $2, $3, $4, $5) } },
+            { martlet_clamped_gate_forward_portable($0, 1.702, 2.5, $1, $2, $3) },
+            { martlet_clamped_gate_backward_portable($0, 1.702, 2.5, $1, $2, $3, $4, $5) }, "clamped")
+    }
+
     @Test func extremes() {
         let gate: [Float] = [-3e38, -1000, -88, 0, 88, 1000, 3e38, .nan]
         let ones = [Float](repeating: 1, count: gate.count)

@@ -21,6 +21,17 @@ public enum GateFunction: Sendable, Equatable {
         }
     }
 
+    private func forward(
+        _ count: Int, _ gate: UnsafePointer<UInt16>, _ up: UnsafePointer<UInt16>, _ y: UnsafeMutablePointer<UInt16>
+    ) {
+        let n = Int64(count)
+        switch self {
+        case .silu: martlet_silu_gate_forward_bf16(n, gate, up, y)
+        case .geluTanh: martlet_gelu_gate_forward_bf16(n, gate, up, y)
+        case .clamped(let alpha, let limit): martlet_clamped_gate_forward_bf16(n, alpha, limit, gate, up, y)
+        }
+    }
+
     fileprivate func backward(
         _ count: Int, _ gate: UnsafePointer<Float>, _ up: UnsafePointer<Float>, _ dy: UnsafePointer<Float>,
         _ dGate: UnsafeMutablePointer<Float>, _ dUp: UnsafeMutablePointer<Float>
@@ -32,6 +43,57 @@ public enum GateFunction: Sendable, Equatable {
         case .clamped(let alpha, let limit): martlet_clamped_gate_backward(n, alpha, limit, gate, up, dy, dGate, dUp)
         }
     }
+
+    private func backward(
+        _ count: Int, _ gate: UnsafePointer<UInt16>, _ up: UnsafePointer<UInt16>, _ dy: UnsafePointer<UInt16>,
+        _ dGate: UnsafeMutablePointer<UInt16>, _ dUp: UnsafeMutablePointer<UInt16>
+    ) {
+        let n = Int64(count)
+        switch self {
+        case .silu: martlet_silu_gate_backward_bf16(n, gate, up, dy, dGate, dUp)
+        case .geluTanh: martlet_gelu_gate_backward_bf16(n, gate, up, dy, dGate, dUp)
+        case .clamped(let alpha, let limit):
+            martlet_clamped_gate_backward_bf16(n, alpha, limit, gate, up, dy, dGate, dUp)
+        }
+    }
+
+    /// Some rows of the result, which is dense. All are of one element type.
+    fileprivate func forward(_ gate: Tensor, _ up: Tensor, _ y: Tensor, _ rows: Range<Int>) {
+        Self.forEachRun(of: gate, up, rows) { g, u, at, count in
+            switch y.elementType {
+            case .float32: forward(count, gate.floatRows + g, up.floatRows + u, y.output + at)
+            case .bfloat16: forward(count, gate.bfloatRows + g, up.bfloatRows + u, y.bfloatOutput + at)
+            }
+        }
+    }
+
+    /// Some rows of the gradients, which are dense. All are of one element type.
+    fileprivate func backward(
+        _ gate: Tensor, _ up: Tensor, _ dy: Tensor, _ dGate: Tensor, _ dUp: Tensor, _ rows: Range<Int>
+    ) {
+        Self.forEachRun(of: gate, up, rows) { g, u, at, count in
+            switch dy.elementType {
+            case .float32:
+                backward(
+                    count, gate.floatRows + g, up.floatRows + u, dy.floats + at, dGate.output + at, dUp.output + at)
+            case .bfloat16:
+                backward(
+                    count, gate.bfloatRows + g, up.bfloatRows + u, dy.bfloats + at, dGate.bfloatOutput + at,
+                    dUp.bfloatOutput + at)
+            }
+        }
+    }
+
+    /// Dense factors are one run of elements, views as many as they have rows; `at` counts without gaps.
+    private static func forEachRun(
+        of gate: Tensor, _ up: Tensor, _ rows: Range<Int>, _ body: (_ gate: Int, _ up: Int, _ at: Int, _ count: Int) -> Void
+    ) {
+        let (width, first) = (gate.columns, rows.lowerBound)
+        if gate.isDense && up.isDense {
+            return body(first * width, first * width, first * width, rows.count * width)
+        }
+        for row in rows { body(row * gate.rowStride, row * up.rowStride, row * width, width) }
+    }
 }
 
 extension Graph {
@@ -41,10 +103,10 @@ extension Graph {
     /// - Parameters: `gate` and `up` are `[tokens, width]`.
     public func gatedActivation(_ gate: Variable, _ up: Variable, _ function: GateFunction = .silu) -> Variable {
         precondition(gate.value.shape == up.value.shape, "gate \(gate.value.shape) and up \(up.value.shape) differ")
-        let (compute, type) = (compute, compute.precision.activationType)
+        let compute = compute
         let (g, u) = (roomToKeep(gate.value), roomToKeep(up.value))
-        let y = compute.gatedActivation(gate.value, up.value, function, type: .float32, keepingIn: [g, u])
-        let again = { compute.gatedActivation(g, u, function, type: type) }
+        let y = compute.gatedActivation(gate.value, up.value, function, keepingIn: [g, u])
+        let again = { compute.gatedActivation(g, u, function) }
         return record("gated activation", y, inputs: [gate, up], again: again) { dy in
             let (dGate, dUp) = compute.gatedGradients(g, u, dy, function)
             return [dGate, dUp]
@@ -70,7 +132,7 @@ extension Graph {
         }
         guard let (g, u) = kept else { return record("gated linear", y, inputs: []) { _ in [] } }
         let backward = LinearBackward([gate, up], ways.map(\.0), compute, gradients, wantsInput: x.needsGradient)
-        let again = { compute.gatedActivation(g, u, function, type: type) }
+        let again = { compute.gatedActivation(g, u, function) }
         return record("gated linear", y, inputs: [x], trainsParameters: backward.trains, again: again) { dy in
             let (dGate, dUp) = compute.gatedGradients(g, u, dy, function)
             backward.take(dGate, of: 0)
@@ -102,16 +164,13 @@ extension Graph {
 
 extension Compute {
     /// - Parameter kept: where rounded copies of both factors go while they are in cache, unless these are the factors.
+    /// - Returns: a tensor of the factors' element type.
     fileprivate func gatedActivation(
-        _ g: Tensor, _ u: Tensor, _ function: GateFunction, type: ElementType, keepingIn kept: [Tensor] = []
+        _ g: Tensor, _ u: Tensor, _ function: GateFunction, keepingIn kept: [Tensor] = []
     ) -> Tensor {
-        let y = empty(g.shape, type)
+        let y = empty(g.shape, g.elementType)
         forEachRowBlock(of: g.rows, rowElements: g.columns) { rows in
-            readRows(g, rows) { gates in
-                readRows(u, rows) { ups in
-                    writeRows(y, rows) { function.forward(rows.count * g.columns, gates, ups, $0) }
-                }
-            }
+            function.forward(g, u, y, rows)
             for (factor, copy) in zip([g, u], kept) where factor.elementType != copy.elementType {
                 copyRows(factor, rows, to: copy)
             }
@@ -119,23 +178,11 @@ extension Compute {
         return y
     }
 
-    /// The gradients of both factors, in the activation type.
+    /// The gradients of both factors, in their element type.
     fileprivate func gatedGradients(_ g: Tensor, _ u: Tensor, _ dy: Tensor, _ function: GateFunction) -> (Tensor, Tensor) {
-        let type = precision.activationType
-        let (dGate, dUp) = (empty(g.shape, type), empty(u.shape, type))
-        forEachRowBlock(of: g.rows, rowElements: g.columns) { rows in
-            readRows(g, rows) { gates in
-                readRows(u, rows) { ups in
-                    readRows(dy, rows) { gradient in
-                        writeRows(dGate, rows) { dGates in
-                            writeRows(dUp, rows) { dUps in
-                                function.backward(rows.count * g.columns, gates, ups, gradient, dGates, dUps)
-                            }
-                        }
-                    }
-                }
-            }
-        }
+        let type = g.elementType
+        let (dGate, dUp, dy) = (empty(g.shape, type), empty(u.shape, type), converted(dy, to: type))
+        forEachRowBlock(of: g.rows, rowElements: g.columns) { function.backward(g, u, dy, dGate, dUp, $0) }
         return (dGate, dUp)
     }
 

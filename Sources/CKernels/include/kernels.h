@@ -42,21 +42,24 @@ DECLARE_KERNEL(sum_of_words, (int64_t count, const uint32_t *words, uint32_t *re
 
 // --- activation.c ------------------------------------------------------------------------------------------------
 
-// Gated activations and their derivatives. In the backward forms d_gate and d_up may overwrite gate and up.
+// Gated activations and their derivatives, over float32 or bfloat16 numbers. In the backward forms d_gate and d_up may
+// overwrite gate and up. `more` are parameters of the function, each with a comma before it.
+#define DECLARE_GATE_KERNELS(function, suffix, number, more)                                                          \
+    DECLARE_KERNEL(function##_forward##suffix,                                                                        \
+                   (int64_t count MARTLET_UNWRAPPED more, const number *gate, const number *up, number *y));          \
+    DECLARE_KERNEL(function##_backward##suffix,                                                                       \
+                   (int64_t count MARTLET_UNWRAPPED more, const number *gate, const number *up, const number *dy,     \
+                    number *d_gate, number *d_up))
 // y[i] = silu(gate[i]) * up[i], silu(g) = g * sigmoid(g)
-DECLARE_KERNEL(silu_gate_forward, (int64_t count, const float *gate, const float *up, float *y));
-DECLARE_KERNEL(silu_gate_backward, (int64_t count, const float *gate, const float *up, const float *dy, float *d_gate,
-                                    float *d_up));
+DECLARE_GATE_KERNELS(silu_gate, , float, ());
+DECLARE_GATE_KERNELS(silu_gate, _bf16, uint16_t, ());
 // y[i] = gelu(gate[i]) * up[i] with GELU's tanh approximation (Hendrycks & Gimpel, 2016).
-DECLARE_KERNEL(gelu_gate_forward, (int64_t count, const float *gate, const float *up, float *y));
-DECLARE_KERNEL(gelu_gate_backward, (int64_t count, const float *gate, const float *up, const float *dy, float *d_gate,
-                                    float *d_up));
+DECLARE_GATE_KERNELS(gelu_gate, , float, ());
+DECLARE_GATE_KERNELS(gelu_gate, _bf16, uint16_t, ());
 // y[i] = g * sigmoid(alpha * g) * (u + 1), g = min(gate[i], limit), u = up[i] cut to [-limit, limit]. Where something is
 // cut off its derivative is 0.
-DECLARE_KERNEL(clamped_gate_forward, (int64_t count, float alpha, float limit, const float *gate, const float *up,
-                                      float *y));
-DECLARE_KERNEL(clamped_gate_backward, (int64_t count, float alpha, float limit, const float *gate, const float *up,
-                                       const float *dy, float *d_gate, float *d_up));
+DECLARE_GATE_KERNELS(clamped_gate, , float, (, float alpha, float limit));
+DECLARE_GATE_KERNELS(clamped_gate, _bf16, uint16_t, (, float alpha, float limit));
 // x[i] <- cap * tanh(scale * x[i] / cap); slope[i] = its derivative with respect to the old x[i], unless slope is null.
 DECLARE_KERNEL(soft_cap, (int64_t count, float scale, float cap, float *x, float *slope));
 
