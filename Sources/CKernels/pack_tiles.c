@@ -4,6 +4,8 @@
 
 // Sixteen pairs of bfloat16: a row of a tile.
 typedef uint32_t row __attribute__((vector_size(64)));
+// The same where a tile lies.
+typedef uint32_t row_in_place __attribute__((vector_size(64), aligned(2), may_alias));
 
 enum { SIDE = MARTLET_TILE_SIDE, DEPTH = MARTLET_TILE_DEPTH, ELEMENTS = MARTLET_TILE_ELEMENTS };
 
@@ -11,7 +13,11 @@ MARTLET_INLINE void transpose_tile(row *rows) { TRANSPOSE_LANES(row, rows) }
 
 MARTLET_INLINE void store_tile(row *rows, int transpose, uint16_t *tile) {
     if (transpose) transpose_tile(rows);
-    memcpy(tile, rows, ELEMENTS * sizeof *tile);
+    // Without a loop: the compiler would take one for a copy, and write the registers down before it.
+    row_in_place *target = (row_in_place *)tile;
+#define STORE_FOUR(i) target[i] = rows[i], target[i + 1] = rows[i + 1], target[i + 2] = rows[i + 2], target[i + 3] = rows[i + 3]
+    STORE_FOUR(0), STORE_FOUR(4), STORE_FOUR(8), STORE_FOUR(12);
+#undef STORE_FOUR
 }
 
 // --- Rows along the depth ----------------------------------------------------------------------------------------

@@ -38,6 +38,13 @@ package struct MatrixPointer {
         return copy
     }
 
+    /// The same matrix from a column on.
+    package func from(column: Int) -> MatrixPointer {
+        var copy = MatrixPointer(start + column * (isTransposed ? stride : 1), stride: stride)
+        copy.isTransposed = isTransposed
+        return copy
+    }
+
     /// The distance of rows of a `[rows, columns]` matrix as the library wants it: one row alone may have told any.
     fileprivate func distance(rows: Int, columns: Int) -> Int {
         let (rows, columns) = isTransposed ? (columns, rows) : (rows, columns)

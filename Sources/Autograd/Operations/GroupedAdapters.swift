@@ -79,8 +79,12 @@ struct GroupedAdapters {
     private func withFactor(
         _ factor: StridedMatrix, rank: Int, _ columns: Range<Int>, _ body: (MatrixPointer) -> Void
     ) {
-        if compute.precision == .float32, let factor = factor.inPlace {
-            return body(MatrixPointer(factor.start + columns.lowerBound, stride: factor.stride))
+        // Tiles are packed from either orientation, and round.
+        let packs = compute.tiles != nil
+        if packs || compute.precision == .float32,
+            let factor = factor.inPlace(from: columns.lowerBound, mayBeTransposed: packs)
+        {
+            return body(factor)
         }
         compute.withScratch(rank * columns.count) { copy in
             factor.copy(rows: 0..<rank, columns: columns, to: copy)

@@ -79,19 +79,32 @@ public struct FourBitMatrix: Sendable {
 
     /// The same for some columns of rows that have `width` of them, `[rows.count, columns.count]`.
     func expand(rows: Range<Int>, columns: Range<Int>, of width: Int, into target: UnsafeMutablePointer<Float>) {
-        precondition(rows.lowerBound >= 0 && rows.upperBound * width <= count, "rows \(rows) of \(count) numbers")
-        withKernelView { view in
-            for (index, row) in rows.enumerated() {
-                martlet_expand_four_bit(
-                    view, Int64(row * width + columns.lowerBound), Int64(columns.count), target + index * columns.count)
-            }
-        }
+        withRuns(rows, columns, width) { martlet_expand_four_bit($0, $1, $2, target + $3) }
     }
 
     /// The same rounded to bfloat16 (nearest even).
     package func expand(_ range: Range<Int>, into target: UnsafeMutablePointer<UInt16>) {
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "numbers \(range) asked for of \(count)")
         withKernelView { martlet_expand_four_bit_bf16($0, Int64(range.lowerBound), Int64(range.count), target) }
+    }
+
+    /// The same for some columns of rows that have `width` of them, `[rows.count, columns.count]`.
+    func expand(rows: Range<Int>, columns: Range<Int>, of width: Int, into target: UnsafeMutablePointer<UInt16>) {
+        withRuns(rows, columns, width) { martlet_expand_four_bit_bf16($0, $1, $2, target + $3) }
+    }
+
+    /// Calls `body` with runs of numbers that lie one after another, and where they go: whole rows are one run.
+    private func withRuns(
+        _ rows: Range<Int>, _ columns: Range<Int>, _ width: Int,
+        _ body: (UnsafePointer<martlet_four_bit>, _ first: Int64, _ count: Int64, _ to: Int) -> Void
+    ) {
+        precondition(rows.lowerBound >= 0 && rows.upperBound * width <= count, "rows \(rows) of \(count) numbers")
+        withKernelView { view in
+            if columns == 0..<width { return body(view, Int64(rows.lowerBound * width), Int64(rows.count * width), 0) }
+            for (index, row) in rows.enumerated() {
+                body(view, Int64(row * width + columns.lowerBound), Int64(columns.count), index * columns.count)
+            }
+        }
     }
 
     /// The struct that the kernels take, valid as long as the matrix lives.

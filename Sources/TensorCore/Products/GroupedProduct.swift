@@ -128,7 +128,7 @@ extension Compute {
     }
 
     /// Calls `body` with a block of a weight as float32 in the cache of this core.
-    private func withBlock(_ piece: GroupedPanel.Piece, _ body: (MatrixPointer) -> Void) {
+    func withBlock(_ piece: GroupedPanel.Piece, _ body: (MatrixPointer) -> Void) {
         let (rows, columns) = (piece.storedRows, piece.storedColumns)
         withScratch(rows.count * columns.count) { scratch in
             piece.weight.expand(rows: rows, columns: columns, precision: precision, into: scratch)

@@ -6,15 +6,13 @@ extension Compute {
         threads.run(tiles: parts.count) { _ = parts[$0].checksum }
     }
 
-    /// Expands the matrices of all groups once, panel by panel as a product in this precision does, on all threads.
+    /// Expands the matrices of all groups once, panel by panel as a product in this precision does (into tiles where it
+    /// runs on those), on all threads.
     public func expandAll(_ weight: GroupedWeight) {
         let panels = panels(of: weight, Array(0...weight.count), areRows: true)
         threads.run(tiles: panels.count) { tile in
             for piece in panels[tile].pieces {
-                withScratch(piece.storedRows.count * piece.storedColumns.count) { scratch in
-                    piece.weight.expand(
-                        rows: piece.storedRows, columns: piece.storedColumns, precision: precision, into: scratch)
-                }
+                if tiles == nil { withBlock(piece) { _ in } } else { withTiles(of: piece) { _ in } }
             }
         }
     }

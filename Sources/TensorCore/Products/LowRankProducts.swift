@@ -109,7 +109,7 @@ extension Compute {
         let done = 16 * vectors
         if done == columns { return }
         multiply(
-            rows, columns - done, rank, left, MatrixPointer(right.start + done, stride: right.stride),
+            rows, columns - done, rank, left, right.from(column: done),
             beta: accumulate ? 1 : 0, into: out + done, stride: stride)
     }
 

@@ -16,9 +16,12 @@ package struct StridedMatrix: Sendable {
         StridedMatrix(tensor, offset: offset, rowStride: columnStride, columnStride: rowStride)
     }
 
-    /// The matrix where it lies, if the elements of a row follow one another. Valid while the tensor lives.
-    package var inPlace: MatrixPointer? {
-        columnStride == 1 ? MatrixPointer(tensor.floats + offset, stride: rowStride) : nil
+    /// Some columns where they lie, if the elements of a row follow one another, or, where it may be transposed, those of
+    /// a column. Valid while the tensor lives.
+    package func inPlace(from column: Int, mayBeTransposed: Bool) -> MatrixPointer? {
+        let start = tensor.floats + offset + column * columnStride
+        if columnStride == 1 { return MatrixPointer(start, stride: rowStride) }
+        return mayBeTransposed && rowStride == 1 ? MatrixPointer(start, stride: columnStride).transposed : nil
     }
 
     /// The elements of some rows, `[rows.count, columns]`.

@@ -22,11 +22,7 @@ package struct ThinTerm {
     package var rank: Int { left.columns }
 
     /// The right factor from a column on.
-    func right(from column: Int) -> MatrixPointer {
-        var matrix = MatrixPointer(right.start + column * (right.isTransposed ? right.stride : 1), stride: right.stride)
-        matrix.isTransposed = right.isTransposed
-        return matrix
-    }
+    func right(from column: Int) -> MatrixPointer { right.from(column: column) }
 
     /// Copies rows of the transposed right factor.
     func copyRight(_ columns: Range<Int>, into target: UnsafeMutablePointer<Float>, stride: Int) {

@@ -7,22 +7,29 @@ extension Compute {
         _ rows: TileRows, _ x: Tensor, _ panel: GroupedPanel, _ piece: GroupedPanel.Piece,
         into target: UnsafeMutablePointer<Float>, stride: Int, on tiles: TileUnit
     ) {
-        let (depth, width, step) = (piece.depth, panel.columns.count, TilePack.step(depth: piece.depth))
+        withTiles(of: piece) { right in
+            withLeft(rows, x, panel, piece) { left in
+                var product = martlet_tile_product(
+                    rows: panel.rows, columns: panel.columns, into: target, stride: stride)
+                product.accumulate = piece.isFirst ? 0 : 1
+                product.operands.0 = martlet_tile_operands(
+                    left: left, right: right, depth: Int64(TilePack.depthBlocks(piece.depth)))
+                tiles.multiply(&product)
+            }
+        }
+    }
+
+    /// Calls `body` with a block of weights, packed as a right operand.
+    func withTiles(of piece: GroupedPanel.Piece, _ body: (martlet_tile_operand) -> Void) {
+        let (depth, width) = (piece.depth, piece.isTransposed ? piece.storedRows.count : piece.storedColumns.count)
+        let step = TilePack.step(depth: depth)
         withTileScratch(TilePack.count(width, depth: depth)) { right in
             if piece.isTransposed {
                 packRight(piece.weight, rows: piece.storedRows, into: right)
             } else {
                 packColumns(piece.weight, rows: piece.storedRows, columns: piece.storedColumns, into: right, step: step)
             }
-            withLeft(rows, x, panel, piece) { left in
-                var product = martlet_tile_product(
-                    rows: panel.rows, columns: panel.columns, into: target, stride: stride)
-                product.accumulate = piece.isFirst ? 0 : 1
-                product.operands.0 = martlet_tile_operands(
-                    left: left, right: martlet_packed_tiles(right, Int64(step)),
-                    depth: Int64(TilePack.depthBlocks(depth)))
-                tiles.multiply(&product)
-            }
+            body(martlet_packed_tiles(right, Int64(step)))
         }
     }
 

@@ -86,11 +86,7 @@ extension Compute {
                 let part = first..<min(columns.upperBound, first + most)
                 if let matrix = weight.fourBitMatrix {
                     scratch.withMemoryRebound(to: UInt16.self, capacity: rows.count * part.count) { target in
-                        for (index, row) in rows.enumerated() {
-                            let start = row * weight.columns
-                            matrix.expand(
-                                start + part.lowerBound..<start + part.upperBound, into: target + index * part.count)
-                        }
+                        matrix.expand(rows: rows, columns: part, of: weight.columns, into: target)
                         body(TileSource(bfloat16: target, stride: part.count), part)
                     }
                 } else {
