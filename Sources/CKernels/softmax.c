@@ -45,15 +45,14 @@ KERNEL(row_dots,
 }
 
 KERNEL(cross_entropy,
-       (int64_t rows, int64_t columns, const int32_t *targets, int gradient, float *logits, float *loss),
-       (rows, columns, targets, gradient, logits, loss)) {
+       (int64_t rows, int64_t columns, const int32_t *targets, float *logits, float *loss, float *totals),
+       (rows, columns, targets, logits, loss, totals)) {
     for (int64_t r = 0; r < rows; r++, logits += columns) {
         float shift = row_maximum(logits, columns), picked = logits[targets[r]];
-        float total = exponentials(logits, columns, shift);
+        float total = totals ? exponentials(logits, columns, shift) : sum_of_exponentials(logits, columns, shift);
         loss[r] = shift + logf(total) - picked;
-        if (!gradient) continue;
-        float normaliser = 1.0f / total;
-        for (int64_t c = 0; c < columns; c++) logits[c] *= normaliser;
-        logits[targets[r]] -= 1.0f;
+        if (!totals) continue;
+        logits[targets[r]] -= total;
+        totals[r] = total;
     }
 }

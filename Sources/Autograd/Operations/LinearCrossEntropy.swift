@@ -71,28 +71,25 @@ extension Compute {
         }
         let logits = product(gathered, transposed: head)
         let slopes = softCap.flatMap { capLogits(logits, $0, keepSlopes: dHidden != nil) }
-        let losses = empty([rows.count])
+        let (losses, totals) = (empty([rows.count]), dHidden.map { _ in empty([rows.count]) })
         forEachRowBlock(of: rows.count, rowElements: logits.columns) { block in
             targets.withUnsafeBufferPointer { targets in
                 martlet_cross_entropy(
                     Int64(block.count), Int64(logits.columns), targets.baseAddress! + block.lowerBound,
-                    dHidden == nil ? 0 : 1, logits.output + block.lowerBound * logits.columns,
-                    losses.output + block.lowerBound)
+                    logits.output + block.lowerBound * logits.columns, losses.output + block.lowerBound,
+                    totals.map { $0.output + block.lowerBound })
             }
             if let slopes {
                 let (start, count) = (block.lowerBound * logits.columns, block.count * logits.columns)
                 martlet_multiply(Int64(count), logits.output + start, slopes.floats + start, logits.output + start)
             }
         }
-        if let dHidden {
+        if let dHidden, let totals {
             let gradient = product(logits, head)
             for (index, row) in rows.enumerated() {
-                let (from, to) = (gradient.floats + index * width, dHidden.output + row * width)
-                if let weights {
-                    martlet_scale(Int64(width), weights[index], from, to)
-                } else {
-                    to.update(from: from, count: width)
-                }
+                martlet_scale(
+                    Int64(width), (weights?[index] ?? 1) / totals.floats[index], gradient.floats + index * width,
+                    dHidden.output + row * width)
             }
         }
         return (0..<rows.count).reduce(0.0) { $0 + Double(losses.floats[$1]) * Double(weights?[$1] ?? 1) }

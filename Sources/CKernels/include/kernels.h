@@ -90,9 +90,10 @@ DECLARE_KERNEL(index_of_largest, (int64_t count, const float *x, int64_t *result
 DECLARE_KERNEL(row_dots, (int64_t rows, int64_t columns, const float *a, int64_t a_stride, const float *b,
                           int64_t b_stride, float *result));
 // Cross-entropy of logits [rows, columns] against targets: loss[r] = lse - logit[target].
-// With `gradient` != 0 the logits are replaced by softmax - one_hot(target).
-DECLARE_KERNEL(cross_entropy, (int64_t rows, int64_t columns, const int32_t *targets, int gradient, float *logits,
-                               float *loss));
+// Unless `totals` is null, the logits are replaced by totals[r] * (softmax - one_hot(target)): what is computed from rows of
+// them is divided in the end.
+DECLARE_KERNEL(cross_entropy, (int64_t rows, int64_t columns, const int32_t *targets, float *logits, float *loss,
+                               float *totals));
 
 // --- dot.c -------------------------------------------------------------------------------------------------------
 
