@@ -10,6 +10,10 @@
 #include "bfloat16.h"
 #include "lanes.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 // Numbers of a run, and runs of a block at most.
 enum { RUN = 2 * LANES, MOST_RUNS = 8 };
 
@@ -20,25 +24,79 @@ struct block_format {
     // Of a block, which is a number of whole runs.
     int64_t elements, bytes;
     enum scaling scaling;
+    // Whether all numbers are zero or far from the ends of float32's range, with no more than 23 bits.
+    int is_narrow;
     // Two floats for each run of a block, of which the second may be rubbish with ONE_SCALE.
     void (*decode_scales)(int level, const uint8_t *block, float *scales);
     // A run of a block as it is coded, without scale and minimum.
-    void (*decode_run)(const uint8_t *block, int run, lanes *numbers);
+    void (*decode_run)(int level, const uint8_t *block, int run, lanes *numbers);
+    // Formats of 4 bits have these two instead: codes of a run in the low four bits of integers, and what codes stand for.
+    void (*decode_codes)(const uint8_t *block, int run, lane_integers *codes);
+    void (*values)(const lane_integers *codes, lanes *numbers);
     // One number, where rows need not be whole runs.
     float (*decode_one)(const uint8_t *number);
 };
 
-// A run of a block, whose scales are decoded.
-MARTLET_INLINE void run_numbers(const struct block_format *format, const uint8_t *block, int run, const float *scales,
-                                lanes *numbers) {
-    format->decode_run(block, run, numbers);
-    UNROLLED for (int j = 0; j < 2; j++) {
-        // Without a minimum the sum is left away: −0 + 0 would lose the sign.
-        if (format->scaling == SCALE_AND_MINIMUM)
-            numbers[j] = numbers[j] * scales[0] + scales[1];
-        else if (format->scaling != UNSCALED)
-            numbers[j] *= scales[format->scaling == SCALE_OF_EACH_HALF ? j : 0];
+// to = table[codes & 15], for instruction sets that look up sixteen numbers at once.
+typedef void look_up(const lanes *table, const lane_integers *codes, lanes *to);
+
+#if defined(__x86_64__)
+MARTLET_TARGET_AVX512 MARTLET_INLINE void look_up_avx512(const lanes *table, const lane_integers *codes, lanes *to) {
+    *to = (lanes)_mm512_permutexvar_ps((__m512i)*codes, (__m512)*table);
+}
+#define LOOK_UP(level) ((level) == MARTLET_ISA_AVX512 ? look_up_avx512 : (look_up *)0)
+#else
+#define LOOK_UP(level) (look_up *)0
+#endif
+
+// Rounds to bfloat16, ties to even.
+MARTLET_INLINE void round_lanes(lanes *numbers, int is_narrow) {
+    if (is_narrow) {
+        // Behind 65536 times itself there is room for eight bits of a number. A tie goes to the even side because the
+        // last bit of 24 is none.
+        lanes sum = *numbers * 65536.0f + *numbers;
+        *numbers = sum - *numbers * 65536.0f;
+        return;
     }
+    ROUNDED_WORDS(lane_bits, lanes, numbers, rounded)
+    rounded &= 0xFFFF0000u;
+    memcpy(numbers, &rounded, sizeof rounded);
+}
+
+// Coded numbers, of the first or the second half of a run, become those that they stand for.
+MARTLET_INLINE void scale_lanes(const struct block_format *format, const float *scales, int half, int round,
+                                lanes *numbers) {
+    // Without a minimum the sum is left away: −0 + 0 would lose the sign.
+    if (format->scaling == SCALE_AND_MINIMUM)
+        *numbers = *numbers * scales[0] + scales[1];
+    else if (format->scaling != UNSCALED)
+        *numbers *= scales[format->scaling == SCALE_OF_EACH_HALF ? half : 0];
+    if (round) round_lanes(numbers, format->is_narrow);
+}
+
+// A run of a block, whose scales are decoded, rounded to bfloat16 (nearest even) if asked.
+MARTLET_INLINE void run_numbers(const struct block_format *format, int level, const uint8_t *block, int run,
+                                const float *scales, int round, lanes *numbers) {
+    lane_integers codes[2] = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}};
+    if (format->decode_codes && LOOK_UP(level)) {
+        // Two lookups cost less than scaling twice, and rounding is done once for both.
+        lanes table;
+        format->values(codes, &table);
+        scale_lanes(format, scales, 0, round, &table);
+        format->decode_codes(block, run, codes);
+        UNROLLED for (int j = 0; j < 2; j++) LOOK_UP(level)(&table, &codes[j], &numbers[j]);
+        return;
+    }
+    if (format->decode_codes) {
+        format->decode_codes(block, run, codes);
+        UNROLLED for (int j = 0; j < 2; j++) {
+            codes[j] &= 15;
+            format->values(&codes[j], &numbers[j]);
+        }
+    } else {
+        format->decode_run(level, block, run, numbers);
+    }
+    UNROLLED for (int j = 0; j < 2; j++) scale_lanes(format, scales, j, round, &numbers[j]);
 }
 
 // --- Loads -------------------------------------------------------------------------------------------------------
@@ -47,17 +105,14 @@ typedef uint8_t sixteen_bytes __attribute__((ext_vector_type(16), aligned(1), ma
 typedef int8_t sixteen_signed __attribute__((ext_vector_type(16), aligned(1), may_alias));
 typedef uint8_t run_bytes __attribute__((ext_vector_type(32), aligned(1), may_alias));
 typedef int8_t run_signed __attribute__((ext_vector_type(32), aligned(1), may_alias));
-typedef uint16_t sixteen_halves __attribute__((ext_vector_type(16), aligned(1), may_alias));
+typedef uint16_t sixteen_words __attribute__((ext_vector_type(16), aligned(1), may_alias));
+typedef _Float16 sixteen_halves __attribute__((ext_vector_type(16), aligned(1), may_alias));
 typedef _Float16 half_pair __attribute__((ext_vector_type(2), aligned(1), may_alias));
 typedef float float_pair __attribute__((ext_vector_type(2)));
 typedef float sixteen_floats __attribute__((ext_vector_type(16), aligned(1), may_alias));
 
 MARTLET_INLINE void load_bytes(const uint8_t *from, lane_integers *to) {
     *to = __builtin_convertvector(*(const sixteen_bytes *)from, lane_integers);
-}
-
-MARTLET_INLINE void load_halves(const uint8_t *from, lane_bits *to) {
-    *to = __builtin_convertvector(*(const sixteen_halves *)from, lane_bits);
 }
 
 MARTLET_INLINE void to_floats(const lane_integers *codes, lanes *to) { *to = __builtin_convertvector(*codes, lanes); }
@@ -84,54 +139,51 @@ MARTLET_INLINE float float_of_bits(uint32_t bits) {
 
 MARTLET_INLINE float f32_one(const uint8_t *number) { return float_of_bits(load32(number)); }
 
-MARTLET_INLINE void f32_run(const uint8_t *block, int run, lanes *numbers) {
+MARTLET_INLINE void f32_run(int level, const uint8_t *block, int run, lanes *numbers) {
     UNROLLED for (int j = 0; j < 2; j++) numbers[j] = *(const sixteen_floats *)(block + 64 * j);
 }
 
 MARTLET_INLINE float bf16_one(const uint8_t *number) { return widened(load16(number)); }
 
-MARTLET_INLINE void bf16_run(const uint8_t *block, int run, lanes *numbers) {
+MARTLET_INLINE void bf16_run(int level, const uint8_t *block, int run, lanes *numbers) {
     UNROLLED for (int j = 0; j < 2; j++) {
-        lane_bits bits;
-        load_halves(block + 32 * j, &bits);
-        bits <<= 16;
+        lane_bits bits = __builtin_convertvector(*(const sixteen_words *)(block + 32 * j), lane_bits) << 16;
         memcpy(&numbers[j], &bits, sizeof bits);
     }
 }
 
-// Integer selects instead of F16C, so that one body vectorises everywhere. Subnormals are made by subtracting 2^-14 from
-// a normal number: no denormal operand, hence no slow path and no effect of DAZ.
-#define WIDEN_HALVES(words, floats, halves, result)                                                                   \
-    words magnitude = ((halves) & 0x7fffu) << 13, exponent = magnitude & 0x0f800000u;                                 \
-    words normal = magnitude + 0x38000000u, above = normal + 0x800000u, subnormal_bits;                               \
-    floats subnormal;                                                                                                 \
-    memcpy(&subnormal, &above, sizeof subnormal);                                                                     \
-    subnormal -= 0x1p-14f;                                                                                            \
-    memcpy(&subnormal_bits, &subnormal, sizeof subnormal_bits);                                                       \
-    words bits = exponent == 0x0f800000u ? normal + 0x38000000u : normal;                                             \
-    bits = exponent == 0u ? subnormal_bits : bits;                                                                    \
-    bits |= ((halves) & 0x8000u) << 16;                                                                               \
-    memcpy(&(result), &bits, sizeof bits);
-
-MARTLET_INLINE float half_to_float(uint32_t half) {
-    float result;
-    WIDEN_HALVES(uint32_t, float, half, result)
-    return result;
+// Integer selects, so that the portable copy vectorises too. Subnormals are made by subtracting 2^-14 from a normal
+// number: no denormal operand, hence no slow path and no effect of DAZ.
+MARTLET_INLINE float half_to_float(uint16_t h) {
+    const uint32_t rebias = (uint32_t)112 << 23;
+    uint32_t magnitude = (uint32_t)(h & 0x7fff) << 13;
+    uint32_t exponent = magnitude & 0x0f800000;
+    uint32_t normal = magnitude + rebias;
+    uint32_t special = normal + rebias;
+    float subnormal = float_of_bits(normal + (1u << 23)) - float_of_bits((uint32_t)113 << 23);
+    uint32_t subnormal_bits;
+    memcpy(&subnormal_bits, &subnormal, sizeof subnormal_bits);
+    uint32_t bits = exponent == 0 ? subnormal_bits : exponent == 0x0f800000 ? special : normal;
+    return float_of_bits(bits | (uint32_t)(h & 0x8000) << 16);
 }
 
 MARTLET_INLINE float f16_one(const uint8_t *number) { return half_to_float(load16(number)); }
 
-MARTLET_INLINE void f16_run(const uint8_t *block, int run, lanes *numbers) {
-    UNROLLED for (int j = 0; j < 2; j++) {
-        lane_bits halves;
-        load_halves(block + 32 * j, &halves);
-        WIDEN_HALVES(lane_bits, lanes, halves, numbers[j])
+MARTLET_INLINE void f16_run(int level, const uint8_t *block, int run, lanes *numbers) {
+    UNROLLED for (int j = 0; j < 2; j++, block += 2 * LANES) {
+        if (level == MARTLET_ISA_PORTABLE) {
+            float values[LANES];
+            for (int k = 0; k < LANES; k++) values[k] = half_to_float(load16(block + 2 * k));
+            load_lanes(values, &numbers[j]);
+        } else {
+            numbers[j] = __builtin_convertvector(*(const sixteen_halves *)block, lanes);
+        }
     }
 }
 
 // --- Blocks of 32 ------------------------------------------------------------------------------------------------
 
-// Two half-precision numbers. One by one, by integers, that costs as much as all else.
+// Two half-precision numbers. By integers, one after the other, that costs as much as all else.
 MARTLET_INLINE void two_halves(int level, const uint8_t *from, float *to) {
     if (level == MARTLET_ISA_PORTABLE) {
         for (int k = 0; k < 2; k++) to[k] = half_to_float(load16(from + 2 * k));
@@ -145,7 +197,7 @@ MARTLET_INLINE void two_halves(int level, const uint8_t *from, float *to) {
 MARTLET_INLINE void leading_scales(int level, const uint8_t *block, float *scales) { two_halves(level, block, scales); }
 
 // Block: scale d, 32 signed bytes q. x = q·d.
-MARTLET_INLINE void q8_0_run(const uint8_t *block, int run, lanes *numbers) {
+MARTLET_INLINE void q8_0_run(int level, const uint8_t *block, int run, lanes *numbers) {
     UNROLLED for (int j = 0; j < 2; j++) {
         sixteen_signed bytes = *(const sixteen_signed *)(block + 2 + 16 * j);
         lane_integers codes = __builtin_convertvector(bytes, lane_integers);
@@ -158,49 +210,40 @@ MARTLET_INLINE void q8_0_run(const uint8_t *block, int run, lanes *numbers) {
 MARTLET_INLINE void nibbles(const uint8_t *bytes, lane_integers *codes) {
     load_bytes(bytes, &codes[0]);
     codes[1] = codes[0] >> 4;
+}
+
+MARTLET_INLINE void less_eight(const lane_integers *codes, lanes *numbers) {
+    lane_integers centred = *codes - 8;
+    to_floats(&centred, numbers);
+}
+
+// Block: d, 16 bytes.
+MARTLET_INLINE void q4_0_codes(const uint8_t *block, int run, lane_integers *codes) { nibbles(block + 2, codes); }
+
+// Block: d, minimum m, 16 bytes.
+MARTLET_INLINE void q4_1_codes(const uint8_t *block, int run, lane_integers *codes) { nibbles(block + 4, codes); }
+
+// Numbers with a fifth bit count from `upper` on, those without it from `lower` on.
+MARTLET_INLINE void five_bits(const uint8_t *bytes, uint32_t fifth, int lower, int upper, lanes *numbers) {
+    const lane_integers place = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
+    lane_integers codes[2];
+    nibbles(bytes, codes);
     codes[0] &= 15;
-}
-
-MARTLET_INLINE void add_fifth_bits(uint32_t high, lane_integers *codes) {
-    const lane_integers places = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
-    UNROLLED for (int j = 0; j < 2; j++) codes[j] |= (((int32_t)(high >> 16 * j) & places) != 0) & 16;
-}
-
-MARTLET_INLINE void centred(lane_integers *codes, int centre, lanes *numbers) {
     UNROLLED for (int j = 0; j < 2; j++) {
-        codes[j] -= centre;
+        lane_integers is_upper = ((int32_t)(fifth >> 16 * j) & place) != 0;
+        codes[j] = is_upper ? codes[j] + upper : codes[j] + lower;
         to_floats(&codes[j], &numbers[j]);
     }
 }
 
-// Block: d, 16 bytes.
-MARTLET_INLINE void q4_0_run(const uint8_t *block, int run, lanes *numbers) {
-    lane_integers codes[2];
-    nibbles(block + 2, codes);
-    centred(codes, 8, numbers);
-}
-
-// Block: d, minimum m, 16 bytes.
-MARTLET_INLINE void q4_1_run(const uint8_t *block, int run, lanes *numbers) {
-    lane_integers codes[2];
-    nibbles(block + 4, codes);
-    centred(codes, 0, numbers);
-}
-
 // Block: d, 32 fifth bits, 16 bytes.
-MARTLET_INLINE void q5_0_run(const uint8_t *block, int run, lanes *numbers) {
-    lane_integers codes[2];
-    nibbles(block + 6, codes);
-    add_fifth_bits(load32(block + 2), codes);
-    centred(codes, 16, numbers);
+MARTLET_INLINE void q5_0_run(int level, const uint8_t *block, int run, lanes *numbers) {
+    five_bits(block + 6, load32(block + 2), -16, 0, numbers);
 }
 
 // Block: d, m, 32 fifth bits, 16 bytes.
-MARTLET_INLINE void q5_1_run(const uint8_t *block, int run, lanes *numbers) {
-    lane_integers codes[2];
-    nibbles(block + 8, codes);
-    add_fifth_bits(load32(block + 4), codes);
-    centred(codes, 0, numbers);
+MARTLET_INLINE void q5_1_run(int level, const uint8_t *block, int run, lanes *numbers) {
+    five_bits(block + 8, load32(block + 4), 0, 16, numbers);
 }
 
 // OCP microscaling: a 4-bit float is sign, two bits of exponent and one of mantissa (0, ½, 1, 1½, 2, 3, 4, 6), a scale
@@ -224,11 +267,7 @@ MARTLET_INLINE void mxfp4_scales(int level, const uint8_t *block, float *scales)
     scales[0] = half_power_of_two(block[0]);
 }
 
-MARTLET_INLINE void mxfp4_run(const uint8_t *block, int run, lanes *numbers) {
-    lane_integers codes[2];
-    nibbles(block + 1, codes);
-    UNROLLED for (int j = 0; j < 2; j++) doubled_tiny_floats(&codes[j], &numbers[j]);
-}
+MARTLET_INLINE void mxfp4_codes(const uint8_t *block, int run, lane_integers *codes) { nibbles(block + 1, codes); }
 
 // --- Blocks of 256 -----------------------------------------------------------------------------------------------
 
@@ -249,31 +288,27 @@ MARTLET_INLINE void scales_and_minima(int level, const uint8_t *block, float *sc
     store_lanes(&pairs, scales);
 }
 
-// The nibbles of a run: each 32 bytes hold two, low nibbles first.
-MARTLET_INLINE void nibbles_of_run(const uint8_t *bytes, int run, lane_integers *codes) {
+// Block: d, d of the minima, 12 bytes of scales, 128 bytes: each 32 of them hold two runs, low nibbles first.
+MARTLET_INLINE void q4_K_codes(const uint8_t *block, int run, lane_integers *codes) {
     UNROLLED for (int j = 0; j < 2; j++) {
-        load_bytes(bytes + 32 * (run / 2) + 16 * j, &codes[j]);
-        codes[j] = run % 2 ? codes[j] >> 4 : codes[j] & 15;
+        load_bytes(block + 16 + 32 * (run / 2) + 16 * j, &codes[j]);
+        codes[j] >>= 4 * (run % 2);
     }
 }
 
-// Block: d, d of the minima, 12 bytes of scales, 128 bytes.
-MARTLET_INLINE void q4_K_run(const uint8_t *block, int run, lanes *numbers) {
-    lane_integers codes[2];
-    nibbles_of_run(block + 16, run, codes);
-    centred(codes, 0, numbers);
+// A run of bytes as floats. What is done to bytes costs a quarter of what it costs later.
+MARTLET_INLINE void bytes_to_floats(const run_signed *bytes, lanes *numbers) {
+    lane_integers codes[2] = {__builtin_convertvector(bytes->lo, lane_integers),
+                              __builtin_convertvector(bytes->hi, lane_integers)};
+    UNROLLED for (int j = 0; j < 2; j++) to_floats(&codes[j], &numbers[j]);
 }
 
 // As q4_K, with 32 bytes of fifth bits before the nibbles: bit g of byte l belongs to element l of run g.
-MARTLET_INLINE void q5_K_run(const uint8_t *block, int run, lanes *numbers) {
-    lane_integers codes[2];
-    nibbles_of_run(block + 48, run, codes);
-    UNROLLED for (int j = 0; j < 2; j++) {
-        lane_integers high;
-        load_bytes(block + 16 + 16 * j, &high);
-        codes[j] |= ((high & 1 << run) != 0) & 16;
-    }
-    centred(codes, 0, numbers);
+MARTLET_INLINE void q5_K_run(int level, const uint8_t *block, int run, lanes *numbers) {
+    run_bytes high = *(const run_bytes *)(block + 16);
+    run_bytes q = *(const run_bytes *)(block + 48 + 32 * (run / 2)) >> 4 * (run % 2) & 15;
+    run_signed codes = (run_signed)q | (((high & (1 << run)) != 0) & 16);
+    bytes_to_floats(&codes, numbers);
 }
 
 // Block: 128 bytes of low nibbles, 64 bytes of upper bit pairs, 16 signed scales (one per 16 elements), d.
@@ -289,32 +324,30 @@ MARTLET_INLINE void q6_K_scales(int level, const uint8_t *block, float *scales) 
     store_lanes(&values, scales);
 }
 
-MARTLET_INLINE void q6_K_run(const uint8_t *block, int run, lanes *numbers) {
+MARTLET_INLINE void q6_K_run(int level, const uint8_t *block, int run, lanes *numbers) {
     int half = run / 4, part = run % 4;
     // All 32 together as bytes, of which a register holds four times as many.
     run_bytes low = *(const run_bytes *)(block + 64 * half + 32 * (part % 2));
     run_bytes high = *(const run_bytes *)(block + 128 + 32 * half);
     run_bytes q = (low >> 4 * (part / 2) & 15) | (high >> 2 * part & 3) << 4;
     run_signed centred = (run_signed)(q - 32);
-    lane_integers codes[2] = {__builtin_convertvector(centred.lo, lane_integers),
-                              __builtin_convertvector(centred.hi, lane_integers)};
-    UNROLLED for (int j = 0; j < 2; j++) to_floats(&codes[j], &numbers[j]);
+    bytes_to_floats(&centred, numbers);
 }
 
 // --- The formats -------------------------------------------------------------------------------------------------
 
 static const struct block_format
-    f32_format = {RUN, 128, UNSCALED, .decode_run = f32_run, .decode_one = f32_one},
-    f16_format = {RUN, 64, UNSCALED, .decode_run = f16_run, .decode_one = f16_one},
-    bf16_format = {RUN, 64, UNSCALED, .decode_run = bf16_run, .decode_one = bf16_one},
-    q8_0_format = {RUN, 34, ONE_SCALE, leading_scales, q8_0_run, 0},
-    q4_0_format = {RUN, 18, ONE_SCALE, leading_scales, q4_0_run, 0},
-    q4_1_format = {RUN, 20, SCALE_AND_MINIMUM, leading_scales, q4_1_run, 0},
-    q5_0_format = {RUN, 22, ONE_SCALE, leading_scales, q5_0_run, 0},
-    q5_1_format = {RUN, 24, SCALE_AND_MINIMUM, leading_scales, q5_1_run, 0},
-    mxfp4_format = {RUN, 17, ONE_SCALE, mxfp4_scales, mxfp4_run, 0},
-    q4_K_format = {256, 144, SCALE_AND_MINIMUM, scales_and_minima, q4_K_run, 0},
-    q5_K_format = {256, 176, SCALE_AND_MINIMUM, scales_and_minima, q5_K_run, 0},
-    q6_K_format = {256, 210, SCALE_OF_EACH_HALF, q6_K_scales, q6_K_run, 0};
+    f32_format = {RUN, 128, UNSCALED, 0, .decode_run = f32_run, .decode_one = f32_one},
+    f16_format = {RUN, 64, UNSCALED, 1, .decode_run = f16_run, .decode_one = f16_one},
+    bf16_format = {RUN, 64, UNSCALED, 0, .decode_run = bf16_run, .decode_one = bf16_one},
+    q8_0_format = {RUN, 34, ONE_SCALE, 1, leading_scales, .decode_run = q8_0_run},
+    q4_0_format = {RUN, 18, ONE_SCALE, 1, leading_scales, .decode_codes = q4_0_codes, .values = less_eight},
+    q4_1_format = {RUN, 20, SCALE_AND_MINIMUM, 0, leading_scales, .decode_codes = q4_1_codes, .values = to_floats},
+    q5_0_format = {RUN, 22, ONE_SCALE, 1, leading_scales, .decode_run = q5_0_run},
+    q5_1_format = {RUN, 24, SCALE_AND_MINIMUM, 0, leading_scales, .decode_run = q5_1_run},
+    mxfp4_format = {RUN, 17, ONE_SCALE, 0, mxfp4_scales, .decode_codes = mxfp4_codes, .values = doubled_tiny_floats},
+    q4_K_format = {256, 144, SCALE_AND_MINIMUM, 0, scales_and_minima, .decode_codes = q4_K_codes, .values = to_floats},
+    q5_K_format = {256, 176, SCALE_AND_MINIMUM, 0, scales_and_minima, .decode_run = q5_K_run},
+    q6_K_format = {256, 210, SCALE_OF_EACH_HALF, 1, q6_K_scales, .decode_run = q6_K_run};
 
 #endif

@@ -12,24 +12,17 @@ struct operands {
     int64_t stride;
     const void *w;
     int64_t w_stride;
-    int round, accumulate;
+    int accumulate;
     float *result;
     int64_t result_stride;
 };
-
-// Rounds to bfloat16 (nearest even).
-MARTLET_INLINE void round_lanes(lanes *numbers) {
-    ROUNDED_WORDS(lane_bits, lanes, numbers, rounded)
-    rounded &= 0xFFFF0000u;
-    memcpy(numbers, &rounded, sizeof rounded);
-}
 
 // Adds the products of `rest` numbers behind the last whole run to the sums.
 MARTLET_INLINE void add_rest(const struct block_format *format, int64_t rest, const float *x, const uint8_t *w,
                              int round, lanes *sums) {
     float values[RUN];
     UNROLLED for (int j = 0; j < 2; j++) store_lanes(&sums[j], values + j * LANES);
-    for (int64_t c = 0; c < rest; c++) {
+    _Pragma("clang loop vectorize(disable) unroll(disable)") for (int64_t c = 0; c < rest; c++) {
         float number = format->decode_one(w + c * (format->bytes / RUN));
         values[c] += x[c] * (round ? widened(bfloat16_bits(number)) : number);
     }
@@ -37,26 +30,24 @@ MARTLET_INLINE void add_rest(const struct block_format *format, int64_t rest, co
 }
 
 // A run of `rows` rows over the columns from c on.
-MARTLET_INLINE void dot_run(const struct block_format *format, int rows, int count, const struct operands *o,
+MARTLET_INLINE void dot_run(const struct block_format *format, int level, int round, int rows, int count, const struct operands *o,
                             const uint8_t *block, int run, const float (*scales)[2 * SEGMENT], int64_t at,
                             const float *x, lanes (*sums)[TOGETHER][2]) {
     UNROLLED for (int r = 0; r < rows; r++) {
         lanes numbers[2];
-        run_numbers(format, block + r * o->w_stride, run, scales[r] + 2 * at, numbers);
-        UNROLLED for (int j = 0; j < 2; j++) {
-            if (o->round) round_lanes(&numbers[j]);
-            UNROLLED for (int i = 0; i < count; i++) {
+        run_numbers(format, level, block + r * o->w_stride, run, scales[r] + 2 * at, round, numbers);
+        UNROLLED for (int i = 0; i < count; i++)
+            UNROLLED for (int j = 0; j < 2; j++) {
                 lanes values;
                 load_lanes(x + i * o->stride + j * LANES, &values);
                 sums[r][i][j] += values * numbers[j];
             }
-        }
     }
 }
 
 // `rows` rows of the weight from `first_row` on with `count` rows of activations from `first` on, both constants. A number is
 // the same whichever rows it is computed with.
-MARTLET_INLINE void dot_tile(const struct block_format *format, int level, int rows, int count, const struct operands *o,
+MARTLET_INLINE void dot_tile(const struct block_format *format, int level, int round, int rows, int count, const struct operands *o,
                              int64_t first_row, int64_t first) {
     lanes sums[TOGETHER][TOGETHER][2];
     UNROLLED for (int r = 0; r < rows; r++)
@@ -69,22 +60,22 @@ MARTLET_INLINE void dot_tile(const struct block_format *format, int level, int r
         some = blocks < most ? blocks : most;
         float scales[TOGETHER][2 * SEGMENT];
         if (format->scaling != UNSCALED)
-            UNROLLED for (int r = 0; r < rows; r++)
-                _Pragma("clang loop vectorize(disable) unroll_count(4)") for (int64_t b = 0; b < some; b++)
+            _Pragma("clang loop vectorize(disable)") for (int64_t b = 0; b < some; b++)
+                UNROLLED for (int r = 0; r < rows; r++)
                     format->decode_scales(level, w + r * o->w_stride + b * format->bytes, scales[r] + 2 * runs * b);
         for (int64_t b = 0; b < some; b++, w += format->bytes) {
             UNROLLED for (int r = 0; r < rows; r++)
                 UNROLLED for (int64_t line = 0; line < format->bytes; line += 64)
                     __builtin_prefetch(w + r * o->w_stride + AHEAD + line);
             UNROLLED for (int run = 0; run < runs; run++, x += RUN)
-                dot_run(format, rows, count, o, w, run, scales, b * runs + run, x, sums);
+                dot_run(format, level, round, rows, count, o, w, run, scales, b * runs + run, x, sums);
         }
     }
     int64_t rest = format->decode_one ? o->columns % RUN : 0;
     float *result = o->result + first * o->result_stride + first_row;
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int i = 0; i < count; i++) {
-            if (rest > 0) add_rest(format, rest, x + i * o->stride, w + r * o->w_stride, o->round, sums[r][i]);
+            if (rest > 0) add_rest(format, rest, x + i * o->stride, w + r * o->w_stride, round, sums[r][i]);
             lanes both = sums[r][i][0] + sums[r][i][1];
             float *target = result + i * o->result_stride + r, sum = sum_by_halves(&both);
             *target = o->accumulate ? *target + sum : sum;
@@ -93,26 +84,29 @@ MARTLET_INLINE void dot_tile(const struct block_format *format, int level, int r
 
 // One row of activations meets four rows of the weight, where there are registers for that, so that it is loaded once for
 // all; several meet one row, whose numbers are decoded once for all.
-MARTLET_INLINE void dot_rows(const struct block_format *format, int level, int64_t count, int64_t rows,
+MARTLET_INLINE void dot_rows(const struct block_format *format, int level, int round, int64_t count, int64_t rows,
                              const struct operands *o) {
     int64_t group = level == MARTLET_ISA_AVX512 ? TOGETHER : 1;
     for (int64_t r = 0, now; r < rows; r += now) {
         now = rows - r < group ? 1 : group;
         int64_t i = 0;
         for (; i + TOGETHER <= count; i += TOGETHER)
-            for (int64_t k = r; k < r + now; k++) dot_tile(format, level, 1, TOGETHER, o, k, i);
+            for (int64_t k = r; k < r + now; k++) dot_tile(format, level, round, 1, TOGETHER, o, k, i);
         for (; i + 2 <= count; i += 2)
-            for (int64_t k = r; k < r + now; k++) dot_tile(format, level, 1, 2, o, k, i);
-        if (i < count && now == TOGETHER) dot_tile(format, level, TOGETHER, 1, o, r, i);
-        if (i < count && now == 1) dot_tile(format, level, 1, 1, o, r, i);
+            for (int64_t k = r; k < r + now; k++) dot_tile(format, level, round, 1, 2, o, k, i);
+        if (i < count && now == TOGETHER) dot_tile(format, level, round, TOGETHER, 1, o, r, i);
+        if (i < count && now == 1) dot_tile(format, level, round, 1, 1, o, r, i);
     }
 }
 
 #define DOT_ROWS(name)                                                                                                \
     KERNEL_BY_LEVEL(dot_rows_##name, DOT_ROWS_PARAMETERS,                                                             \
                     (count, rows, columns, x, stride, w, w_stride, round, accumulate, result, result_stride)) {       \
-        const struct operands o = {columns, x, stride, w, w_stride, round, accumulate, result, result_stride};        \
-        dot_rows(&name##_format, level, count, rows, &o);                                                             \
+        const struct operands o = {columns, x, stride, w, w_stride, accumulate, result, result_stride};               \
+        if (round)                                                                                                    \
+            dot_rows(&name##_format, level, 1, count, rows, &o);                                                      \
+        else                                                                                                          \
+            dot_rows(&name##_format, level, 0, count, rows, &o);                                                      \
     }
 
 DOT_ROWS(f32)

@@ -10,7 +10,7 @@ MARTLET_INLINE void expand(const struct block_format *format, int level, const u
         if (format->scaling != UNSCALED) format->decode_scales(level, blocks, scales);
         UNROLLED for (int run = 0; run < format->elements / RUN; run++, out += RUN) {
             lanes numbers[2];
-            run_numbers(format, blocks, run, scales + 2 * run, numbers);
+            run_numbers(format, level, blocks, run, scales + 2 * run, 0, numbers);
             UNROLLED for (int j = 0; j < 2; j++) store_lanes(&numbers[j], out + j * LANES);
         }
     }
@@ -46,6 +46,7 @@ KERNEL(expand_microscaled, EXPAND_MICROSCALED_PARAMETERS, (codes, scales, block_
         float d = half_power_of_two(scales[b]);
         lane_integers pairs[2];
         nibbles(codes, pairs);
+        pairs[0] &= 15;
         lanes low, high;
         doubled_tiny_floats(&pairs[0], &low);
         doubled_tiny_floats(&pairs[1], &high);
