@@ -1,103 +1,8 @@
-// Stored weight formats as numbers in registers: what expand.c writes down and dot.c multiplies.
-//
-// All formats are read in runs of 32 numbers. A number is a small one, as it is coded, times a scale, plus a minimum
-// where the format has one. Half-precision scales have 11 bits, 6-bit group scales and codes little more: wherever a
-// product is followed by a sum, the product is exact in float32, so a fused multiply-add gives the same bits as two
-// operations.
+// The stored weight formats, as runs.h reads them.
 #ifndef MARTLET_BLOCKS_H
 #define MARTLET_BLOCKS_H
 
-#include "bfloat16.h"
-#include "lanes.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
-// Numbers of a run, and runs of a block at most.
-enum { RUN = 2 * LANES, MOST_RUNS = 8 };
-
-// What a run is multiplied with, and what its second number is.
-enum scaling { UNSCALED, ONE_SCALE, SCALE_AND_MINIMUM, SCALE_OF_EACH_HALF };
-
-struct block_format {
-    // Of a block, which is a number of whole runs.
-    int64_t elements, bytes;
-    enum scaling scaling;
-    // Whether all numbers are zero or far from the ends of float32's range, with no more than 23 bits.
-    int is_narrow;
-    // Two floats for each run of a block, of which the second may be rubbish with ONE_SCALE.
-    void (*decode_scales)(int level, const uint8_t *block, float *scales);
-    // A run of a block as it is coded, without scale and minimum.
-    void (*decode_run)(int level, const uint8_t *block, int run, lanes *numbers);
-    // Formats of 4 bits have these two instead: codes of a run in the low four bits of integers, and what codes stand for.
-    void (*decode_codes)(const uint8_t *block, int run, lane_integers *codes);
-    void (*values)(const lane_integers *codes, lanes *numbers);
-    // One number, where rows need not be whole runs.
-    float (*decode_one)(const uint8_t *number);
-};
-
-// to = table[codes & 15], for instruction sets that look up sixteen numbers at once.
-typedef void look_up(const lanes *table, const lane_integers *codes, lanes *to);
-
-#if defined(__x86_64__)
-MARTLET_TARGET_AVX512 MARTLET_INLINE void look_up_avx512(const lanes *table, const lane_integers *codes, lanes *to) {
-    *to = (lanes)_mm512_permutexvar_ps((__m512i)*codes, (__m512)*table);
-}
-#define LOOK_UP(level) ((level) == MARTLET_ISA_AVX512 ? look_up_avx512 : (look_up *)0)
-#else
-#define LOOK_UP(level) (look_up *)0
-#endif
-
-// Rounds to bfloat16, ties to even.
-MARTLET_INLINE void round_lanes(lanes *numbers, int is_narrow) {
-    if (is_narrow) {
-        // Behind 65536 times itself there is room for eight bits of a number. A tie goes to the even side because the
-        // last bit of 24 is none.
-        lanes sum = *numbers * 65536.0f + *numbers;
-        *numbers = sum - *numbers * 65536.0f;
-        return;
-    }
-    ROUNDED_WORDS(lane_bits, lanes, numbers, rounded)
-    rounded &= 0xFFFF0000u;
-    memcpy(numbers, &rounded, sizeof rounded);
-}
-
-// Coded numbers, of the first or the second half of a run, become those that they stand for.
-MARTLET_INLINE void scale_lanes(const struct block_format *format, const float *scales, int half, int round,
-                                lanes *numbers) {
-    // Without a minimum the sum is left away: −0 + 0 would lose the sign.
-    if (format->scaling == SCALE_AND_MINIMUM)
-        *numbers = *numbers * scales[0] + scales[1];
-    else if (format->scaling != UNSCALED)
-        *numbers *= scales[format->scaling == SCALE_OF_EACH_HALF ? half : 0];
-    if (round) round_lanes(numbers, format->is_narrow);
-}
-
-// A run of a block, whose scales are decoded, rounded to bfloat16 (nearest even) if asked.
-MARTLET_INLINE void run_numbers(const struct block_format *format, int level, const uint8_t *block, int run,
-                                const float *scales, int round, lanes *numbers) {
-    lane_integers codes[2] = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}};
-    if (format->decode_codes && LOOK_UP(level)) {
-        // Two lookups cost less than scaling twice, and rounding is done once for both.
-        lanes table;
-        format->values(codes, &table);
-        scale_lanes(format, scales, 0, round, &table);
-        format->decode_codes(block, run, codes);
-        UNROLLED for (int j = 0; j < 2; j++) LOOK_UP(level)(&table, &codes[j], &numbers[j]);
-        return;
-    }
-    if (format->decode_codes) {
-        format->decode_codes(block, run, codes);
-        UNROLLED for (int j = 0; j < 2; j++) {
-            codes[j] &= 15;
-            format->values(&codes[j], &numbers[j]);
-        }
-    } else {
-        format->decode_run(level, block, run, numbers);
-    }
-    UNROLLED for (int j = 0; j < 2; j++) scale_lanes(format, scales, j, round, &numbers[j]);
-}
+#include "runs.h"
 
 // --- Loads -------------------------------------------------------------------------------------------------------
 
@@ -271,7 +176,7 @@ MARTLET_INLINE void mxfp4_codes(const uint8_t *block, int run, lane_integers *co
 
 // --- Blocks of 256 -----------------------------------------------------------------------------------------------
 
-// Eight runs. Behind d and the d of the minima, which are taken off, twelve bytes hold eight 6-bit scales and eight 6-bit
+// Eight runs. Behind d and the d of the minima, which are taken off, twelve bytes hold eight 6-bit scales and as many
 // minima: bytes 0…3 and 4…7 the first four of each, with two bits of the other four on top; bytes 8…11 the low nibbles.
 MARTLET_INLINE void scales_and_minima(int level, const uint8_t *block, float *scales) {
     float d[2];
@@ -337,17 +242,17 @@ MARTLET_INLINE void q6_K_run(int level, const uint8_t *block, int run, lanes *nu
 // --- The formats -------------------------------------------------------------------------------------------------
 
 static const struct block_format
-    f32_format = {RUN, 128, UNSCALED, 0, .decode_run = f32_run, .decode_one = f32_one},
-    f16_format = {RUN, 64, UNSCALED, 1, .decode_run = f16_run, .decode_one = f16_one},
-    bf16_format = {RUN, 64, UNSCALED, 0, .decode_run = bf16_run, .decode_one = bf16_one},
-    q8_0_format = {RUN, 34, ONE_SCALE, 1, leading_scales, .decode_run = q8_0_run},
-    q4_0_format = {RUN, 18, ONE_SCALE, 1, leading_scales, .decode_codes = q4_0_codes, .values = less_eight},
-    q4_1_format = {RUN, 20, SCALE_AND_MINIMUM, 0, leading_scales, .decode_codes = q4_1_codes, .values = to_floats},
-    q5_0_format = {RUN, 22, ONE_SCALE, 1, leading_scales, .decode_run = q5_0_run},
-    q5_1_format = {RUN, 24, SCALE_AND_MINIMUM, 0, leading_scales, .decode_run = q5_1_run},
-    mxfp4_format = {RUN, 17, ONE_SCALE, 0, mxfp4_scales, .decode_codes = mxfp4_codes, .values = doubled_tiny_floats},
-    q4_K_format = {256, 144, SCALE_AND_MINIMUM, 0, scales_and_minima, .decode_codes = q4_K_codes, .values = to_floats},
-    q5_K_format = {256, 176, SCALE_AND_MINIMUM, 0, scales_and_minima, .decode_run = q5_K_run},
-    q6_K_format = {256, 210, SCALE_OF_EACH_HALF, 1, q6_K_scales, .decode_run = q6_K_run};
+    f32_format = {RUN, 128, UNSCALED, ANY_BITS, .run = f32_run, .one = f32_one},
+    f16_format = {RUN, 64, UNSCALED, FEW_BITS, .run = f16_run, .one = f16_one},
+    bf16_format = {RUN, 64, UNSCALED, NO_BITS, .run = bf16_run, .one = bf16_one},
+    q8_0_format = {RUN, 34, ONE_SCALE, FEW_BITS, leading_scales, .run = q8_0_run},
+    q4_0_format = {RUN, 18, ONE_SCALE, FEW_BITS, leading_scales, .codes = q4_0_codes, .values = less_eight},
+    q4_1_format = {RUN, 20, SCALE_AND_MINIMUM, ANY_BITS, leading_scales, .codes = q4_1_codes, .values = to_floats},
+    q5_0_format = {RUN, 22, ONE_SCALE, FEW_BITS, leading_scales, .run = q5_0_run},
+    q5_1_format = {RUN, 24, SCALE_AND_MINIMUM, ANY_BITS, leading_scales, .run = q5_1_run},
+    mxfp4_format = {RUN, 17, ONE_SCALE, ANY_BITS, mxfp4_scales, .codes = mxfp4_codes, .values = doubled_tiny_floats},
+    q4_K_format = {256, 144, SCALE_AND_MINIMUM, ANY_BITS, scales_and_minima, .codes = q4_K_codes, .values = to_floats},
+    q5_K_format = {256, 176, SCALE_AND_MINIMUM, ANY_BITS, scales_and_minima, .run = q5_K_run},
+    q6_K_format = {256, 210, SCALE_OF_EACH_HALF, FEW_BITS, q6_K_scales, .run = q6_K_run};
 
 #endif

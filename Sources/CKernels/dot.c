@@ -2,8 +2,8 @@
 
 #include "blocks.h"
 
-// Bytes that are fetched ahead of their use; rows of the weight, and of activations, that meet in registers at most; runs
-// whose scales are decoded before the numbers, so that those take them from memory into all lanes for nothing.
+// Bytes that are fetched ahead of their use, at least; rows of the weight, and of activations, that meet in registers,
+// at most; runs whose scales are decoded before their numbers, which take them from memory into all lanes for nothing.
 enum { AHEAD = 4096, TOGETHER = 4, SEGMENT = 32 };
 
 struct operands {
@@ -23,16 +23,17 @@ MARTLET_INLINE void add_rest(const struct block_format *format, int64_t rest, co
     float values[RUN];
     UNROLLED for (int j = 0; j < 2; j++) store_lanes(&sums[j], values + j * LANES);
     _Pragma("clang loop vectorize(disable) unroll(disable)") for (int64_t c = 0; c < rest; c++) {
-        float number = format->decode_one(w + c * (format->bytes / RUN));
+        float number = format->one(w + c * (format->bytes / RUN));
         values[c] += x[c] * (round ? widened(bfloat16_bits(number)) : number);
     }
     UNROLLED for (int j = 0; j < 2; j++) load_lanes(values + j * LANES, &sums[j]);
 }
 
-// A run of `rows` rows over the columns from c on.
-MARTLET_INLINE void dot_run(const struct block_format *format, int level, int round, int rows, int count, const struct operands *o,
-                            const uint8_t *block, int run, const float (*scales)[2 * SEGMENT], int64_t at,
-                            const float *x, lanes (*sums)[TOGETHER][2]) {
+// A run of the block that `rows` rows have at `block`, with `count` rows of activations; its scales are those at `at`.
+MARTLET_INLINE void dot_run(const struct block_format *format, int level, int round, int rows, int count,
+                            const struct operands *o, const uint8_t *block, int run,
+                            const float (*scales)[2 * SEGMENT], int64_t at, const float *x,
+                            lanes (*sums)[TOGETHER][2]) {
     UNROLLED for (int r = 0; r < rows; r++) {
         lanes numbers[2];
         run_numbers(format, level, block + r * o->w_stride, run, scales[r] + 2 * at, round, numbers);
@@ -45,16 +46,18 @@ MARTLET_INLINE void dot_run(const struct block_format *format, int level, int ro
     }
 }
 
-// `rows` rows of the weight from `first_row` on with `count` rows of activations from `first` on, both constants. A number is
-// the same whichever rows it is computed with.
-MARTLET_INLINE void dot_tile(const struct block_format *format, int level, int round, int rows, int count, const struct operands *o,
-                             int64_t first_row, int64_t first) {
+// `rows` rows of the weight from `first_row` on with `count` rows of activations from `first` on. The other parameters,
+// and those two, are constants. A number is the same whichever rows it is computed with.
+MARTLET_INLINE void dot_tile(const struct block_format *format, int level, int round, int rows, int count,
+                             const struct operands *o, int64_t first_row, int64_t first) {
     lanes sums[TOGETHER][TOGETHER][2];
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int i = 0; i < count; i++)
             UNROLLED for (int j = 0; j < 2; j++) sums[r][i][j] = (lanes)0.0f;
     const float *x = o->x + first * o->stride;
     const uint8_t *w = (const uint8_t *)o->w + first_row * o->w_stride;
+    // Bytes are asked for in the order in which they lie, whatever rows share the loop.
+    const uint8_t *ahead = w + (rows * o->w_stride > AHEAD ? rows * o->w_stride : AHEAD);
     int64_t runs = format->elements / RUN, most = SEGMENT / runs, blocks = o->columns / format->elements;
     for (int64_t some; blocks > 0; blocks -= some) {
         some = blocks < most ? blocks : most;
@@ -62,16 +65,15 @@ MARTLET_INLINE void dot_tile(const struct block_format *format, int level, int r
         if (format->scaling != UNSCALED)
             _Pragma("clang loop vectorize(disable)") for (int64_t b = 0; b < some; b++)
                 UNROLLED for (int r = 0; r < rows; r++)
-                    format->decode_scales(level, w + r * o->w_stride + b * format->bytes, scales[r] + 2 * runs * b);
+                    format->scales(level, w + r * o->w_stride + b * format->bytes, scales[r] + 2 * runs * b);
         for (int64_t b = 0; b < some; b++, w += format->bytes) {
-            UNROLLED for (int r = 0; r < rows; r++)
-                UNROLLED for (int64_t line = 0; line < format->bytes; line += 64)
-                    __builtin_prefetch(w + r * o->w_stride + AHEAD + line);
+            UNROLLED for (int64_t line = 0; line < rows * format->bytes; line += 64) __builtin_prefetch(ahead + line);
+            ahead += rows * format->bytes;
             UNROLLED for (int run = 0; run < runs; run++, x += RUN)
                 dot_run(format, level, round, rows, count, o, w, run, scales, b * runs + run, x, sums);
         }
     }
-    int64_t rest = format->decode_one ? o->columns % RUN : 0;
+    int64_t rest = format->one ? o->columns % RUN : 0;
     float *result = o->result + first * o->result_stride + first_row;
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int i = 0; i < count; i++) {
@@ -82,11 +84,12 @@ MARTLET_INLINE void dot_tile(const struct block_format *format, int level, int r
         }
 }
 
-// One row of activations meets four rows of the weight, where there are registers for that, so that it is loaded once for
-// all; several meet one row, whose numbers are decoded once for all.
+// One row of activations meets four rows of the weight, where there are registers for that: their scales are decoded
+// beside one another, and activations are loaded once. Rows that need no decoding are read one after the other, as
+// memory likes it. Several rows of activations meet one row, whose numbers are decoded once for all.
 MARTLET_INLINE void dot_rows(const struct block_format *format, int level, int round, int64_t count, int64_t rows,
                              const struct operands *o) {
-    int64_t group = level == MARTLET_ISA_AVX512 ? TOGETHER : 1;
+    int64_t group = level == MARTLET_ISA_AVX512 && format->scaling != UNSCALED ? TOGETHER : 1;
     for (int64_t r = 0, now; r < rows; r += now) {
         now = rows - r < group ? 1 : group;
         int64_t i = 0;

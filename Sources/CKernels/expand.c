@@ -7,7 +7,7 @@ MARTLET_INLINE void expand(const struct block_format *format, int level, const u
                            float *out) {
     for (; count > 0; count--, blocks += format->bytes) {
         float scales[2 * MOST_RUNS];
-        if (format->scaling != UNSCALED) format->decode_scales(level, blocks, scales);
+        if (format->scaling != UNSCALED) format->scales(level, blocks, scales);
         UNROLLED for (int run = 0; run < format->elements / RUN; run++, out += RUN) {
             lanes numbers[2];
             run_numbers(format, level, blocks, run, scales + 2 * run, 0, numbers);
@@ -21,7 +21,7 @@ MARTLET_INLINE void expand_numbers(const struct block_format *format, int level,
                                    float *out) {
     int64_t whole = count / RUN, size = format->bytes / RUN;
     expand(format, level, from, whole, out);
-    for (int64_t i = whole * RUN; i < count; i++) out[i] = format->decode_one(from + size * i);
+    for (int64_t i = whole * RUN; i < count; i++) out[i] = format->one(from + size * i);
 }
 
 #define EXPAND(name, how)                                                                                             \

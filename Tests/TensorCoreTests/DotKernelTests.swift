@@ -100,8 +100,28 @@ private struct DotCase {
                 "\(format) \(columns)"
             ) {
                 problem.run(
-                    $0, before, rows: 0..<problem.rows, count: problem.count, round: how.round, accumulate: how.accumulate)
+                    $0, before, rows: 0..<problem.rows, count: problem.count, round: how.round,
+                    accumulate: how.accumulate)
             }
+        }
+    }
+
+    /// Activations that are one in one column and zero elsewhere bring out every number, to the bit, ties of rounding
+    /// among them.
+    @Test(arguments: StoredFormat.allCases, [false, true]) func everyNumberComesOut(format: StoredFormat, round: Bool) {
+        let (rows, columns) = (65, 256)
+        let blocks = storedBlocks(format, elements: rows * columns, seed: 9)
+        var elements = [Float](repeating: 0, count: rows * columns)
+        format.expand(blocks, blocks: elements.count / format.blockElements, into: &elements)
+        if round { martlet_round_to_bfloat16_portable(Int64(elements.count), elements, &elements) }
+        let unit = (0..<columns * columns).map { Float($0 % (columns + 1) == 0 ? 1 : 0) }
+        let pitch = Int64(blocks.count / rows)
+        for (level, dot) in kernels(format).enumerated() {
+            let found = written(columns * rows) {
+                dot(Int64(columns), Int64(rows), 256, unit, 256, blocks, pitch, round ? 1 : 0, 0, $0, Int64(rows))
+            }
+            let wrong = elements.indices.first { found[$0 % columns * rows + $0 / columns] != elements[$0] }
+            #expect(wrong == nil, "level \(level), element \(String(describing: wrong))")
         }
     }
 
@@ -113,7 +133,8 @@ private struct DotCase {
             let together = problem.run(
                 dot, nothing, rows: 0..<problem.rows, count: problem.count, round: round, accumulate: false)
             for count in 1..<problem.count {
-                let fewer = problem.run(dot, nothing, rows: 0..<problem.rows, count: count, round: round, accumulate: false)
+                let fewer = problem.run(
+                    dot, nothing, rows: 0..<problem.rows, count: count, round: round, accumulate: false)
                 let size = count * (problem.rows + 2)
                 #expect(fewer[..<size] == together[..<size], "level \(level), \(count) rows of activations")
             }

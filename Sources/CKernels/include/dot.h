@@ -1,7 +1,7 @@
 // dot.h: products of a few activations with rows of a weight, which is read where it lies.
 //
-// result[i * result_stride + r] = sum over c of x[i * stride + c] * element(r, c), i < count, r < rows, c < columns; added
-// to the result if `accumulate` is not 0.
+// result[i * result_stride + r] = sum over c of x[i * stride + c] * element(r, c), i < count, r < rows, c < columns;
+// added to the result if `accumulate` is not 0.
 //
 // w            row 0 of the weight, any alignment: blocks of a format as expand.h describes them
 // w_stride     bytes from row to row

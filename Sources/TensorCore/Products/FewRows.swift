@@ -67,18 +67,18 @@ extension Compute {
     ) {
         let (count, columns, add) = (Int64(x.rows), Int64(x.columns), Int32(accumulate ? 1 : 0))
         let (values, step) = (x.matrix.start, Int64(x.matrix.stride))
+        let isRounded: Int32 = precision == .bfloat16 ? 1 : 0
         switch source {
         case .inPlace(let weight, let kernel):
-            let round: Int32 = precision == .bfloat16 && weight.format != .bfloat16 ? 1 : 0
             weight.forEachRun(of: rows) { part, start, bytes in
                 kernel(
-                    count, Int64(part.count), columns, values, step, start, Int64(bytes), round, add,
+                    count, Int64(part.count), columns, values, step, start, Int64(bytes), isRounded, add,
                     target + part.lowerBound - rows.lowerBound, Int64(stride))
             }
         case .fourBit(let weight):
             martlet_dot_rows_four_bit(
                 weight, count, Int64(rows.lowerBound), Int64(rows.count), columns, x.even, x.odd,
-                precision == .bfloat16 ? 1 : 0, add, target, Int64(stride))
+                isRounded, add, target, Int64(stride))
         case .expanded:
             expandedRows(of: weight(), rows) { weights, part in
                 martlet_dot_rows_f32(

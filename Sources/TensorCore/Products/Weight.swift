@@ -62,7 +62,8 @@ public indirect enum Weight: Sendable {
         switch self {
         case .stored(let tensor): tensor.rowsInPlace
         case .dense(let tensor):
-            RowsInPlace(format: .float32, start: UnsafeRawPointer(tensor.floats), bytesPerRow: 4 * columns, order: .plain)
+            RowsInPlace(
+                format: .float32, start: UnsafeRawPointer(tensor.floats), bytesPerRow: 4 * columns, order: .plain)
         }
     }
 

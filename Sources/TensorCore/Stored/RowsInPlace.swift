@@ -1,13 +1,13 @@
-/// Rows of blocks where they lie, without a reference to what keeps them alive: threads that count references to the same
-/// object wait for each other.
+/// Rows of blocks where they lie, without a reference to what keeps them alive: threads that count references to the
+/// same object wait for each other.
 struct RowsInPlace {
     let format: StoredFormat
     let start: UnsafeRawPointer
     let bytesPerRow: Int
     let order: RowOrder
 
-    /// Calls `body` for parts of `rows`, in order, that lie at equal distances, with the first row and the bytes from row
-    /// to row.
+    /// Calls `body` for parts of `rows`, in order, that lie at equal distances, with the first row and the bytes from
+    /// row to row.
     func forEachRun(of rows: Range<Int>, _ body: (Range<Int>, UnsafeRawPointer, Int) -> Void) {
         var first = rows.lowerBound
         while first < rows.upperBound {
