@@ -94,31 +94,6 @@ import Testing
         expectAgreement(kernels, there, expected: doubles(x), "rotate back \(half)") { run($0, forward, -1) }
     }
 
-    /// Seven rows, which go four, two and one at a time, against three of a weight, as float32 and as bfloat16, set and added.
-    @Test(arguments: kernelSizes, [false, true]) func dotsWithWeights(columns: Int, accumulate: Bool) {
-        let (count, rows, stride) = (7, 3, columns + 3)
-        let (x, before) = (noise(count * stride, 1), noise(count * (rows + 2), 3))
-        let bits = noise(rows * columns, 2).map { UInt16($0.bitPattern >> 16) }
-        let w = bits.map { Float(bitPattern: UInt32($0) << 16) }
-        let expected = before.indices.map { index in
-            let (i, r) = (index / (rows + 2), index % (rows + 2))
-            if r >= rows { return Double(before[index]) }
-            return (0..<columns).reduce(accumulate ? Double(before[index]) : 0) {
-                $0 + Double(x[i * stride + $1]) * Double(w[r * columns + $1])
-            }
-        }
-        let (n, m, k, add) = (Int64(count), Int64(rows), Int64(columns), Int32(accumulate ? 1 : 0))
-        expectAgreement(
-            available(martlet_dot_rows_portable, martlet_dot_rows_avx2, martlet_dot_rows_avx512), .sum,
-            expected: expected, "dot_rows \(columns)"
-        ) { dot in changed(before) { dot(n, m, k, x, Int64(stride), w, add, $0, m + 2) } }
-        expectAgreement(
-            available(
-                martlet_dot_rows_bfloat16_portable, martlet_dot_rows_bfloat16_avx2, martlet_dot_rows_bfloat16_avx512), .sum,
-            expected: expected, "dot_rows_bfloat16 \(columns)"
-        ) { dot in changed(before) { dot(n, m, k, x, Int64(stride), bits, add, $0, m + 2) } }
-    }
-
     @Test(arguments: kernelSizes) func dotsOfRows(columns: Int) {
         let (rows, stride) = (4, columns + 3)
         let (x, y) = (noise(rows * stride, 1), noise(rows * (columns + 1), 3))

@@ -4,6 +4,7 @@
 
 #include "attention.h"
 #include "block_product.h"
+#include "dot.h"
 #include "expand.h"
 #include "experts.h"
 #include "four_bit.h"

@@ -95,17 +95,6 @@ DECLARE_KERNEL(row_dots, (int64_t rows, int64_t columns, const float *a, int64_t
 DECLARE_KERNEL(cross_entropy, (int64_t rows, int64_t columns, const int32_t *targets, float *logits, float *loss,
                                float *totals));
 
-// --- dot.c -------------------------------------------------------------------------------------------------------
-
-// result[i * result_stride + r] = dot(x + i * stride, w + r * columns), i < count, r < rows: a few activations against rows
-// of weights; added to the result if `accumulate` is not 0.
-#define DOT_ROWS_PARAMETERS(type)                                                                                     \
-    (int64_t count, int64_t rows, int64_t columns, const float *x, int64_t stride, const type *w, int accumulate,     \
-     float *result, int64_t result_stride)
-DECLARE_KERNEL(dot_rows, DOT_ROWS_PARAMETERS(float));
-// The same with weights as they lie in bfloat16.
-DECLARE_KERNEL(dot_rows_bfloat16, DOT_ROWS_PARAMETERS(uint16_t));
-
 // --- low_rank.c --------------------------------------------------------------------------------------------------
 
 // out[rank, columns] += g[rows, rank]^T * x[rows, columns], for ranks far smaller than rows and columns; x and out with

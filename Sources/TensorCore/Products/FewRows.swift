@@ -18,7 +18,7 @@ extension Compute {
             precondition(
                 projection.weight.columns == x.columns,
                 "product of \(x.shape) with transposed [\(projection.weight.rows), \(projection.weight.columns)]")
-            let job = FewRowsJob(projection, outputs, results[index], precision)
+            let job = FewRowsJob(projection, outputs, results[index])
             outputs = job.outputs.upperBound
             return job
         }
@@ -55,7 +55,7 @@ extension Compute {
         _ count: Int, _ x: MatrixPointer, _ weight: Weight, _ rows: Range<Int>, accumulate: Bool,
         into target: UnsafeMutablePointer<Float>, stride: Int
     ) {
-        let source = DotSource(weight, precision)
+        let source = DotSource(weight)
         withDotOperand(count, x, weight.columns, isSplit: source.isInPairs) { operand in
             dots(operand, source, weight, rows, accumulate: accumulate, into: target, stride: stride)
         }
@@ -67,23 +67,22 @@ extension Compute {
     ) {
         let (count, columns, add) = (Int64(x.rows), Int64(x.columns), Int32(accumulate ? 1 : 0))
         let (values, step) = (x.matrix.start, Int64(x.matrix.stride))
+        let isRounded: Int32 = precision == .bfloat16 ? 1 : 0
         switch source {
-        case .float32(let weight):
-            martlet_dot_rows(
-                count, Int64(rows.count), columns, values, step, weight + rows.lowerBound * x.columns, add, target,
-                Int64(stride))
-        case .bfloat16(let weight):
-            martlet_dot_rows_bfloat16(
-                count, Int64(rows.count), columns, values, step, weight + rows.lowerBound * x.columns, add, target,
-                Int64(stride))
+        case .inPlace(let weight, let kernel):
+            weight.forEachRun(of: rows) { part, start, bytes in
+                kernel(
+                    count, Int64(part.count), columns, values, step, start, Int64(bytes), isRounded, add,
+                    target + part.lowerBound - rows.lowerBound, Int64(stride))
+            }
         case .fourBit(let weight):
             martlet_dot_rows_four_bit(
                 weight, count, Int64(rows.lowerBound), Int64(rows.count), columns, x.even, x.odd,
-                precision == .bfloat16 ? 1 : 0, add, target, Int64(stride))
+                isRounded, add, target, Int64(stride))
         case .expanded:
             expandedRows(of: weight(), rows) { weights, part in
-                martlet_dot_rows(
-                    count, Int64(part.count), columns, values, step, weights, add,
+                martlet_dot_rows_f32(
+                    count, Int64(part.count), columns, values, step, weights, 4 * columns, 0, add,
                     target + part.lowerBound - rows.lowerBound, Int64(stride))
             }
         }
@@ -141,8 +140,8 @@ private struct FewRowsJob {
     /// Whether dot products are all there is to do.
     let isBare: Bool
 
-    init(_ projection: Projection, _ first: Int, _ result: Tensor, _ precision: Precision) {
-        (source, target) = (DotSource(projection.weight, precision), result.output)
+    init(_ projection: Projection, _ first: Int, _ result: Tensor) {
+        (source, target) = (DotSource(projection.weight), result.output)
         (outputs, isBare) = (first..<first + result.columns, projection.epilogue == nil && projection.term == nil)
     }
 
@@ -155,18 +154,16 @@ private struct FewRowsJob {
 
 /// A weight as dot products read it, looked up once for all parts of its rows; valid as long as the weight lives.
 private enum DotSource {
-    case float32(UnsafePointer<Float>)
-    case bfloat16(UnsafePointer<UInt16>)
+    /// Rows of blocks where they lie, and the kernel for them.
+    case inPlace(RowsInPlace, StoredFormat.DotKernel)
     case fourBit(UnsafePointer<martlet_four_bit>)
     /// Expanded a few rows at a time.
     case expanded
 
     /// The fastest way to read the weight.
-    init(_ weight: Weight, _ precision: Precision) {
-        if let pointer = weight.bfloat16Pointer {
-            self = .bfloat16(pointer)
-        } else if precision == .float32, let pointer = weight.float32Pointer {
-            self = .float32(pointer)
+    init(_ weight: Weight) {
+        if let rows = weight.rowsInPlace {
+            self = .inPlace(rows, rows.format.dotKernel)
         } else if let matrix = weight.fourBitMatrix, matrix.blockSize % 32 == 0,
             weight.columns % matrix.blockSize == 0
         {

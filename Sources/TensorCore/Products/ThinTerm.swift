@@ -38,9 +38,9 @@ package struct ThinTerm {
         precondition(right.isTransposed && right.stride == rank, "dot products need rows of the right factor")
         let (rows, count) = (Int64(left.rows), Int64(columns.count))
         compute.withScratch(left.rows * columns.count) { sums in
-            martlet_dot_rows(
-                rows, count, Int64(rank), left.floats, Int64(rank), right.start + columns.lowerBound * rank, 0, sums,
-                count)
+            martlet_dot_rows_f32(
+                rows, count, Int64(rank), left.floats, Int64(rank), right.start + columns.lowerBound * rank,
+                Int64(4 * rank), 0, 0, sums, count)
             for row in 0..<left.rows {
                 martlet_add_scaled(count, scale, sums + row * columns.count, target + row * stride)
             }

@@ -57,6 +57,16 @@ public indirect enum Weight: Sendable {
         }
     }
 
+    /// The rows where they lie, if each is blocks of a format.
+    var rowsInPlace: RowsInPlace? {
+        switch self {
+        case .stored(let tensor): tensor.rowsInPlace
+        case .dense(let tensor):
+            RowsInPlace(
+                format: .float32, start: UnsafeRawPointer(tensor.floats), bytesPerRow: 4 * columns, order: .plain)
+        }
+    }
+
     /// Its numbers, if they are held in 4 bits: those expand to bfloat16 at once.
     var fourBitMatrix: FourBitMatrix? {
         guard case .stored(let tensor) = self, case .fourBit(let matrix) = tensor.contents else { return nil }

@@ -121,6 +121,15 @@ extension StoredTensor {
     /// The bits of bfloat16 numbers where they lie, under the same conditions.
     package var bfloat16Pointer: UnsafePointer<UInt16>? { pointer(to: .bfloat16) }
 
+    /// The rows where they lie, valid as long as the tensor's bytes live, if each is blocks of a format.
+    var rowsInPlace: RowsInPlace? {
+        guard case .rows(let format, let bytes, let order) = contents, !isReorderedVector,
+            let start = bytes.unsafeBytes.baseAddress
+        else { return nil }
+        let bytesPerRow = columns / format.blockElements * format.blockBytes
+        return RowsInPlace(format: format, start: start, bytesPerRow: bytesPerRow, order: order)
+    }
+
     private func pointer<Element>(to wanted: StoredFormat) -> UnsafePointer<Element>? {
         guard case .rows(wanted, let bytes, .plain) = contents, let start = bytes.unsafeBytes.baseAddress,
             Int(bitPattern: start) % MemoryLayout<Element>.alignment == 0
