@@ -60,8 +60,8 @@ public final class Compute: Sendable {
 
     /// A tensor whose elements are not set yet.
     public func empty(_ shape: [Int], _ type: ElementType = .float32) -> Tensor {
-        let mayBeTiles = tiles != nil && type == .bfloat16
-        return Tensor(shape: shape, elementType: type, zeroRows: mayBeTiles ? TileRows.missing(in: shape) : 0, pool: buffers)
+        let mayBeTiles = tiles != nil && type == .bfloat16 && shape.count > 1
+        return Tensor(shape: shape, elementType: type, zeroRows: mayBeTiles ? TileRows.zeroRows : 0, pool: buffers)
     }
 
     /// A float32 tensor of zeros.

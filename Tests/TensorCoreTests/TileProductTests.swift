@@ -39,12 +39,6 @@ import Testing
         return result
     }
 
-    /// The memory that tensors get next is full of numbers that spoil every sum.
-    private func leaveRubbish(in compute: Compute) {
-        let tensors = (0..<4).map { _ in compute.empty([1 << 20]) }
-        for tensor in tensors { tensor.output.update(repeating: .nan, count: tensor.count) }
-    }
-
     private func expectClose(_ found: Tensor, _ expected: [Double], terms: Int, _ what: String) {
         let values = found.toArray()
         #expect(values.count == expected.count, "\(what)")

@@ -11,18 +11,17 @@ extension Graph {
     ///   - weights: `[tokens, chosen]`, float32; `nil` adds up as it is.
     /// - Returns: `[tokens, width]`, float32.
     public func combine(_ x: Variable, groups: TokenGroups, weights: Variable? = nil) -> Variable {
-        let (compute, input, factors) = (compute, x.value, weights?.value)
+        let (compute, input) = (compute, x.value)
         precondition(input.rows == groups.rows.count, "\(input.rows) rows for \(groups.rows.count) choices")
-        let (width, chosen) = (input.columns, groups.chosen)
+        let (width, chosen, scales) = (input.columns, groups.chosen, ChoiceScales(weights?.value))
         let y = compute.empty([groups.tokenCount, width])
+        let (from, to) = (TensorRows(input), y.output)
         compute.forEachRowBlock(of: groups.tokenCount, rowElements: width * chosen) { tokens in
-            for token in tokens {
-                let target = y.output + token * width
-                target.update(repeating: 0, count: width)
-                for choice in token * chosen..<(token + 1) * chosen {
-                    let from = Int(groups.rows[choice])
-                    compute.readRow(input, from) {
-                        martlet_add_scaled(Int64(width), factors.map { $0.floats[choice] } ?? 1, $0, target)
+            compute.withScratch(width) { scratch in
+                for token in tokens {
+                    for choice in token * chosen..<(token + 1) * chosen {
+                        let row = from.read(Int(groups.rows[choice]), widenedIn: scratch)
+                        scales.put(choice, row, width, to + token * width, adding: choice > token * chosen)
                     }
                 }
             }
@@ -33,22 +32,18 @@ extension Graph {
         return record("combine", y, inputs: [x] + (weights.map { [$0] } ?? [])) { dy in
             let dx = wantsInput ? compute.empty(shape, compute.precision.activationType) : nil
             let dFactors = wantsWeights ? compute.empty([groups.tokenCount, chosen]) : nil
+            let (gradients, targets, values) = (TensorRows(dy), dx.map(TensorRows.init), kept.map(TensorRows.init))
+            let slopes = dFactors?.output
             compute.forEachRowBlock(of: groups.tokenCount, rowElements: width * chosen) { tokens in
-                compute.readRows(dy, tokens) { gradients in
+                compute.withScratch(2 * width) { scratch in
                     for token in tokens {
-                        let gradient = gradients + (token - tokens.lowerBound) * width
+                        let gradient = gradients.read(token, widenedIn: scratch)
                         for choice in token * chosen..<(token + 1) * chosen {
                             let row = Int(groups.rows[choice])
-                            if let dx {
-                                compute.writeRow(dx, row) {
-                                    martlet_scale(Int64(width), factors.map { $0.floats[choice] } ?? 1, gradient, $0)
-                                }
-                            }
-                            guard let dFactors, let kept else { continue }
-                            compute.readRow(kept, row) {
-                                martlet_row_dots(
-                                    1, Int64(width), gradient, Int64(width), $0, Int64(width), dFactors.output + choice)
-                            }
+                            targets?.write(row, by: scratch + width) { scales.put(choice, gradient, width, $0) }
+                            guard let slopes, let values else { continue }
+                            let value = values.read(row, widenedIn: scratch + width)
+                            martlet_row_dots(1, Int64(width), gradient, Int64(width), value, Int64(width), slopes + choice)
                         }
                     }
                 }

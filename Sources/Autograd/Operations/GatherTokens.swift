@@ -10,18 +10,17 @@ extension Graph {
     ///   - weights: factors `[tokens, chosen]`, float32 (Llama 4 scales the input of experts); `nil` copies.
     /// - Returns: `[tokens · chosen, width]` in the activation type of the precision.
     public func gather(_ x: Variable, groups: TokenGroups, weights: Variable? = nil) -> Variable {
-        let (compute, input, factors) = (compute, x.value, weights?.value)
+        let (compute, input) = (compute, x.value)
         precondition(input.rows == groups.tokenCount, "\(input.rows) rows for \(groups.tokenCount) tokens")
-        let (width, chosen) = (input.columns, groups.chosen)
+        let (width, chosen, scales) = (input.columns, groups.chosen, ChoiceScales(weights?.value))
         let y = compute.empty([groups.rows.count, width], compute.precision.activationType)
+        let (from, to) = (TensorRows(input), TensorRows(y))
         compute.forEachRowBlock(of: input.rows, rowElements: width * chosen) { tokens in
-            compute.readRows(input, tokens) { values in
+            compute.withScratch(2 * width) { scratch in
                 for token in tokens {
-                    let row = values + (token - tokens.lowerBound) * width
+                    let row = from.read(token, widenedIn: scratch)
                     for choice in token * chosen..<(token + 1) * chosen {
-                        compute.writeRow(y, Int(groups.rows[choice])) { target in
-                            martlet_scale(Int64(width), factors.map { $0.floats[choice] } ?? 1, row, target)
-                        }
+                        to.write(Int(groups.rows[choice]), by: scratch + width) { scales.put(choice, row, width, $0) }
                     }
                 }
             }
@@ -30,26 +29,22 @@ extension Graph {
         return record("gather", y, inputs: [x] + (weights.map { [$0] } ?? [])) { dy in
             let dx = wantsInput ? compute.empty(input.shape, compute.precision.activationType) : nil
             let dFactors = weights?.needsGradient == true ? compute.empty([groups.tokenCount, chosen]) : nil
+            let (gradients, targets, slopes) = (TensorRows(dy), dx.map(TensorRows.init), dFactors?.output)
             compute.forEachRowBlock(of: input.rows, rowElements: width * chosen) { tokens in
-                for token in tokens {
-                    let choices = token * chosen..<(token + 1) * chosen
-                    if let dx {
-                        compute.writeRow(dx, token) { sum in
-                            sum.update(repeating: 0, count: width)
+                compute.withScratch(2 * width) { scratch in
+                    for token in tokens {
+                        let choices = token * chosen..<(token + 1) * chosen
+                        targets?.write(token, by: scratch + width) { sum in
                             for choice in choices {
-                                compute.readRow(dy, Int(groups.rows[choice])) {
-                                    martlet_add_scaled(Int64(width), factors.map { $0.floats[choice] } ?? 1, $0, sum)
-                                }
+                                let gradient = gradients.read(Int(groups.rows[choice]), widenedIn: scratch)
+                                scales.put(choice, gradient, width, sum, adding: choice > choices.lowerBound)
                             }
                         }
-                    }
-                    guard let dFactors else { continue }
-                    compute.readRow(input, token) { row in
+                        guard let slopes else { continue }
+                        let row = from.read(token, widenedIn: scratch + width)
                         for choice in choices {
-                            compute.readRow(dy, Int(groups.rows[choice])) {
-                                martlet_row_dots(
-                                    1, Int64(width), $0, Int64(width), row, Int64(width), dFactors.output + choice)
-                            }
+                            let gradient = gradients.read(Int(groups.rows[choice]), widenedIn: scratch)
+                            martlet_row_dots(1, Int64(width), gradient, Int64(width), row, Int64(width), slopes + choice)
                         }
                     }
                 }
@@ -59,14 +54,24 @@ extension Graph {
     }
 }
 
-extension Compute {
-    /// Calls `body` with one row as float32.
-    func readRow(_ tensor: Tensor, _ row: Int, _ body: (UnsafePointer<Float>) -> Void) {
-        readRows(tensor, row..<row + 1, body)
-    }
+/// What the rows of tokens' choices are multiplied with.
+struct ChoiceScales {
+    private let values: UnsafePointer<Float>?
+    private let owner: Tensor?
 
-    /// Calls `body` with memory for one row as float32 and stores what it leaves there.
-    func writeRow(_ tensor: Tensor, _ row: Int, _ body: (UnsafeMutablePointer<Float>) -> Void) {
-        writeRows(tensor, row..<row + 1, body)
+    /// - Parameter weights: `[tokens, chosen]`, float32; `nil` is 1 everywhere.
+    init(_ weights: Tensor?) { (values, owner) = (weights?.floats, weights) }
+
+    /// `target = scale · row`, or added to it.
+    func put(
+        _ choice: Int, _ row: UnsafePointer<Float>, _ width: Int, _ target: UnsafeMutablePointer<Float>,
+        adding: Bool = false
+    ) {
+        let scale = values?[choice] ?? 1
+        if adding {
+            martlet_add_scaled(Int64(width), scale, row, target)
+        } else {
+            martlet_scale(Int64(width), scale, row, target)
+        }
     }
 }

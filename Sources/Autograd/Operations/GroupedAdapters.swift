@@ -10,6 +10,7 @@ struct GroupedAdapters {
     /// One update that has rows, and where its parts lie in the tensors that hold those of all.
     private struct Entry {
         let update: ExpertUpdate
+        let group: Int
         let rows: Range<Int>
         /// First element of the update's `[rows, rank]` in `hidden`.
         let hidden: Int
@@ -20,8 +21,9 @@ struct GroupedAdapters {
     private let byGroup: [Int: [Int]]
     /// `s · x̃ · Aᵀ` of all entries.
     private let hidden: Tensor
-    /// The layer's input as products see it.
-    private let input: Tensor
+    /// The layer's input as thin products read it; and as float32 numbers instead, where dropout masks them.
+    private let operand: ThinOperand?
+    private let input: Tensor?
     private let groups: TokenGroups
     private let compute: Compute
     private let dropout: DropoutContext?
@@ -46,23 +48,37 @@ struct GroupedAdapters {
             let rows = groups.offsets[group]..<groups.offsets[group + 1]
             for update in updates where !rows.isEmpty {
                 byGroup[group, default: []].append(entries.count)
-                entries.append(Entry(update: update, rows: rows, hidden: hiddenCount))
+                entries.append(Entry(update: update, group: group, rows: rows, hidden: hiddenCount))
                 hiddenCount += rows.count * update.rank
             }
         }
         (self.entries, self.byGroup) = (entries, byGroup)
-        input = compute.rounded(x)
+        let masks = dropout != nil && entries.contains { $0.update.dropoutRate > 0 }
+        input = masks ? compute.rounded(x) : nil
+        operand = masks ? nil : ThinOperand(x, offsets: groups.offsets, columns: [0], on: compute)
         hidden = compute.empty([hiddenCount])
         forEachRowTile { entry, rows in
-            withInput(entry, rows) { x in
-                withA(entry, 0..<inputs) { a in
-                    let target =
-                        hidden.output + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * entry.update.rank
-                    compute.thinProject(
-                        rows: rows.count, columns: inputs, rank: entry.update.rank, scale: entry.update.scale,
-                        MatrixPointer(x, stride: inputs), a, into: target)
-                }
+            withA(entry, 0..<inputs) { a in
+                project(
+                    entry, rows, a,
+                    into: hidden.output + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * entry.update.rank)
             }
+        }
+    }
+
+    /// `s · x̃ · Aᵀ` of some rows.
+    private func project(
+        _ entry: Entry, _ rows: Range<Int>, _ a: MatrixPointer, into target: UnsafeMutablePointer<Float>
+    ) {
+        let (rank, scale) = (entry.update.rank, entry.update.scale)
+        if let operand {
+            return operand.project(
+                group: entry.group, rows: rows, columns: 0..<inputs, rank: rank, scale: scale, a, into: target)
+        }
+        withInput(entry, rows) { x in
+            compute.thinProject(
+                rows: rows.count, columns: inputs, rank: rank, scale: scale, MatrixPointer(x, stride: inputs), a,
+                into: target)
         }
     }
 
@@ -116,14 +132,14 @@ struct GroupedAdapters {
 
     /// Sums the gradients of A and B and returns `g = s·dy·B` of all entries.
     func backward(_ dy: Tensor, into gradients: Gradients?) -> Tensor {
-        let (dy, g) = (compute.rounded(dy), compute.empty([hidden.count]))
+        let g = compute.empty([hidden.count])
+        let dy = ThinOperand(
+            dy, offsets: groups.offsets, columns: entries.map(\.update.outputs.lowerBound), on: compute)
         forEachRowTile { entry, rows in
-            let outputs = entry.update.outputs
-            let start = dy.floats + rows.lowerBound * dy.columns + outputs.lowerBound
-            withB(entry, 0..<outputs.count) { b in
-                compute.thinProject(
-                    rows: rows.count, columns: outputs.count, rank: entry.update.rank, scale: entry.update.scale,
-                    MatrixPointer(start, stride: dy.columns), b,
+            withB(entry, 0..<entry.update.outputs.count) { b in
+                dy.project(
+                    group: entry.group, rows: rows, columns: entry.update.outputs, rank: entry.update.rank,
+                    scale: entry.update.scale, b,
                     into: g.output + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * entry.update.rank)
             }
         }
@@ -132,7 +148,7 @@ struct GroupedAdapters {
     }
 
     /// Adds the gradients of all factors to those of the parameters that they came from, some columns at a time.
-    private func accumulate(_ dy: Tensor, _ g: Tensor, into gradients: Gradients) {
+    private func accumulate(_ dy: ThinOperand, _ g: Tensor, into gradients: Gradients) {
         let targets = Targets(entries, inputs: inputs)
         let tiles = targets.parts.indices.flatMap { part in
             TileGrid.pieces(targets.parts[part].width, target: Self.tileColumns).map { (part: part, columns: $0) }
@@ -167,6 +183,11 @@ struct GroupedAdapters {
     /// Adds some columns of dA to `sum [rank, columns]`.
     private func addA(_ entry: Entry, _ g: Tensor, _ columns: Range<Int>, to sum: UnsafeMutablePointer<Float>) {
         let rank = entry.update.rank
+        if let operand {
+            return operand.addGradient(
+                group: entry.group, columns: columns, rank: rank, g.floats + entry.hidden, into: sum,
+                stride: columns.count)
+        }
         for rows in TileGrid.heights(of: entry.rows, at: Self.tileRows) {
             withInput(entry, rows) { x in
                 compute.thinGradient(
@@ -178,12 +199,13 @@ struct GroupedAdapters {
     }
 
     /// Adds some columns of the transpose of dB to `sum [rank, columns]`.
-    private func addB(_ entry: Entry, _ dy: Tensor, _ columns: Range<Int>, to sum: UnsafeMutablePointer<Float>) {
-        let start =
-            dy.floats + entry.rows.lowerBound * dy.columns + entry.update.outputs.lowerBound + columns.lowerBound
-        compute.thinGradient(
-            rows: entry.rows.count, columns: columns.count, rank: entry.update.rank, hidden.floats + entry.hidden,
-            MatrixPointer(start, stride: dy.columns), into: sum, stride: columns.count)
+    private func addB(
+        _ entry: Entry, _ dy: ThinOperand, _ columns: Range<Int>, to sum: UnsafeMutablePointer<Float>
+    ) {
+        let first = entry.update.outputs.lowerBound
+        dy.addGradient(
+            group: entry.group, columns: first + columns.lowerBound..<first + columns.upperBound,
+            rank: entry.update.rank, hidden.floats + entry.hidden, into: sum, stride: columns.count)
     }
 
     /// Where the gradients of factors go.
@@ -270,6 +292,7 @@ struct GroupedAdapters {
 
     /// Calls `body` with rows of the input after dropout.
     private func withInput(_ entry: Entry, _ rows: Range<Int>, _ body: (UnsafePointer<Float>) -> Void) {
+        guard let input else { preconditionFailure("rows are kept as tiles") }
         let values = input.floats + rows.lowerBound * inputs
         guard let dropout = mask(of: entry) else { return body(values) }
         compute.withScratch(rows.count * inputs) { scratch in

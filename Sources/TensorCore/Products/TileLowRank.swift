@@ -56,6 +56,23 @@ extension Compute {
         return result
     }
 
+    /// `gᵀ · x` on the calling thread, sums over rows; `body` gets its rows.
+    /// - Parameters:
+    ///   - g: `[rows, rank]`.
+    ///   - right: rows of `x` as a right operand.
+    func multiplySpread(
+        _ g: UnsafePointer<Float>, _ right: martlet_tile_operand, rows: Int, rank: Int, columns: Int, on tiles: TileUnit,
+        _ body: (Int, UnsafePointer<Float>) -> Void
+    ) {
+        let step = TilePack.blocks(rows) * TilePack.elements
+        withTileScratch(2 * TilePack.blocks(rank) * step) { spread in
+            martlet_pack_spread(Int64(rank), Int64(rows), g, Int64(rank), spread, Int64(step))
+            let operands = martlet_tile_operands(
+                left: martlet_packed_tiles(spread, Int64(step)), right: right, depth: Int64(TilePack.blocks(rows)))
+            multiplySpread(operands, rank: rank, columns: columns, on: tiles, body)
+        }
+    }
+
     /// A product of a spread operand on the calling thread; `body` gets its rows.
     private func multiplySpread(
         _ operands: martlet_tile_operands, rank: Int, columns: Int, on tiles: TileUnit,
@@ -76,23 +93,24 @@ extension Compute {
         }
     }
 
-    /// A product on the calling thread of a packed left operand with a right one, `[depth, columns]`, that is packed
-    /// some depth at a time.
+    /// A product on the calling thread of a left operand with a right one, `[depth, columns]`, that is packed some depth at
+    /// a time.
     func multiply(
-        _ left: UnsafePointer<UInt16>, _ right: TileSource, rows: Int, columns: Int, depth: Int, accumulate: Bool,
+        _ left: martlet_tile_operand, _ right: TileSource, rows: Int, columns: Int, depth: Int, accumulate: Bool,
         into target: UnsafeMutablePointer<Float>, stride: Int, on tiles: TileUnit
     ) {
         let most = max(TilePack.depth, (1 << 17) / max(1, columns) / TilePack.depth * TilePack.depth)
-        let (leftStep, scratchStep) = (TilePack.step(depth: depth), TilePack.step(depth: min(most, depth)))
+        let scratchStep = TilePack.step(depth: min(most, depth))
         withTileScratch(TilePack.blocks(columns) * scratchStep) { scratch in
             for first in Swift.stride(from: 0, to: max(1, depth), by: most) {
                 let here = min(most, depth - first)
                 right.moved(down: first).packRight(columns: columns, depth: here, into: scratch, step: scratchStep)
                 var product = martlet_tile_product(rows: 0..<rows, columns: 0..<columns, into: target, stride: stride)
                 product.accumulate = accumulate || first > 0 ? 1 : 0
+                var left = left
+                left.tiles += first / TilePack.depth * Int(left.depth_step)
                 product.operands.0 = martlet_tile_operands(
-                    left: martlet_packed_tiles(left + first / TilePack.depth * TilePack.elements, Int64(leftStep)),
-                    right: martlet_packed_tiles(scratch, Int64(scratchStep)), depth: Int64(TilePack.depthBlocks(here)))
+                    left: left, right: martlet_packed_tiles(scratch, Int64(scratchStep)), depth: Int64(TilePack.depthBlocks(here)))
                 tiles.multiply(&product)
             }
         }
@@ -118,9 +136,10 @@ extension Compute {
             return sgemm(m, n, k, alpha: alpha, a, b, beta: beta, into: c, stride: stride)
         }
         withTileScratch(TilePack.count(m, depth: k)) { left in
-            TileSource(a).packLeft(rows: m, depth: k, into: left, step: TilePack.step(depth: k))
+            let step = TilePack.step(depth: k)
+            TileSource(a).packLeft(rows: m, depth: k, into: left, step: step)
             multiply(
-                left, TileSource(b), rows: m, columns: n, depth: k, accumulate: beta != 0, into: c, stride: stride,
+                martlet_packed_tiles(left, Int64(step)), TileSource(b), rows: m, columns: n, depth: k, accumulate: beta != 0, into: c, stride: stride,
                 on: tiles)
         }
         if alpha != 1 { for row in 0..<m { martlet_scale(Int64(n), alpha, c + row * stride, c + row * stride) } }

@@ -26,10 +26,12 @@ struct TileRows: Sendable {
     /// Rows that are read where they lie; `nil` if they cannot be. What is read beyond the last row of a group belongs to
     /// the next one or is zero; either meets nothing but zeros, or gives rows of a result that nobody wants.
     fileprivate init?(inPlace x: Tensor, offsets: [Int]) {
-        let end = TilePack.blocks(x.rows) * TilePack.side * x.rowStride
+        let end = zip(offsets, offsets.dropFirst()).reduce(0) { end, group in
+            max(end, group.0 + TilePack.blocks(group.1 - group.0) * TilePack.side)
+        }
         guard x.elementType == .bfloat16, x.columns % TilePack.depth == 0, x.rowStride % TilePack.depth == 0,
             x.offset % TilePack.depth == 0, x.rowStride % Self.collidingStride != 0,
-            (x.offset + end) * 2 <= x.storage.byteCount
+            (x.offset + end * x.rowStride) * 2 <= x.storage.byteCount
         else { return nil }
         (elements, depth, self.offsets, firstBlocks) = (x, x.columns, offsets, nil)
     }
@@ -37,12 +39,8 @@ struct TileRows: Sendable {
     /// Rows at such distances (2 KB) share so few places in the first-level cache that they drive each other out.
     private static let collidingStride = 1024
 
-    /// Rows of zeros that a matrix needs behind it to be read in place.
-    static func missing(in shape: [Int]) -> Int {
-        guard shape.count > 1, let columns = shape.last, columns > 0 else { return 0 }
-        let rows = shape.dropLast().reduce(1, *)
-        return TilePack.blocks(rows) * TilePack.side - rows
-    }
+    /// Rows of zeros that a matrix needs behind it to be read in place, wherever its last group begins.
+    static let zeroRows = TilePack.side - 1
 
     /// The rows of a group from a row (a multiple of 16) and a column (a multiple of 32) on, as a left operand.
     func operand(group: Int = 0, row: Int = 0, column: Int = 0) -> martlet_tile_operand {
