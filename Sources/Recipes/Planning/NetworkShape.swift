@@ -35,7 +35,7 @@ package struct NetworkShape {
     }
 
     /// What a mixture keeps per token: its input and its output once; for each chosen expert the output of both layers,
-    /// and, for the gradients of adapters, the input of both as products see it, float32.
+    /// and, for the gradients of adapters, the input of both as products see it: float32, or tiles, which take less.
     private func keptBytes(_ mixture: MixtureOfExperts) -> Int {
         let (both, width) = (mixture.gateUp.weight.outputs, mixture.down.weight.inputs)
         let inputs =
@@ -57,14 +57,18 @@ package struct NetworkShape {
     /// What training needs for so many tokens at once: what the forward pass keeps, and what passes by.
     func trainingBytes(tokens: Int, supervised: Int, recompute: Bool) -> (kept: Int, scratch: Int) {
         let perToken = recompute ? layers * residualBytes + keptBytesPerBlock : layers * keptBytesPerBlock
-        let passing = tokens * (backwardBytes + residualBytes) + logitsBytes(supervised: supervised)
-        return (tokens * perToken, passing + panelBytes)
+        let passing = rows(tokens) * (backwardBytes + residualBytes) + logitsBytes(supervised: supervised)
+        return (rows(tokens) * perToken, passing + panelBytes)
     }
+
+    /// Rows that matrices of so many tokens take: behind those of bfloat16 there may be zeros, for products that read whole
+    /// tiles.
+    private func rows(_ tokens: Int) -> Int { elementBytes == 2 ? tokens + TilePack.side - 1 : tokens }
 
     /// What an evaluation needs for so many tokens at once: nothing is kept, and the widest moment of a block's forward pass
     /// takes no more than that of its backward pass.
     package func evaluationBytes(tokens: Int, supervised: Int) -> Int {
-        tokens * (backwardBytes + residualBytes) + logitsBytes(supervised: supervised) + panelBytes
+        rows(tokens) * (backwardBytes + residualBytes) + logitsBytes(supervised: supervised) + panelBytes
     }
 
     /// Logits of the largest chunk of batches with so many supervised tokens or fewer.
