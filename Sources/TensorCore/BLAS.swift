@@ -60,5 +60,5 @@ package func sgemm(
     if m == 0 || n == 0 { return }
     martlet_sgemm(
         a.isTransposed ? 1 : 0, b.isTransposed ? 1 : 0, m, n, k, alpha, a.start, a.distance(rows: m, columns: k), b.start,
-        b.distance(rows: k, columns: n), beta, c, max(1, stride))
+        b.distance(rows: k, columns: n), beta, c, MatrixPointer(c, stride: stride).distance(rows: m, columns: n))
 }

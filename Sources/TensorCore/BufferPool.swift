@@ -1,4 +1,3 @@
-import Glibc
 import Synchronization
 
 /// One stretch of memory out of which all tensors get their buffers, so that a training step asks the system for nothing
@@ -19,9 +18,10 @@ public final class BufferPool: Sendable {
     }
     private let state = Mutex(State())
     private let reservation: Reservation
+    private let scratch = ScratchStacks()
 
     /// An empty pool.
-    public init() { reservation = Reservation() }
+    public init() { reservation = Reservation(atMost: Reservation.machineMemory) }
 
     /// Bytes in use, bytes kept for reuse, and how often memory was needed that had not been in use before.
     public var statistics: (liveBytes: Int, pooledBytes: Int, misses: Int) {
@@ -51,6 +51,14 @@ public final class BufferPool: Sendable {
         }
     }
 
+    /// Calls `body` with memory for its time, from the stack of the calling thread as far as that has room.
+    func withScratch<R>(_ byteCount: Int, _ body: (UnsafeMutableRawPointer) -> R) -> R {
+        if let result = scratch.with(Self.occupied(byteCount), body) { return result }
+        let pointer = take(byteCount)
+        defer { give(pointer, byteCount) }
+        return body(pointer)
+    }
+
     /// Takes `size` bytes at the end of what was in use before, together with the free bytes that lie there.
     private func extend(_ state: inout State, by size: Int) -> Int {
         let start = state.free.takeLast(endingAt: state.used) ?? state.used
@@ -63,37 +71,4 @@ public final class BufferPool: Sendable {
         }
         return start
     }
-}
-
-/// Address space as large as the machine's memory, or as much of it as the system grants.
-private final class Reservation: @unchecked Sendable {
-    // `@unchecked`: both fields are constants; the pool owns what the base points at.
-    let base: UnsafeMutableRawPointer
-    private let size: Int
-
-    init() {
-        var size = sysconf(Int32(_SC_PHYS_PAGES)) * Self.page
-        while true {
-            let base = mmap(nil, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-            if let base, base != MAP_FAILED {
-                (self.base, self.size) = (base, size)
-                return
-            }
-            size /= 2
-            precondition(size > 1 << 20, "out of memory: the system refused address space for the buffers")
-        }
-    }
-
-    deinit { munmap(base, size) }
-
-    /// Makes a range of whole pages usable.
-    func open(_ range: Range<Int>) {
-        guard range.upperBound <= size, mprotect(base + range.lowerBound, range.count, PROT_READ | PROT_WRITE) == 0 else {
-            preconditionFailure("out of memory: the system refused \(range.count) bytes beside \(range.lowerBound)")
-        }
-        // Large pages where the system has them: many operations walk over more pages than the processor remembers.
-        madvise(base + range.lowerBound, range.count, MADV_HUGEPAGE)
-    }
-
-    private static let page = Int(sysconf(Int32(_SC_PAGESIZE)))
 }

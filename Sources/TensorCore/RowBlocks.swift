@@ -88,10 +88,8 @@ extension Compute {
         }
     }
 
-    /// Scratch memory of the buffer pool for the time of `body`.
+    /// Memory for the time of `body`, best in the caches of the calling thread's core.
     package func withScratch<R>(_ count: Int, _ body: (UnsafeMutablePointer<Float>) -> R) -> R {
-        let pointer = buffers.take(count * 4)
-        defer { buffers.give(pointer, count * 4) }
-        return body(pointer.assumingMemoryBound(to: Float.self))
+        buffers.withScratch(count * 4) { body($0.assumingMemoryBound(to: Float.self)) }
     }
 }

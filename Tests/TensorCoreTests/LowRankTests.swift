@@ -30,10 +30,13 @@ struct LowRankTests {
         for kernel in available(
             martlet_low_rank_gradient_portable, martlet_low_rank_gradient_avx2, martlet_low_rank_gradient_avx512)
         {
-            var sum = [Float](repeating: 2, count: size.rank * size.columns)
-            kernel(
-                Int64(size.rows), Int64(size.columns), Int64(size.rank), g, x, Int64(size.columns), &sum, Int64(size.columns))
-            expectClose(sum, expected.map { $0 + 2 }, "\(size)")
+            for adding in [true, false] {
+                var sum = [Float](repeating: 2, count: size.rank * size.columns)
+                kernel(
+                    Int64(size.rows), Int64(size.columns), Int64(size.rank), g, Int64(size.rank), x, Int64(size.columns),
+                    adding ? 1 : 0, &sum, Int64(size.columns))
+                expectClose(sum, expected.map { adding ? $0 + 2 : $0 }, "\(size), adding \(adding)")
+            }
         }
     }
 

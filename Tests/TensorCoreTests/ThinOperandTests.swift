@@ -35,9 +35,14 @@ import Testing
                         MatrixPointer(ft.floats, stride: columns.count), into: $0)
                 }
                 let sum = changed([Float](repeating: 1, count: rank * columns.count)) {
-                    operand.addGradient(
-                        group: group, columns: columns, rank: rank, gt.floats + mine.lowerBound * rank, into: $0,
-                        stride: columns.count)
+                    operand.gradient(
+                        group: group, columns: columns, rank: rank, gt.floats + mine.lowerBound * rank,
+                        into: StridedTarget($0, rowStride: columns.count, columnStride: 1, adding: true))
+                }
+                let transposed = changed([Float](repeating: .nan, count: rank * columns.count)) {
+                    operand.gradient(
+                        group: group, columns: columns, rank: rank, gt.floats + mine.lowerBound * rank,
+                        into: StridedTarget($0, rowStride: 1, columnStride: rank, adding: false))
                 }
                 for (index, found) in h.enumerated() {
                     let (row, k) = (some.lowerBound + index / rank, index % rank)
@@ -50,6 +55,8 @@ import Testing
                     let (k, column) = (index / columns.count, columns.lowerBound + index % columns.count)
                     let expected = mine.reduce(1.0) { $0 + Double(g[$1 * rank + k]) * Double(x[$1 * width + column]) }
                     #expect(abs(Double(found) - expected) < 2e-4, "sum[\(k), \(column)] of \(width), tiles \(tiles != nil)")
+                    let turned = Double(transposed[index % columns.count * rank + k]) + 1
+                    #expect(abs(turned - expected) < 2e-4, "sum[\(k), \(column)] of \(width), rank \(rank), group \(group), \(mine.count) rows as a transpose, tiles \(tiles != nil)")
                 }
             }
         }

@@ -163,49 +163,42 @@ struct GroupedAdapters {
             }
             compute.threads.run(tiles: tiles.count) { tile in
                 let (part, columns) = (targets.parts[tiles[tile].part], tiles[tile].columns)
-                let rank = part.entry.update.rank
-                compute.withScratch(rank * columns.count) { sum in
-                    sum.update(repeating: 0, count: rank * columns.count)
-                    if part.isA {
-                        addA(part.entry, g, columns, to: sum)
-                    } else {
-                        addB(part.entry, dy, columns, to: sum)
-                    }
-                    let place = places[part.parameter].values + part.offset + columns.lowerBound * part.along
-                    martlet_strided_put(
-                        Int64(rank), Int64(columns.count), sum, adding[part.parameter] ? 1 : 0, place,
-                        Int64(part.across), Int64(part.along))
+                let target = StridedTarget(
+                    places[part.parameter].values + part.offset + columns.lowerBound * part.along,
+                    rowStride: part.across, columnStride: part.along, adding: adding[part.parameter])
+                if part.isA {
+                    gradientOfA(part.entry, g, columns, into: target)
+                } else {
+                    gradientOfB(part.entry, dy, columns, into: target)
                 }
             }
         }
     }
 
-    /// Adds some columns of dA to `sum [rank, columns]`.
-    private func addA(_ entry: Entry, _ g: Tensor, _ columns: Range<Int>, to sum: UnsafeMutablePointer<Float>) {
+    /// Some columns of dA, `[rank, columns]`.
+    private func gradientOfA(_ entry: Entry, _ g: Tensor, _ columns: Range<Int>, into target: StridedTarget) {
         let rank = entry.update.rank
         if let operand {
-            return operand.addGradient(
-                group: entry.group, columns: columns, rank: rank, g.floats + entry.hidden, into: sum,
-                stride: columns.count)
+            return operand.gradient(
+                group: entry.group, columns: columns, rank: rank, g.floats + entry.hidden, into: target)
         }
         for rows in TileGrid.heights(of: entry.rows, at: Self.tileRows) {
             withInput(entry, rows) { x in
                 compute.thinGradient(
                     rows: rows.count, columns: columns.count, rank: rank,
                     g.floats + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * rank,
-                    MatrixPointer(x + columns.lowerBound, stride: inputs), into: sum, stride: columns.count)
+                    MatrixPointer(x + columns.lowerBound, stride: inputs),
+                    into: rows.lowerBound > entry.rows.lowerBound ? target.further : target)
             }
         }
     }
 
-    /// Adds some columns of the transpose of dB to `sum [rank, columns]`.
-    private func addB(
-        _ entry: Entry, _ dy: ThinOperand, _ columns: Range<Int>, to sum: UnsafeMutablePointer<Float>
-    ) {
+    /// Some columns of the transpose of dB, `[rank, columns]`.
+    private func gradientOfB(_ entry: Entry, _ dy: ThinOperand, _ columns: Range<Int>, into target: StridedTarget) {
         let first = entry.update.outputs.lowerBound
-        dy.addGradient(
+        dy.gradient(
             group: entry.group, columns: first + columns.lowerBound..<first + columns.upperBound,
-            rank: entry.update.rank, hidden.floats + entry.hidden, into: sum, stride: columns.count)
+            rank: entry.update.rank, hidden.floats + entry.hidden, into: target)
     }
 
     /// Where the gradients of factors go.

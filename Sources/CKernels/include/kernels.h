@@ -97,10 +97,10 @@ DECLARE_KERNEL(cross_entropy, (int64_t rows, int64_t columns, const int32_t *tar
 
 // --- low_rank.c --------------------------------------------------------------------------------------------------
 
-// out[rank, columns] += g[rows, rank]^T * x[rows, columns], for ranks far smaller than rows and columns; x and out with
-// row strides. Rows are summed in order.
-DECLARE_KERNEL(low_rank_gradient, (int64_t rows, int64_t columns, int64_t rank, const float *g, const float *x,
-                                   int64_t stride, float *out, int64_t out_stride));
+// out[rank, columns] = g[rows, rank]^T * x[rows, columns], or added to it, where rank or columns are few; all with row
+// strides. Rows are summed in order.
+DECLARE_KERNEL(low_rank_gradient, (int64_t rows, int64_t columns, int64_t rank, const float *g, int64_t g_stride,
+                                   const float *x, int64_t stride, int accumulate, float *out, int64_t out_stride));
 
 // --- adamw.c -----------------------------------------------------------------------------------------------------
 

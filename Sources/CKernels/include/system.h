@@ -10,6 +10,9 @@ uint64_t martlet_checksum(const uint8_t *bytes, int64_t count);
 // Number of processors in the affinity mask of this process.
 int martlet_allowed_processors(void);
 
+// A number of the calling thread: threads are numbered from 0 as they ask for the first time.
+int64_t martlet_thread_number(void);
+
 // Tells the processor that this thread spins, so that it leaves the core's units to the other one and saves power.
 static inline void martlet_spin_pause(void) {
 #if defined(__x86_64__)

@@ -5,7 +5,7 @@ package import CKernels
 ///
 /// The numbers of a tensor are one row-major run: blocks go over the ends of rows. The bytes are bitsandbytes' own, so
 /// that a file in its layout is used where it lies.
-public struct FourBitMatrix: Sendable {
+public final class FourBitMatrix: Sendable {
     /// Where the scales of the blocks come from.
     public enum Scales: Sendable {
         /// One float32 a block, little-endian.

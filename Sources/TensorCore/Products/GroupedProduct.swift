@@ -40,13 +40,13 @@ extension Compute {
         _ type: ElementType, _ epilogue: GroupedEpilogue?
     ) -> Tensor {
         let y = empty([x.rows, width], type)
-        let operand = GroupedOperand(x, offsets, for: panels, on: self)
+        let multiply = blockProduct(x, offsets, for: panels)
         threads.run(tiles: panels.count) { tile in
             let panel = panels[tile]
             withPanel(y, panel) { target, stride in
                 for piece in panel.pieces {
                     weight.expansions.add(piece.storedRows.count * piece.storedColumns.count, to: panel.group)
-                    multiply(operand, panel, piece, into: target, stride: stride)
+                    multiply(panel, piece, target, stride)
                 }
                 epilogue?(panel.group, panel.rows, panel.columns, target, stride)
             }
@@ -66,41 +66,58 @@ extension Compute {
         }
     }
 
+    /// Adds the contribution of one block of weights to a panel, whose memory and row stride are given; the first one
+    /// sets it.
+    private typealias BlockProduct = (GroupedPanel, GroupedPanel.Piece, UnsafeMutablePointer<Float>, Int) -> Void
+
     /// Fewer rows than this go through dot products with weights as they lie: for more it is faster to expand those
     /// once.
     private static let fewestExpanded = 4
 
-    /// Adds the contribution of one block of weights to a panel; the first one sets it.
-    private func multiply(
-        _ operand: GroupedOperand, _ panel: GroupedPanel, _ piece: GroupedPanel.Piece,
-        into target: UnsafeMutablePointer<Float>, stride: Int
-    ) {
-        let count = panel.rows.count
-        if count < Self.fewestExpanded && piece.isTransposed {
-            return dots(operand.x, panel, piece, into: target, stride: stride)
+    /// What a thread does with a block, for few rows and for many.
+    private func blockProduct(_ x: Tensor, _ offsets: [Int], for panels: [GroupedPanel]) -> BlockProduct {
+        let product = manyRowsProduct(x, offsets, for: panels)
+        return { panel, piece, target, stride in
+            if panel.rows.count < Self.fewestExpanded && piece.isTransposed {
+                self.dots(x, panel, piece, into: target, stride: stride)
+            } else if panel.rows.count < Self.fewRows && !piece.isTransposed {
+                self.libraryProduct(x, panel, piece, into: target, stride: stride)
+            } else {
+                product(panel, piece, target, stride)
+            }
         }
-        switch count < Self.fewRows && !piece.isTransposed ? .library : operand.form {
-        case .tiles(let rows, let unit):
-            multiply(rows, operand.x, panel, piece, into: target, stride: stride, on: unit)
-        case .transposed(let rows):
-            withBlock(piece) { panelProduct(rows, panel, piece, $0, into: target, stride: stride) }
-        case .panels:
-            withBlock(piece) { panelProduct(operand.x, panel, piece, $0, into: target, stride: stride) }
-        case .library:
-            withBlock(piece) { libraryProduct(operand.x, panel, piece, $0, into: target, stride: stride) }
+    }
+
+    /// Makes the rows ready, on all threads, for what multiplies them. It is chosen once for all panels: a choice for
+    /// each would count references that threads share.
+    private func manyRowsProduct(_ x: Tensor, _ offsets: [Int], for panels: [GroupedPanel]) -> BlockProduct {
+        if let tiles {
+            let rows = tileRows(x, offsets: offsets)
+            return { self.multiply(rows, x, $0, $1, into: $2, stride: $3, on: tiles) }
         }
+        if InstructionSet.current != .avx512 {
+            // Without the wide registers the library's products are as fast as ours, or faster.
+            return { self.libraryProduct(x, $0, $1, into: $2, stride: $3) }
+        }
+        if panels.first?.pieces.first?.isTransposed == true {
+            let rows = TransposedRows(x, offsets, on: self)
+            return { self.panelProduct(rows, $0, $1, into: $2, stride: $3) }
+        }
+        return { self.panelProduct(x, $0, $1, into: $2, stride: $3) }
     }
 
     /// By the library, which has kernels of its own for a few rows.
     private func libraryProduct(
-        _ x: Tensor, _ panel: GroupedPanel, _ piece: GroupedPanel.Piece, _ block: MatrixPointer,
-        into target: UnsafeMutablePointer<Float>, stride: Int
+        _ x: Tensor, _ panel: GroupedPanel, _ piece: GroupedPanel.Piece, into target: UnsafeMutablePointer<Float>,
+        stride: Int
     ) {
-        forEachOperand(x, panel, piece) { rows, operand in
-            sgemm(
-                rows.count, panel.columns.count, piece.depth, operand, piece.isTransposed ? block.transposed : block,
-                beta: piece.isFirst ? 0 : 1, into: target + (rows.lowerBound - panel.rows.lowerBound) * stride,
-                stride: stride)
+        withBlock(piece) { block in
+            forEachOperand(x, panel, piece) { rows, operand in
+                sgemm(
+                    rows.count, panel.columns.count, piece.depth, operand, piece.isTransposed ? block.transposed : block,
+                    beta: piece.isFirst ? 0 : 1, into: target + (rows.lowerBound - panel.rows.lowerBound) * stride,
+                    stride: stride)
+            }
         }
     }
 

@@ -36,14 +36,14 @@ extension Compute {
         let (x, dy, bTransposed, rank) = (rounded(x), rounded(dy), transposed(b), a.rows)
         let (inputs, outputs, sumRows, blockRows) = (x.columns, dy.columns, 256, 32)
         let g = empty([x.rows, rank])
-        let sums = (0..<(x.rows + sumRows - 1) / sumRows).map { _ in zeros([rank, inputs + outputs]) }
+        let sums = (0..<(x.rows + sumRows - 1) / sumRows).map { _ in empty([rank, inputs + outputs]) }
         threads.run(tiles: sums.count) { tile in
             let (dA, dB) = (sums[tile].output, sums[tile].output + inputs)
             let end = min(x.rows, (tile + 1) * sumRows)
             withScratch(blockRows * rank) { h in
                 for row in stride(from: tile * sumRows, to: end, by: blockRows) {
                     let rows = min(blockRows, end - row)
-                    let (count, wide) = (Int64(rows), Int64(inputs + outputs))
+                    let (count, k, wide) = (Int64(rows), Int64(rank), Int64(inputs + outputs))
                     let (xs, dys, gs) = (x.floats + row * inputs, dy.floats + row * outputs, g.output + row * rank)
                     fewProducts(
                         rows, rank, inputs, MatrixPointer(xs, stride: inputs), MatrixPointer(a.floats, stride: inputs),
@@ -51,10 +51,11 @@ extension Compute {
                     fewProducts(
                         rows, rank, outputs, MatrixPointer(dys, stride: outputs),
                         MatrixPointer(bTransposed.floats, stride: outputs), into: gs, stride: rank)
-                    martlet_scale(count * Int64(rank), scale, gs, gs)
-                    martlet_scale(count * Int64(rank), scale, h, h)
-                    martlet_low_rank_gradient(count, Int64(inputs), Int64(rank), gs, xs, Int64(inputs), dA, wide)
-                    martlet_low_rank_gradient(count, Int64(outputs), Int64(rank), h, dys, Int64(outputs), dB, wide)
+                    martlet_scale(count * k, scale, gs, gs)
+                    martlet_scale(count * k, scale, h, h)
+                    let isFurther: Int32 = row > tile * sumRows ? 1 : 0
+                    martlet_low_rank_gradient(count, Int64(inputs), k, gs, k, xs, Int64(inputs), isFurther, dA, wide)
+                    martlet_low_rank_gradient(count, Int64(outputs), k, h, k, dys, Int64(outputs), isFurther, dB, wide)
                 }
             }
         }
@@ -113,17 +114,31 @@ extension Compute {
             beta: accumulate ? 1 : 0, into: out + done, stride: stride)
     }
 
-    /// `out[rank, columns] += g[rows, rank]ᵀ · x[rows, columns]` on the calling thread; `x` and `out` have row strides.
+    /// `out[rank, columns] = g[rows, rank]ᵀ · x[rows, columns]`, or added to it, on the calling thread; `x` has row
+    /// strides.
     package func thinGradient(
-        rows: Int, columns: Int, rank: Int, _ g: UnsafePointer<Float>, _ x: MatrixPointer,
-        into out: UnsafeMutablePointer<Float>, stride: Int
+        rows: Int, columns: Int, rank: Int, _ g: UnsafePointer<Float>, _ x: MatrixPointer, into out: StridedTarget
     ) {
-        if tiles != nil {
+        // Vectors lie along the rows of the result, if its rank is whole ones along its columns.
+        if tiles == nil, rank % 16 == 0, let place = out.transposed.inPlace {
+            return martlet_low_rank_gradient(
+                Int64(rows), Int64(rank), Int64(columns), x.start, Int64(x.stride), g, Int64(rank),
+                out.adding ? 1 : 0, place.start, Int64(place.stride))
+        }
+        func product(into target: UnsafeMutablePointer<Float>, stride: Int, adding: Bool) {
+            if tiles == nil {
+                return martlet_low_rank_gradient(
+                    Int64(rows), Int64(columns), Int64(rank), g, Int64(rank), x.start, Int64(x.stride), adding ? 1 : 0,
+                    target, Int64(stride))
+            }
             multiply(
-                rank, columns, rows, MatrixPointer(g, stride: rank).transposed, x, beta: 1, into: out, stride: stride)
-        } else {
-            martlet_low_rank_gradient(
-                Int64(rows), Int64(columns), Int64(rank), g, x.start, Int64(x.stride), out, Int64(stride))
+                rank, columns, rows, MatrixPointer(g, stride: rank).transposed, x, beta: adding ? 1 : 0, into: target,
+                stride: stride)
+        }
+        if let place = out.inPlace { return product(into: place.start, stride: place.stride, adding: out.adding) }
+        withScratch(rank * columns) { values in
+            product(into: values, stride: columns, adding: false)
+            out.put(values, rows: rank, columns: columns)
         }
     }
 

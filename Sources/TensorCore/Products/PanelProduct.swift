@@ -4,35 +4,39 @@ import CKernels
 extension Compute {
     /// Adds the contribution of a block whose rows meet the depth; the first one sets the panel.
     func panelProduct(
-        _ x: Tensor, _ panel: GroupedPanel, _ piece: GroupedPanel.Piece, _ block: MatrixPointer,
-        into target: UnsafeMutablePointer<Float>, stride: Int
+        _ x: Tensor, _ panel: GroupedPanel, _ piece: GroupedPanel.Piece, into target: UnsafeMutablePointer<Float>,
+        stride: Int
     ) {
-        forEachOperand(x, panel, piece) { rows, operand in
-            let part = target + (rows.lowerBound - panel.rows.lowerBound) * stride
-            var product = martlet_panel_product(rows, panel, piece, block, into: part, stride: stride)
-            (product.x, product.x_stride) = (operand.start, Int64(operand.stride))
-            martlet_panel_product(&product)
+        withBlock(piece) { block in
+            forEachOperand(x, panel, piece) { rows, operand in
+                let part = target + (rows.lowerBound - panel.rows.lowerBound) * stride
+                var product = martlet_panel_product(rows, panel, piece, block, into: part, stride: stride)
+                (product.x, product.x_stride) = (operand.start, Int64(operand.stride))
+                martlet_panel_product(&product)
+            }
         }
     }
 
     /// The same for a block whose rows are columns of the result: strips of transposed rows, and those left over as
     /// they are.
     func panelProduct(
-        _ x: TransposedRows, _ panel: GroupedPanel, _ piece: GroupedPanel.Piece, _ block: MatrixPointer,
+        _ x: TransposedRows, _ panel: GroupedPanel, _ piece: GroupedPanel.Piece,
         into target: UnsafeMutablePointer<Float>, stride: Int
     ) {
-        for strip in x.strips[panel.group] {
-            let part = target + (strip.rows.lowerBound - panel.rows.lowerBound) * stride
-            var product = martlet_panel_product(strip.rows, panel, piece, block, into: part, stride: stride)
-            (product.x, product.x_stride) = (x.start(strip, column: piece.operandColumn), Int64(strip.width))
-            martlet_panel_product_transposed(&product)
-        }
-        let rest = x.rest[panel.group]
-        if rest.isEmpty { return }
-        withOperand(x.rows, rest, columns: piece.operandColumns) { rows in
-            fewProducts(
-                rest.count, panel.columns.count, piece.depth, rows, block, accumulate: !piece.isFirst,
-                into: target + (rest.lowerBound - panel.rows.lowerBound) * stride, stride: stride)
+        withBlock(piece) { block in
+            for strip in x.strips[panel.group] {
+                let part = target + (strip.rows.lowerBound - panel.rows.lowerBound) * stride
+                var product = martlet_panel_product(strip.rows, panel, piece, block, into: part, stride: stride)
+                (product.x, product.x_stride) = (x.start(strip, column: piece.operandColumn), Int64(strip.width))
+                martlet_panel_product_transposed(&product)
+            }
+            let rest = x.rest[panel.group]
+            if rest.isEmpty { return }
+            withOperand(x.rows, rest, columns: piece.operandColumns) { rows in
+                fewProducts(
+                    rest.count, panel.columns.count, piece.depth, rows, block, accumulate: !piece.isFirst,
+                    into: target + (rest.lowerBound - panel.rows.lowerBound) * stride, stride: stride)
+            }
         }
     }
 }

@@ -44,3 +44,37 @@ package struct StridedMatrix: Sendable {
             Int64(rows.count), Int64(columns.count), start, Int64(rowStride), Int64(columnStride), target)
     }
 }
+
+/// Where the float32 elements of a matrix go: a factor's gradient inside a tensor that holds many, or a transpose.
+package struct StridedTarget {
+    private let start: UnsafeMutablePointer<Float>
+    private let rowStride, columnStride: Int
+    /// Whether they are added to what is there.
+    let adding: Bool
+
+    /// Element at row 0, column 0, and the distance between rows and between columns.
+    package init(_ start: UnsafeMutablePointer<Float>, rowStride: Int, columnStride: Int, adding: Bool) {
+        (self.start, self.rowStride, self.columnStride, self.adding) = (start, rowStride, columnStride, adding)
+    }
+
+    /// The same elements as the transpose.
+    var transposed: StridedTarget {
+        StridedTarget(start, rowStride: columnStride, columnStride: rowStride, adding: adding)
+    }
+
+    /// The same from then on added to what is there.
+    package var further: StridedTarget {
+        StridedTarget(start, rowStride: rowStride, columnStride: columnStride, adding: true)
+    }
+
+    /// The matrix where it lies, if the elements of a row follow one another.
+    var inPlace: (start: UnsafeMutablePointer<Float>, stride: Int)? {
+        columnStride == 1 ? (start, rowStride) : nil
+    }
+
+    /// Writes the elements of a dense matrix, or adds them.
+    func put(_ values: UnsafePointer<Float>, rows: Int, columns: Int) {
+        martlet_strided_put(
+            Int64(rows), Int64(columns), values, adding ? 1 : 0, start, Int64(rowStride), Int64(columnStride))
+    }
+}

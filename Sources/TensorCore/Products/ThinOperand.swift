@@ -46,22 +46,23 @@ package struct ThinOperand {
         }
     }
 
-    /// `out[rank, columns] += gᵀ · x[…, columns]` over the rows of a group, on the calling thread.
+    /// `out[rank, columns] = gᵀ · x[…, columns]` over the rows of a group, or added to it, on the calling thread.
     /// - Parameter g: `[rows, rank]`.
-    package func addGradient(
-        group: Int, columns: Range<Int>, rank: Int, _ g: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>,
-        stride: Int
+    package func gradient(
+        group: Int, columns: Range<Int>, rank: Int, _ g: UnsafePointer<Float>, into out: StridedTarget
     ) {
         let rows = offsets[group]..<offsets[group + 1]
         switch form {
         case .floats(let x):
             compute.thinGradient(
-                rows: rows.count, columns: columns.count, rank: rank, g, part(of: x, rows, columns), into: out,
-                stride: stride)
+                rows: rows.count, columns: columns.count, rank: rank, g, part(of: x, rows, columns), into: out)
         case .tiles(let tiles, let unit):
             let right = tiles.rightOperand(group: group, column: columns.lowerBound)
-            compute.multiplySpread(g, right, rows: rows.count, rank: rank, columns: columns.count, on: unit) { row, sums in
-                martlet_add(Int64(columns.count), out + row * stride, sums, out + row * stride)
+            compute.withScratch(rank * columns.count) { sum in
+                compute.multiplySpread(g, right, rows: rows.count, rank: rank, columns: columns.count, on: unit) {
+                    (sum + $0 * columns.count).update(from: $1, count: columns.count)
+                }
+                out.put(sum, rows: rank, columns: columns.count)
             }
         }
     }

@@ -41,57 +41,65 @@ extension Compute {
     func packColumns(
         _ weight: Weight, rows: Range<Int>, columns: Range<Int>, into target: UnsafeMutablePointer<UInt16>, step: Int
     ) {
-        for start in stride(from: rows.lowerBound, to: rows.upperBound, by: TilePack.depth) {
-            let block = start..<min(rows.upperBound, start + TilePack.depth)
-            let target = target + (start - rows.lowerBound) / TilePack.depth * TilePack.elements
-            forEachBlock(of: weight, rows: block, columns: columns) { source, part in
-                source.packRight(
-                    columns: part.count, depth: block.count,
-                    into: target + (part.lowerBound - columns.lowerBound) / TilePack.side * step, step: step)
-            }
+        forEachBlock(of: weight, rows: rows, height: TilePack.depth, columns: columns) { source, block, part in
+            let at = (block.lowerBound - rows.lowerBound) / TilePack.depth * TilePack.elements
+            source.packRight(
+                columns: part.count, depth: block.count,
+                into: target + at + (part.lowerBound - columns.lowerBound) / TilePack.side * step, step: step)
         }
     }
 
     /// Packs rows of a weight as columns of a right operand.
     func packRight(_ weight: Weight, rows: Range<Int>, into target: UnsafeMutablePointer<UInt16>) {
-        let step = TilePack.step(depth: weight.columns)
-        for start in stride(from: rows.lowerBound, to: rows.upperBound, by: TilePack.side) {
-            let block = start..<min(rows.upperBound, start + TilePack.side)
-            forEachBlock(of: weight, rows: block, columns: 0..<weight.columns) { source, columns in
-                source.transposed.packRight(
-                    columns: block.count, depth: columns.count,
-                    into: target + (start - rows.lowerBound) / TilePack.side * step + columns.lowerBound
-                        / TilePack.depth
-                        * TilePack.elements, step: step)
-            }
+        let (width, step) = (weight.columns, TilePack.step(depth: weight.columns))
+        forEachBlock(of: weight, rows: rows, height: TilePack.side, columns: 0..<width) { source, block, part in
+            let at = (block.lowerBound - rows.lowerBound) / TilePack.side * step
+            source.transposed.packRight(
+                columns: block.count, depth: part.count,
+                into: target + at + part.lowerBound / TilePack.depth * TilePack.elements, step: step)
         }
     }
 
-    /// Calls `body` with rows of a weight, a part of their columns at a time: as they lie if they are 16 or 32 bits
-    /// wide, else expanded into scratch that stays in cache.
-    func forEachBlock(
-        of weight: Weight, rows: Range<Int>, columns: Range<Int>, _ body: (TileSource, Range<Int>) -> Void
+    /// Calls `body` with rows of a weight, `height` and a part of their columns at a time: as they lie if they are 16 or
+    /// 32 bits wide, else expanded into scratch that stays in cache.
+    private func forEachBlock(
+        of weight: Weight, rows: Range<Int>, height: Int, columns: Range<Int>,
+        _ body: (TileSource, _ rows: Range<Int>, _ columns: Range<Int>) -> Void
     ) {
-        let at = rows.lowerBound * weight.columns + columns.lowerBound
+        let (width, heights) = (weight.columns, TileGrid.heights(of: rows, at: height))
         if let start = weight.bfloat16Pointer {
-            return body(TileSource(bfloat16: start + at, stride: weight.columns), columns)
+            for rows in heights {
+                let at = start + rows.lowerBound * width + columns.lowerBound
+                body(TileSource(bfloat16: at, stride: width), rows, columns)
+            }
+        } else if let start = weight.float32Pointer {
+            for rows in heights {
+                let at = start + rows.lowerBound * width + columns.lowerBound
+                body(TileSource(MatrixPointer(at, stride: width)), rows, columns)
+            }
+        } else {
+            forEachExpandedBlock(of: weight, heights, columns, body)
         }
-        if let start = weight.float32Pointer {
-            return body(TileSource(MatrixPointer(start + at, stride: weight.columns)), columns)
-        }
+    }
+
+    private func forEachExpandedBlock(
+        of weight: Weight, _ heights: [Range<Int>], _ columns: Range<Int>,
+        _ body: (TileSource, _ rows: Range<Int>, _ columns: Range<Int>) -> Void
+    ) {
         // A multiple of every format's block.
-        let most = 1024
-        withScratch(rows.count * min(most, columns.count)) { scratch in
-            for first in stride(from: columns.lowerBound, to: columns.upperBound, by: most) {
-                let part = first..<min(columns.upperBound, first + most)
-                if let matrix = weight.fourBitMatrix {
-                    scratch.withMemoryRebound(to: UInt16.self, capacity: rows.count * part.count) { target in
-                        matrix.expand(rows: rows, columns: part, of: weight.columns, into: target)
-                        body(TileSource(bfloat16: target, stride: part.count), part)
+        let widths = TileGrid.heights(of: columns, at: 1024)
+        let (width, matrix) = (weight.columns, weight.fourBitMatrix)
+        withScratch((heights.first?.count ?? 0) * (widths.first?.count ?? 0)) { scratch in
+            for rows in heights {
+                for part in widths {
+                    if let matrix {
+                        let target = UnsafeMutableRawPointer(scratch).assumingMemoryBound(to: UInt16.self)
+                        matrix.expand(rows: rows, columns: part, of: width, into: target)
+                        body(TileSource(bfloat16: target, stride: part.count), rows, part)
+                    } else {
+                        weight.expand(rows: rows, columns: part, precision: .float32, into: scratch)
+                        body(TileSource(MatrixPointer(scratch, stride: part.count)), rows, part)
                     }
-                } else {
-                    weight.expand(rows: rows, columns: part, precision: .float32, into: scratch)
-                    body(TileSource(MatrixPointer(scratch, stride: part.count)), part)
                 }
             }
         }

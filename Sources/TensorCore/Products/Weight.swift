@@ -2,11 +2,11 @@ import CKernels
 
 /// The matrix that a linear layer multiplies with, `[outputs, inputs]`, in whatever form it is held. Passing it on
 /// counts one reference.
-public indirect enum Weight: Sendable {
+public enum Weight: Sendable {
     /// As it lies in a file; expanded panel by panel when it is used.
     case stored(StoredTensor)
     /// In memory as float32.
-    case dense(Tensor)
+    indirect case dense(Tensor)
 
     /// Number of outputs.
     public var rows: Int {

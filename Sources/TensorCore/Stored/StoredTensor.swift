@@ -2,7 +2,7 @@
 ///
 /// A tensor is seen as a matrix: `columns` is the last dimension, `rows` the product of all others. A scalar is
 /// 1 × 1, a vector of n is 1 × n. Rows are always counted in Hugging Face order, whatever the file's order.
-public struct StoredTensor: Sendable {
+public final class StoredTensor: Sendable {
     /// The tensor's name.
     public let name: String
     /// Dimensions, outermost first; empty for a scalar.
