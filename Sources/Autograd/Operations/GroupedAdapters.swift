@@ -6,14 +6,18 @@ import TensorCore
 /// Kernels want A as `[rank, inputs]` and the transpose of B as `[rank, outputs]`. A factor that does not lie like that
 /// in its parameter is copied when it is used, as far as a panel needs it: written down for all experts it would go
 /// through memory twice more. Work is cut by expert and by rows or columns, with one barrier for all experts.
-struct GroupedAdapters {
+final class GroupedAdapters {
     /// One update that has rows, and where its parts lie in the tensors that hold those of all.
-    private struct Entry {
+    private final class Entry {
         let update: ExpertUpdate
         let group: Int
         let rows: Range<Int>
         /// First element of the update's `[rows, rank]` in `hidden`.
         let hidden: Int
+
+        init(_ update: ExpertUpdate, group: Int, rows: Range<Int>, hidden: Int) {
+            (self.update, self.group, self.rows, self.hidden) = (update, group, rows, hidden)
+        }
     }
 
     private let entries: [Entry]
@@ -48,7 +52,7 @@ struct GroupedAdapters {
             let rows = groups.offsets[group]..<groups.offsets[group + 1]
             for update in updates where !rows.isEmpty {
                 byGroup[group, default: []].append(entries.count)
-                entries.append(Entry(update: update, group: group, rows: rows, hidden: hiddenCount))
+                entries.append(Entry(update, group: group, rows: rows, hidden: hiddenCount))
                 hiddenCount += rows.count * update.rank
             }
         }

@@ -72,6 +72,11 @@ package struct StridedTarget {
         columnStride == 1 ? (start, rowStride) : nil
     }
 
+    /// Writes elements that follow one another, or adds them.
+    func put(_ values: UnsafePointer<Float>, at target: UnsafeMutablePointer<Float>, count: Int) {
+        if adding { martlet_add(Int64(count), target, values, target) } else { target.update(from: values, count: count) }
+    }
+
     /// Writes the elements of a dense matrix, or adds them.
     func put(_ values: UnsafePointer<Float>, rows: Int, columns: Int) {
         martlet_strided_put(

@@ -2,7 +2,7 @@ import CKernels
 
 /// Rows in groups as the thin products of their adapters read them: as the tiles that the products of the groups' weights
 /// read, or as float32.
-package struct ThinOperand {
+package final class ThinOperand {
     private enum Form {
         case floats(Tensor)
         case tiles(TileRows, TileUnit)
@@ -58,10 +58,15 @@ package struct ThinOperand {
                 rows: rows.count, columns: columns.count, rank: rank, g, part(of: x, rows, columns), into: out)
         case .tiles(let tiles, let unit):
             let right = tiles.rightOperand(group: group, column: columns.lowerBound)
+            func product(_ body: (Int, UnsafePointer<Float>) -> Void) {
+                compute.multiplySpread(
+                    g, right, rows: rows.count, rank: rank, columns: columns.count, on: unit, body)
+            }
+            if let place = out.inPlace {
+                return product { out.put($1, at: place.start + $0 * place.stride, count: columns.count) }
+            }
             compute.withScratch(rank * columns.count) { sum in
-                compute.multiplySpread(g, right, rows: rows.count, rank: rank, columns: columns.count, on: unit) {
-                    (sum + $0 * columns.count).update(from: $1, count: columns.count)
-                }
+                product { (sum + $0 * columns.count).update(from: $1, count: columns.count) }
                 out.put(sum, rows: rank, columns: columns.count)
             }
         }
