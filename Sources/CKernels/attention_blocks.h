@@ -6,6 +6,7 @@
 #define MARTLET_ATTENTION_BLOCKS_H
 
 #include "attention.h"
+#include "bfloat16.h"
 #include "exponential.h"
 #include "kernels.h"
 #include "copies.h"
@@ -122,43 +123,95 @@ MARTLET_INLINE void multiply_by_query_side(int level, const struct martlet_atten
     CALL_AT_LEVEL(block_product, &product);
 }
 
-// result[size, queries] += operandᵀ · scores[keys, queries], over the keys of a strip. tiles: memory for scores as
-// tiles; where `exact`, twice of it, for what rounding takes from them too, which is then left in `scores`.
-MARTLET_INLINE void sum_over_keys(int level, const struct martlet_attention *a, int64_t from, const struct strip *strip,
-                                  int64_t size, const struct martlet_attention_operand *operand, float *scores,
-                                  int exact, uint16_t *tiles, float *result) {
-    scores += strip->key * BLOCK + strip->vector * LANES;
-    result += strip->vector * LANES;
-    if (a->tiles) {
-        int64_t step = tile_step(strip->keys);
-        CALL_AT_LEVEL(pack_columns_f32, strip->vectors * LANES, strip->keys, scores, BLOCK, 0, tiles, step);
-        struct martlet_tile_product product = {
-            .rows = size, .columns = strip->vectors * LANES, .result = result, .stride = BLOCK, .accumulate = 1,
-            .operands[0] = {
-                .left = martlet_packed_tiles(
-                    operand->transposed + (from + strip->key) / MARTLET_TILE_DEPTH * MARTLET_TILE_ELEMENTS,
-                    operand->transposed_step),
-                .right = martlet_packed_tiles(tiles, step), .depth = tile_depth(strip->keys),
-            },
-        };
-        if (exact) {
-            uint16_t *low = tiles + strip->vectors * step;
-            for (int64_t k = 0; k < strip->keys; k++)
-                CALL_AT_LEVEL(low_part, strip->vectors * LANES, scores + k * BLOCK, scores + k * BLOCK);
-            CALL_AT_LEVEL(pack_columns_f32, strip->vectors * LANES, strip->keys, scores, BLOCK, 0, low, step);
-            product.operands[1] = product.operands[0];
-            product.operands[1].right.tiles = low;
-        }
-        a->tiles(&product);
-        return;
-    }
+// result[size, queries] += operandᵀ · scores[keys, queries], over the keys of a strip.
+MARTLET_INLINE void sum_over_keys(int level, int64_t from, const struct strip *strip, int64_t size,
+                                  const struct martlet_attention_operand *operand, const float *scores, float *result) {
     struct martlet_block_product product = {
         .rows = size, .vectors = strip->vectors, .depth = strip->keys,
         .left = operand->rows + (from + strip->key) * operand->stride, .left_stride = operand->stride,
-        .left_is_transposed = 1, .right = scores, .right_stride = BLOCK, .result = result, .result_stride = BLOCK,
-        .accumulate = 1,
+        .left_is_transposed = 1, .right = scores + strip->key * BLOCK + strip->vector * LANES, .right_stride = BLOCK,
+        .result = result + strip->vector * LANES, .result_stride = BLOCK, .accumulate = 1,
     };
     CALL_AT_LEVEL(block_product, &product);
+}
+
+// The same of scores as tiles: pairs of keys, see key_pair. low: what rounding took from them, or null.
+MARTLET_INLINE void sum_tiles_over_keys(const struct martlet_attention *a, int64_t from, const struct strip *strip,
+                                        int64_t size, const struct martlet_attention_operand *operand,
+                                        const uint16_t *scores, const uint16_t *low, float *result) {
+    int64_t step = tile_step(strip->keys);
+    struct martlet_tile_product product = {
+        .rows = size, .columns = strip->vectors * LANES, .result = result + strip->vector * LANES, .stride = BLOCK,
+        .accumulate = 1,
+        .operands[0] = {
+            .left = martlet_packed_tiles(
+                operand->transposed + (from + strip->key) / MARTLET_TILE_DEPTH * MARTLET_TILE_ELEMENTS,
+                operand->transposed_step),
+            .right = martlet_packed_tiles(scores, step), .depth = tile_depth(strip->keys),
+        },
+    };
+    if (low) {
+        product.operands[1] = product.operands[0];
+        product.operands[1].right.tiles = low;
+    }
+    a->tiles(&product);
+}
+
+// --- Scores as tiles ---------------------------------------------------------------------------------------------
+
+// Sixteen pairs of bfloat16, `first` in the low halves: a row of a tile.
+MARTLET_INLINE void round_pair(const lanes *first, const lanes *second, lane_bits *pairs) {
+    lane_bits low, high;
+    {
+        ROUNDED_WORDS(lane_bits, lanes, first, rounded)
+        low = rounded >> 16;
+    }
+    {
+        ROUNDED_WORDS(lane_bits, lanes, second, rounded)
+        high = rounded & 0xFFFF0000u;
+    }
+    *pairs = low | high;
+}
+
+// Leaves of pairs what rounding took from them.
+MARTLET_INLINE void take_pair(const lane_bits *pairs, lanes *first, lanes *second) {
+    lane_bits low = *pairs << 16, high = *pairs & 0xFFFF0000u;
+    lanes values;
+    memcpy(&values, &low, sizeof values);
+    *first -= values;
+    memcpy(&values, &high, sizeof values);
+    *second -= values;
+}
+
+MARTLET_INLINE void store_pairs(const lane_bits *pairs, uint16_t *to) { memcpy(to, pairs, sizeof *pairs); }
+
+// Where the scores of two keys that follow one another, the first of them even, belong in the right operand of a sum over
+// the keys of a strip: `key` and `vector` are counted from its beginning.
+MARTLET_INLINE int64_t key_pair(const struct strip *strip, int64_t key, int64_t vector) {
+    return vector * tile_step(strip->keys) + key / MARTLET_TILE_DEPTH * MARTLET_TILE_ELEMENTS +
+           key % MARTLET_TILE_DEPTH * LANES;
+}
+
+// The same of all queries at once: their rounded numbers in the high halves of words.
+MARTLET_INLINE void round_four(const four_lanes *from, four_lane_bits *words) {
+    ROUNDED_WORDS(four_lane_bits, four_lanes, from, rounded)
+    *words = rounded;
+}
+
+MARTLET_INLINE void store_key_pairs(const four_lane_bits *first, const four_lane_bits *second,
+                                    const struct strip *strip, int64_t key, uint16_t *scores) {
+    four_lane_bits pairs = (*first >> 16) | (*second & 0xFFFF0000u);
+    int64_t step = tile_step(strip->keys);
+    lane_bits parts[VECTORS] = {pairs.lo.lo, pairs.lo.hi, pairs.hi.lo, pairs.hi.hi};
+    scores += key_pair(strip, key, 0);
+    UNROLLED for (int j = 0; j < VECTORS; j++) store_pairs(&parts[j], scores + j * step);
+}
+
+// Zeros behind the last keys of a strip, up to a whole tile.
+MARTLET_INLINE void end_key_pairs(const struct strip *strip, uint16_t *scores) {
+    for (int64_t key = (strip->keys + 1) / 2 * 2; key % MARTLET_TILE_DEPTH != 0; key += 2)
+        for (int64_t j = 0; j < strip->vectors; j++)
+            memset(scores + key_pair(strip, key, j), 0, 2 * LANES * sizeof *scores);
 }
 
 // Floats of the right operand of multiply_by_query_side in one part.
@@ -176,6 +229,12 @@ MARTLET_INLINE int64_t prepared_floats(const struct martlet_attention *a, int64_
     return (a->tiles && parts > 1 ? 3 : 1) * side_floats(size);
 }
 
+// Copies one part of packed rows to the place of another.
+MARTLET_INLINE void copy_part(const uint16_t *from, uint16_t *to, int64_t rows, int64_t part, int64_t step) {
+    for (int64_t row = 0; row < rows; row += MARTLET_TILE_SIDE, from += step, to += step)
+        memcpy(to, from, (size_t)part * sizeof *to);
+}
+
 // Rows of queries or of gradients as the right operand of multiply_by_query_side, in as many parts as the left has.
 MARTLET_INLINE void prepare_query_side(int level, const struct martlet_attention *a, const float *from,
                                        int64_t stride, int64_t queries, int64_t size, int64_t parts, float *side) {
@@ -187,7 +246,7 @@ MARTLET_INLINE void prepare_query_side(int level, const struct martlet_attention
     float *low = side + 2 * side_floats(size);
     take_low_parts(level, from, stride, queries, size, low);
     CALL_AT_LEVEL(pack_rows_f32, queries, size, low, size, 1, tiles + part, step);
-    CALL_AT_LEVEL(pack_rows_f32, queries, size, from, stride, 1, tiles + 2 * part, step);
+    copy_part(tiles, tiles + 2 * part, queries, part, step);
 }
 
 // --- Scores ------------------------------------------------------------------------------------------------------

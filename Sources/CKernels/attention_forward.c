@@ -134,19 +134,101 @@ MARTLET_INLINE void weigh(int level, const struct martlet_attention *a, const st
     }
 }
 
+// weigh() of two keys, the first of them even, and one vector of queries; the weights become tiles, with what rounding
+// takes from them behind.
+MARTLET_INLINE void weigh_key_pair(const struct martlet_attention *a, const struct visibility *seen, int64_t from,
+                                   const struct strip *strip, int64_t key, int64_t vector, const float *scores,
+                                   const lanes *largest, lanes *sum, uint16_t *tiles, uint16_t *low) {
+    lanes s[2] = {(lanes)0.0f, (lanes)0.0f};
+    for (int i = 0; i < 2; i++) {
+        int64_t k = strip->key + key + i, j = strip->vector + vector;
+        if (i == 1 && key + 1 == strip->keys) break;
+        load_lanes(scores + k * BLOCK + j * LANES, &s[i]);
+        s[i] = s[i] * (lanes)factor_of_scores(a) - *largest;
+        exponentials_of_lanes(&s[i]);
+        if (strip->masked) {
+            lane_integers mask;
+            see(seen, j, from + k, &mask);
+            s[i] = mask ? s[i] : (lanes)0.0f;
+        }
+        *sum += s[i];
+    }
+    lane_bits pairs;
+    int64_t at = key_pair(strip, key, vector);
+    round_pair(&s[0], &s[1], &pairs);
+    store_pairs(&pairs, tiles + at);
+    take_pair(&pairs, &s[0], &s[1]);
+    round_pair(&s[0], &s[1], &pairs);
+    store_pairs(&pairs, low + at);
+}
+
+// One key that all queries see: its rounded weights, and what rounding took from them, rounded.
+MARTLET_INLINE void weigh_whole_row(const struct martlet_attention *a, const float *scores, const four_lanes *largest,
+                                    four_lanes *sum, four_lane_bits *weights, four_lane_bits *low) {
+    four_lanes s, widened;
+    load_four(scores, &s);
+    s = s * (four_lanes)factor_of_scores(a) - *largest;
+    exponentials_of_four(&s);
+    *sum += s;
+    round_four(&s, weights);
+    *weights &= 0xFFFF0000u;
+    memcpy(&widened, weights, sizeof widened);
+    s -= widened;
+    round_four(&s, low);
+}
+
+MARTLET_INLINE void weigh_whole_tiles(const struct martlet_attention *a, const struct strip *strip, const float *scores,
+                                      const struct head *head, uint16_t *tiles, uint16_t *low) {
+    four_lanes largest, sum;
+    load_four((const float *)head->largest, &largest);
+    load_four((const float *)head->sum, &sum);
+    for (int64_t key = 0; key < strip->keys; key += 2) {
+        const float *row = scores + (strip->key + key) * BLOCK;
+        four_lane_bits first, first_low, second, second_low;
+        weigh_whole_row(a, row, &largest, &sum, &first, &first_low);
+        weigh_whole_row(a, row + BLOCK, &largest, &sum, &second, &second_low);
+        store_key_pairs(&first, &second, strip, key, tiles);
+        store_key_pairs(&first_low, &second_low, strip, key, low);
+    }
+    store_four(&sum, (float *)head->sum);
+}
+
+// weigh() whose results become tiles.
+MARTLET_INLINE void weigh_tiles(int level, const struct martlet_attention *a, const struct visibility *seen,
+                                int64_t from, const struct strip *strip, const float *scores, const struct head *head,
+                                uint16_t *tiles, uint16_t *low) {
+    if (has_whole_rows(level, strip) && strip->keys % 2 == 0) {
+        weigh_whole_tiles(a, strip, scores, head, tiles, low);
+    } else {
+        for (int64_t j = 0; j < strip->vectors; j++) {
+            lanes largest = head->largest[strip->vector + j], sum = head->sum[strip->vector + j];
+            for (int64_t key = 0; key < strip->keys; key += 2)
+                weigh_key_pair(a, seen, from, strip, key, j, scores, &largest, &sum, tiles, low);
+            head->sum[strip->vector + j] = sum;
+        }
+    }
+    end_key_pairs(strip, tiles);
+    end_key_pairs(strip, low);
+}
+
 // Adds a block of keys, which falls into `count` strips, to what a head has summed. scores: 2 * BLOCK * BLOCK floats.
 MARTLET_INLINE void attend(int level, const struct martlet_attention *a, const struct visibility *seen, int64_t from,
                            const struct strip *strips, int count, const struct martlet_attention_operand *k,
                            const struct martlet_attention_operand *v, float *scores, const struct head *head) {
-    uint16_t *tiles = (uint16_t *)(scores + BLOCK * BLOCK);
+    uint16_t *tiles = (uint16_t *)(scores + BLOCK * BLOCK), *low = tiles + BLOCK * BLOCK;
     for (int n = 0; n < count; n++) {
         multiply_by_query_side(level, a, from, &strips[n], a->head_size, k, head->query, scores);
         cap_strip(a, &strips[n], scores);
     }
     raise_largest(level, a, seen, from, strips, count, scores, head);
     for (int n = 0; n < count; n++) {
-        weigh(level, a, seen, from, &strips[n], scores, head);
-        sum_over_keys(level, a, from, &strips[n], a->value_size, v, scores, 1, tiles, head->output);
+        if (a->tiles) {
+            weigh_tiles(level, a, seen, from, &strips[n], scores, head, tiles, low);
+            sum_tiles_over_keys(a, from, &strips[n], a->value_size, v, tiles, low, head->output);
+        } else {
+            weigh(level, a, seen, from, &strips[n], scores, head);
+            sum_over_keys(level, from, &strips[n], a->value_size, v, scores, head->output);
+        }
     }
 }
 
@@ -169,7 +251,7 @@ KERNEL_BY_LEVEL(attention_pack_keys,
     int64_t part = tile_step(size), step = MARTLET_ATTENTION_PARTS * part;
     take_low_parts(level, keys, stride, rows, size, scratch);
     CALL_AT_LEVEL(pack_rows_f32, rows, size, keys, stride, 0, tiles, step);
-    CALL_AT_LEVEL(pack_rows_f32, rows, size, keys, stride, 0, tiles + part, step);
+    copy_part(tiles, tiles + part, rows, part, step);
     CALL_AT_LEVEL(pack_rows_f32, rows, size, scratch, size, 0, tiles + 2 * part, step);
 }
 

@@ -145,9 +145,8 @@ extension Compute {
     /// The transpose of a small float32 matrix.
     package func transposed(_ tensor: Tensor) -> Tensor {
         let result = empty([tensor.columns, tensor.rows])
-        for row in 0..<tensor.rows {
-            for column in 0..<tensor.columns { result.output[column * tensor.rows + row] = tensor.floats[row * tensor.columns + column] }
-        }
+        martlet_strided_copy(
+            Int64(tensor.columns), Int64(tensor.rows), tensor.floats, 1, Int64(tensor.columns), result.output)
         return result
     }
 }
