@@ -76,7 +76,8 @@ public struct SelfAttention: AttentionLayer {
 
     /// `[tokens, hidden]` → `[tokens, hidden]`; see ``AttentionLayer``.
     public func callAsFunction(
-        _ x: Variable, angles: RotaryAngles?, layout: SequenceLayout, cache: KeyValueCache? = nil, in graph: Graph
+        _ x: Variable, angles: RotaryAngles?, layout: SequenceLayout, cache: KeyValueCache? = nil,
+        addedTo residual: Variable? = nil, in graph: Graph
     ) -> Variable {
         let projected = project(x, in: graph)
         var q = positioned(projected.q, headNorms?.query, angles, in: graph)
@@ -89,7 +90,8 @@ public struct SelfAttention: AttentionLayer {
             let (keys, values) = cache.extend(layer: layer, key: k.value, value: v.value, on: graph.compute)
             (k, v) = (Variable(constant: keys), Variable(constant: values))
         }
-        return output(graph.attention(q, k, v, layout: layout, options: options, sinks: sinks), in: graph)
+        return output(
+            graph.attention(q, k, v, layout: layout, options: options, sinks: sinks), addedTo: residual, in: graph)
     }
 
     private func project(_ x: Variable, in graph: Graph) -> (q: Variable, k: Variable, v: Variable) {

@@ -11,8 +11,10 @@ public protocol AttentionLayer {
     /// - Parameters:
     ///   - angles: rotations of the tokens; `nil` in a layer without positions.
     ///   - cache: keys and values of earlier tokens; those of these tokens are added.
+    ///   - residual: what the result is added to, if it is not wanted by itself.
     func callAsFunction(
-        _ x: Variable, angles: RotaryAngles?, layout: SequenceLayout, cache: KeyValueCache?, in graph: Graph
+        _ x: Variable, angles: RotaryAngles?, layout: SequenceLayout, cache: KeyValueCache?, addedTo residual: Variable?,
+        in graph: Graph
     ) -> Variable
 }
 
@@ -24,7 +26,8 @@ public protocol FeedForward {
     var banks: [ExpertBank] { get }
 
     /// `[tokens, hidden]` → `[tokens, hidden]`.
-    func callAsFunction(_ x: Variable, in graph: Graph) -> Variable
+    /// - Parameter residual: what the result is added to, if it is not wanted by itself.
+    func callAsFunction(_ x: Variable, addedTo residual: Variable?, in graph: Graph) -> Variable
 }
 
 extension FeedForward {

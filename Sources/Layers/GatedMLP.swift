@@ -32,13 +32,17 @@ public struct GatedMLP: FeedForward {
     }
 
     /// `[tokens, hidden]` → `[tokens, hidden]`.
-    public func callAsFunction(_ x: Variable, in graph: Graph) -> Variable {
+    public func callAsFunction(_ x: Variable, addedTo residual: Variable? = nil, in graph: Graph) -> Variable {
+        down(gated(x, in: graph), addedTo: residual, in: graph)
+    }
+
+    private func gated(_ x: Variable, in graph: Graph) -> Variable {
         switch input {
         case .separate(let gate, let up):
-            return down(Linear.gated(gate: gate, up: up, x, function, in: graph), in: graph)
+            return Linear.gated(gate: gate, up: up, x, function, in: graph)
         case .fused(let both):
             let parts = graph.split(both(x, in: graph), widths: [down.weight.columns, down.weight.columns])
-            return down(graph.gatedActivation(parts[0], parts[1], function), in: graph)
+            return graph.gatedActivation(parts[0], parts[1], function)
         }
     }
 }

@@ -50,7 +50,8 @@ public struct LatentAttention: AttentionLayer {
 
     /// `[tokens, hidden]` → `[tokens, hidden]`; see ``AttentionLayer``.
     public func callAsFunction(
-        _ x: Variable, angles: RotaryAngles?, layout: SequenceLayout, cache: KeyValueCache? = nil, in graph: Graph
+        _ x: Variable, angles: RotaryAngles?, layout: SequenceLayout, cache: KeyValueCache? = nil,
+        addedTo residual: Variable? = nil, in graph: Graph
     ) -> Variable {
         let content = options.headSize - rotatedSize
         let (queries, latent) = project(x, in: graph)
@@ -64,7 +65,7 @@ public struct LatentAttention: AttentionLayer {
             let (keys, values) = cache.extend(layer: layer, key: k.value, value: v.value, on: graph.compute)
             (k, v) = (Variable(constant: keys), Variable(constant: values))
         }
-        return output(graph.attention(q, k, v, layout: layout, options: options), in: graph)
+        return output(graph.attention(q, k, v, layout: layout, options: options), addedTo: residual, in: graph)
     }
 
     /// Queries `[tokens, heads · headSize]`, and `[latent | rotated]`.

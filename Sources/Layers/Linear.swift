@@ -28,9 +28,9 @@ public final class Linear {
         precision = role == .router ? .float32 : nil
     }
 
-    /// `[tokens, inputs]` → `[tokens, outputs]`.
-    public func callAsFunction(_ x: Variable, in graph: Graph) -> Variable {
-        Self.outputs(of: [self], x, in: graph)[0]
+    /// `[tokens, inputs]` → `[tokens, outputs]`, added to the residual stream if it is given.
+    public func callAsFunction(_ x: Variable, addedTo residual: Variable? = nil, in graph: Graph) -> Variable {
+        graph.linear(x, through: layer, addedTo: residual, precision: precision)
     }
 
     /// The outputs of layers of the same role over one input, in their order: few tokens pass them faster together.

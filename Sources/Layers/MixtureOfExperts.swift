@@ -39,15 +39,15 @@ public struct MixtureOfExperts: FeedForward {
     public var banks: [ExpertBank] { [gateUp, down] }
 
     /// `[tokens, hidden]` → `[tokens, hidden]`.
-    public func callAsFunction(_ x: Variable, in graph: Graph) -> Variable {
+    public func callAsFunction(_ x: Variable, addedTo residual: Variable? = nil, in graph: Graph) -> Variable {
         let (weights, groups) = graph.route(router(x, in: graph), options: routing)
         graph.routingLog?.add(groups.counts, layer: layer)
         let input = graph.gather(x, groups: groups, weights: scalesInput ? weights : nil)
         let middle = activated(gateUp(input, groups: groups, in: graph), in: graph)
         let output = down(middle, groups: groups, in: graph)
         let routed = graph.combine(output, groups: groups, weights: scalesInput ? nil : weights)
-        guard let shared else { return routed }
-        return graph.add(routed, shared(x, in: graph))
+        let result = shared.map { $0(x, addedTo: routed, in: graph) } ?? routed
+        return residual.map { graph.add($0, result) } ?? result
     }
 
     private func activated(_ both: Variable, in graph: Graph) -> Variable {

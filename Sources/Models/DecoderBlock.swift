@@ -32,12 +32,21 @@ final class DecoderBlock {
     func callAsFunction(
         _ x: Variable, angles: [RotaryAngles], layout: SequenceLayout, cache: KeyValueCache?, in graph: Graph
     ) -> Variable {
-        var attended = attention(
-            attentionNorm(x, in: graph), angles: rotary.map { angles[$0] }, layout: layout, cache: cache, in: graph)
-        if let attentionOutputNorm { attended = attentionOutputNorm(attended, in: graph) }
-        let middle = graph.add(x, attended)
-        var result = feedForward(feedForwardNorm(middle, in: graph), in: graph)
-        if let feedForwardOutputNorm { result = feedForwardOutputNorm(result, in: graph) }
-        return graph.add(middle, result)
+        let middle = sum(x, attentionOutputNorm, in: graph) { residual in
+            attention(
+                attentionNorm(x, in: graph), angles: rotary.map { angles[$0] }, layout: layout, cache: cache,
+                addedTo: residual, in: graph)
+        }
+        return sum(middle, feedForwardOutputNorm, in: graph) { residual in
+            feedForward(feedForwardNorm(middle, in: graph), addedTo: residual, in: graph)
+        }
+    }
+
+    /// `x + part`, where the part is normed before, if there is a norm; else it adds itself.
+    private func sum(
+        _ x: Variable, _ norm: RMSNorm?, in graph: Graph, _ part: (_ addedTo: Variable?) -> Variable
+    ) -> Variable {
+        guard let norm else { return part(x) }
+        return graph.add(x, norm(part(nil), in: graph))
     }
 }

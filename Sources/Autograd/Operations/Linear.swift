@@ -47,12 +47,18 @@ public final class LinearLayer {
         (self.weight, self.bias, self.update) = (weight, bias, update)
     }
 
-    /// Adds the bias to some columns of rows.
-    fileprivate var epilogue: Compute.Epilogue? {
-        bias.map { bias in
-            { rows, columns, tile, stride in
-                martlet_add_bias(
-                    Int64(rows.count), Int64(columns.count), bias.floats + columns.lowerBound, tile, Int64(stride))
+    /// Adds the bias, and the residual stream where it meets the result, to some columns of rows.
+    fileprivate func epilogue(addedTo residual: Tensor?) -> Compute.Epilogue? {
+        if bias == nil && residual == nil { return nil }
+        return { [bias] rows, columns, tile, stride in
+            let width = Int64(columns.count)
+            if let bias {
+                martlet_add_bias(Int64(rows.count), width, bias.floats + columns.lowerBound, tile, Int64(stride))
+            }
+            guard let residual else { return }
+            for (index, row) in rows.enumerated() {
+                let (target, at) = (tile + index * stride, row * residual.columns + columns.lowerBound)
+                martlet_add(width, residual.floats + at, target, target)
             }
         }
     }
@@ -71,7 +77,20 @@ extension Graph {
     public func linear(
         _ x: Variable, weight: Weight, bias: Tensor? = nil, update: LowRankUpdate? = nil, precision: Precision? = nil
     ) -> Variable {
-        linear(x, through: [LinearLayer(weight: weight, bias: bias, update: update)], precision: precision)[0]
+        linear(x, through: LinearLayer(weight: weight, bias: bias, update: update), precision: precision)
+    }
+
+    /// A linear layer whose result may be added to the residual stream while it is in cache: `residual + y`.
+    ///
+    /// Derivative with respect to the residual: the gradient as it is.
+    /// - Parameter residual: of the shape of the result.
+    public func linear(
+        _ x: Variable, through layer: LinearLayer, addedTo residual: Variable? = nil, precision: Precision? = nil
+    ) -> Variable {
+        if let residual, residual.value.elementType != .float32 || !residual.value.isDense {
+            return add(residual, linear(x, through: layer, precision: precision))
+        }
+        return linear(x, through: [layer], addedTo: residual, precision: precision)[0]
     }
 
     /// Several linear layers over the same input, in their order. Where tokens are few, as in decoding, the threads
@@ -79,35 +98,49 @@ extension Graph {
     public func linear(
         _ x: Variable, through layers: [LinearLayer], precision: Precision? = nil
     ) -> [Variable] {
+        linear(x, through: layers, addedTo: nil, precision: precision)
+    }
+
+    private func linear(
+        _ x: Variable, through layers: [LinearLayer], addedTo residual: Variable?, precision: Precision?
+    ) -> [Variable] {
         let compute = precision.map { Compute(sharing: self.compute, precision: $0) } ?? self.compute
         var paths: [AdapterPath?] = []
         let values = compute.products(x.value, layers.count) { index in
-            let (path, projection) = way(through: layers[index], x, on: compute)
+            let (path, projection) = way(through: layers[index], x, addedTo: residual?.value, on: compute)
             paths.append(path)
             return projection
         }
-        return record(values, x, LinearBackward(layers, paths, compute, gradients, wantsInput: x.needsGradient))
+        let backward = LinearBackward(layers, paths, compute, gradients, wantsInput: x.needsGradient)
+        return record(values, x, addedTo: residual, backward)
     }
 
     /// The way of an input through a layer, and that of its adapter.
-    func way(through layer: LinearLayer, _ x: Variable, on compute: Compute) -> (AdapterPath?, Projection) {
+    func way(
+        through layer: LinearLayer, _ x: Variable, addedTo residual: Tensor? = nil, on compute: Compute
+    ) -> (AdapterPath?, Projection) {
         compute.prepareLowTerm(x.value, besideRank: layer.update?.a.value.rows ?? 0)
         let path = layer.update.map { AdapterPath($0, x, dropout: dropout, on: compute) }
         let projection = Projection(
             layer.weight, adding: path?.folded,
             plus: compute.lowTerm(x.value, transposed: layer.weight, beside: path?.forwardTerm),
-            epilogue: layer.epilogue)
+            epilogue: layer.epilogue(addedTo: residual))
         return (path, projection)
     }
 
     /// The gradients of layers over one input meet in a node of their own. It is reached when all of them have had their
     /// turn, because the tape runs backwards and it was recorded before them.
-    private func record(_ values: [Tensor], _ x: Variable, _ backward: LinearBackward) -> [Variable] {
+    private func record(
+        _ values: [Tensor], _ x: Variable, addedTo residual: Variable?, _ backward: LinearBackward
+    ) -> [Variable] {
         let meeting = record("linear", x.value, inputs: [x], trainsParameters: backward.trains) { _ in
             [backward.inputGradient()]
         }
         return values.enumerated().map { index, value in
-            record("linear", value, inputs: [meeting]) { dy in [backward.take(dy, of: index) ? dy : nil] }
+            record("linear", value, inputs: [meeting] + (residual.map { [$0] } ?? [])) { dy in
+                let first = backward.take(dy, of: index) ? dy : nil
+                return residual == nil ? [first] : [first, dy]
+            }
         }
     }
 }
