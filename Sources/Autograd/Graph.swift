@@ -37,6 +37,13 @@ final class Node {
         self.inputs = inputs
         self.backward = backward
     }
+
+    /// Takes over the gradient that has come so far. A backward that asks an input's node for it returns the sum of it and
+    /// its own.
+    func takeGradient() -> Tensor? {
+        defer { gradient = nil }
+        return gradient
+    }
 }
 
 /// Records operations as they run and runs them backwards.

@@ -43,13 +43,17 @@ import Testing
             var weights: [Float] = []
             let result = written(rows * columns) { dx in
                 weights = changed([Float](repeating: 0.5, count: columns)) {
-                    norm(Int64(rows), Int64(columns), x, w, factors, dy, dx, $0)
+                    norm(Int64(rows), Int64(columns), x, w, factors, dy, nil, dx, $0)
                 }
             }
             return result + weights
         }
         expectAgreement(backward, .sum, expected: dx, "rms_norm_backward without weights \(columns)") { norm in
-            written(rows * columns) { norm(Int64(rows), Int64(columns), x, w, factors, dy, $0, nil) }
+            written(rows * columns) { norm(Int64(rows), Int64(columns), x, w, factors, dy, nil, $0, nil) }
+        }
+        let before = noise(rows * columns, 9), total = zip(dx, before).map { $0 + Double($1) }
+        expectAgreement(backward, .sum, expected: total, "rms_norm_backward in the place of a sum \(columns)") { norm in
+            changed(before) { norm(Int64(rows), Int64(columns), x, w, factors, dy, $0, $0, nil) }
         }
     }
 

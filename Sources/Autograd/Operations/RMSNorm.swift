@@ -18,16 +18,25 @@ extension Graph {
         let (y, inverse) = compute.rmsNorm(x.value, wValue, epsilon, type: .float32)
         // The residual stream is kept as it is, by the additions on both sides; heads are kept for this alone.
         let xValue = x.value.columns == wValue.count ? x.value : rounded(toKeep: x.value)
-        let (weightGradient, type) = (weight.needsGradient, compute.precision.activationType)
+        let (weightGradient, type, node) = (weight.needsGradient, compute.precision.activationType, x.node)
         return record(
             "norm", y, inputs: [x, weight], again: { compute.rmsNorm(xValue, wValue, epsilon, type: type).y }
         ) { dy in
-            compute.rmsNormBackward(xValue, wValue, inverse, dy, weightGradient: weightGradient)
+            // What goes around the norm has come before.
+            var sum = node?.takeGradient()
+            return compute.rmsNormBackward(
+                xValue, wValue, inverse, dy, addedTo: &sum, weightGradient: weightGradient)
         }
     }
 }
 
 extension Compute {
+    /// The same as ``readRows(_:_:_:)``; of no tensor `nil`.
+    private func readRowsIfAny(_ tensor: Tensor?, _ rows: Range<Int>, _ body: (UnsafePointer<Float>?) -> Void) {
+        guard let tensor else { return body(nil) }
+        readRows(tensor, rows) { body($0) }
+    }
+
     /// The normalised rows and `1 / √(mean(x²) + epsilon)` of each head of each.
     fileprivate func rmsNorm(
         _ x: Tensor, _ weight: Tensor, _ epsilon: Float, type: ElementType
@@ -46,11 +55,14 @@ extension Compute {
         return (y, inverse)
     }
 
+    /// - Parameter sum: a gradient of `x` that is added, in place when nobody else holds it.
     fileprivate func rmsNormBackward(
-        _ x: Tensor, _ weight: Tensor, _ inverse: Tensor, _ dy: Tensor, weightGradient: Bool
+        _ x: Tensor, _ weight: Tensor, _ inverse: Tensor, _ dy: Tensor, addedTo sum: inout Tensor?,
+        weightGradient: Bool
     ) -> [Tensor?] {
         let (rows, width, heads) = (x.rows, weight.count, inverse.columns)
-        let dx = empty(x.shape, x.elementType)
+        let dx = room(forSumWith: &sum) ?? empty(x.shape, x.elementType)
+        let before = sum
         // One partial sum per block, added up in block order: the same bits on every number of threads.
         let block = 64
         let blocks = (rows + block - 1) / block
@@ -59,11 +71,13 @@ extension Compute {
             let range = tile * block..<min(rows, (tile + 1) * block)
             readRows(x, range) { input in
                 readRows(dy, range) { gradient in
-                    writeRows(dx, range) { output in
-                        martlet_rms_norm_backward(
-                            Int64(range.count * heads), Int64(width), input, weight.floats,
-                            inverse.floats + range.lowerBound * heads, gradient, output,
-                            partial.map { $0.output + tile * width })
+                    readRowsIfAny(before, range) { before in
+                        writeRows(dx, range) { output in
+                            martlet_rms_norm_backward(
+                                Int64(range.count * heads), Int64(width), input, weight.floats,
+                                inverse.floats + range.lowerBound * heads, gradient, before, output,
+                                partial.map { $0.output + tile * width })
+                        }
                     }
                 }
             }
