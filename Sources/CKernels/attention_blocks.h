@@ -86,6 +86,13 @@ MARTLET_INLINE void see(const struct visibility *seen, int64_t vector, int64_t k
 // The distance at which rows are best copied.
 MARTLET_INLINE int64_t spread(int64_t size) { return padded(size) | LANES; }
 
+// Asks for a head's part of rows that will be written in the end. Those of other heads lie between them, which no
+// processor guesses.
+MARTLET_INLINE void fetch_to_write(const float *rows, int64_t stride, int64_t count, int64_t size) {
+    for (int64_t r = 0; r < count; r++, rows += stride)
+        for (int64_t c = 0; c < size; c += LANES) __builtin_prefetch(rows + c, 1, 2);
+}
+
 // --- Products ----------------------------------------------------------------------------------------------------
 
 // Tiles along a summed dimension.
@@ -173,7 +180,7 @@ MARTLET_INLINE void round_pair(const lanes *first, const lanes *second, lane_bit
     *pairs = low | high;
 }
 
-// Leaves of pairs what rounding took from them.
+// Leaves in both what rounding to `pairs` took from them.
 MARTLET_INLINE void take_pair(const lane_bits *pairs, lanes *first, lanes *second) {
     lane_bits low = *pairs << 16, high = *pairs & 0xFFFF0000u;
     lanes values;
@@ -181,6 +188,12 @@ MARTLET_INLINE void take_pair(const lane_bits *pairs, lanes *first, lanes *secon
     *first -= values;
     memcpy(&values, &high, sizeof values);
     *second -= values;
+}
+
+// All queries of a key, rounded, in the high halves of words.
+MARTLET_INLINE void round_four(const four_lanes *from, four_lane_bits *words) {
+    ROUNDED_WORDS(four_lane_bits, four_lanes, from, rounded)
+    *words = rounded;
 }
 
 MARTLET_INLINE void store_pairs(const lane_bits *pairs, uint16_t *to) { memcpy(to, pairs, sizeof *pairs); }
@@ -192,12 +205,7 @@ MARTLET_INLINE int64_t key_pair(const struct strip *strip, int64_t key, int64_t 
            key % MARTLET_TILE_DEPTH * LANES;
 }
 
-// The same of all queries at once: their rounded numbers in the high halves of words.
-MARTLET_INLINE void round_four(const four_lanes *from, four_lane_bits *words) {
-    ROUNDED_WORDS(four_lane_bits, four_lanes, from, rounded)
-    *words = rounded;
-}
-
+// Two keys of all queries, as round_four leaves them, to their place.
 MARTLET_INLINE void store_key_pairs(const four_lane_bits *first, const four_lane_bits *second,
                                     const struct strip *strip, int64_t key, uint16_t *scores) {
     four_lane_bits pairs = (*first >> 16) | (*second & 0xFFFF0000u);

@@ -134,8 +134,8 @@ MARTLET_INLINE void weigh(int level, const struct martlet_attention *a, const st
     }
 }
 
-// weigh() of two keys, the first of them even, and one vector of queries; the weights become tiles, with what rounding
-// takes from them behind.
+// weigh() of two keys, the first of them even, and one vector of queries; the weights become tiles, and what rounding
+// takes from them tiles in `low`.
 MARTLET_INLINE void weigh_key_pair(const struct martlet_attention *a, const struct visibility *seen, int64_t from,
                                    const struct strip *strip, int64_t key, int64_t vector, const float *scores,
                                    const lanes *largest, lanes *sum, uint16_t *tiles, uint16_t *low) {
@@ -266,6 +266,7 @@ KERNEL_BY_LEVEL(attention_forward,
     find_visibility(block, &seen);
     for (int64_t h = 0; h < heads; h++) {
         find_head(a, h, scratch, &head);
+        fetch_to_write(output + h * a->value_size, a->output_stride, block->queries, a->value_size);
         begin_head(level, a, block, q + h * a->head_size, k->parts, sinks ? sinks + h : NULL, &head);
     }
     for (int64_t from = block->first_key; from < block->last_key; from += BLOCK) {

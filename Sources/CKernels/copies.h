@@ -4,8 +4,6 @@
 
 #include "lanes.h"
 
-MARTLET_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 MARTLET_INLINE int64_t padded(int64_t size) { return (size + LANES - 1) / LANES * LANES; }
 
 // to[column, row] = from[row, column] of 16 × 16 elements.

@@ -30,7 +30,21 @@ KERNEL(from_bfloat16, (int64_t count, const uint16_t *x, float *y), (count, x, y
     for (int64_t i = 0; i < count; i++) y[i] = widened(x[i]);
 }
 
-KERNEL(to_bfloat16, (int64_t count, const float *x, uint16_t *y), (count, x, y)) {
+// So many rows before its turn a part of a row is asked for that is not in cache: the processor guesses rows that follow
+// each other, but not parts of them.
+enum { AHEAD = 4, LINE_BYTES = 64 };
+
+// write is constant wherever it is called.
+MARTLET_INLINE void ask_for_row(const void *start, int64_t bytes, int write) {
+    for (int64_t at = 0; at < bytes; at += LINE_BYTES) {
+        if (write)
+            __builtin_prefetch((const char *)start + at, 1, 3);
+        else
+            __builtin_prefetch((const char *)start + at, 0, 3);
+    }
+}
+
+MARTLET_INLINE void round_row(int64_t count, const float *x, uint16_t *y) {
     int64_t i = 0;
     for (; i + 32 <= count; i += 32) {
         half_run run;
@@ -38,6 +52,26 @@ KERNEL(to_bfloat16, (int64_t count, const float *x, uint16_t *y), (count, x, y))
         memcpy(y + i, &run, sizeof run);
     }
     for (; i < count; i++) y[i] = (uint16_t)bfloat16_bits(x[i]);
+}
+
+KERNEL(to_bfloat16, (int64_t count, const float *x, uint16_t *y), (count, x, y)) { round_row(count, x, y); }
+
+KERNEL(rows_to_bfloat16,
+       (int64_t rows, int64_t columns, const float *x, int64_t stride, uint16_t *y, int64_t y_stride),
+       (rows, columns, x, stride, y, y_stride)) {
+    for (int64_t r = 0; r < rows; r++, x += stride, y += y_stride) {
+        if (r + AHEAD < rows) ask_for_row(y + AHEAD * y_stride, 2 * columns, 1);
+        round_row(columns, x, y);
+    }
+}
+
+KERNEL(add_rows, (int64_t rows, int64_t columns, const float *x, int64_t stride, float *y, int64_t y_stride),
+       (rows, columns, x, stride, y, y_stride)) {
+    for (int64_t r = 0; r < rows; r++, x += stride, y += y_stride) {
+        if (r + AHEAD < rows) ask_for_row(x + AHEAD * stride, 4 * columns, 0);
+        SAME_OR_APART
+        for (int64_t c = 0; c < columns; c++) y[c] += x[c];
+    }
 }
 
 KERNEL(round_to_bfloat16, (int64_t count, const float *x, float *y), (count, x, y)) {

@@ -31,9 +31,20 @@ MARTLET_INLINE void pack_run_f32(const float *source, row *target) {
 
 MARTLET_INLINE void pack_run_bf16(const uint16_t *source, row *target) { memcpy(target, source, sizeof *target); }
 
+// Sixteen rows side by side are more than a processor looks ahead in: elements are asked for four tiles before their
+// turn, also where they do not exist any more.
+enum { AHEAD = 4 * DEPTH };
+
+MARTLET_INLINE void ask_for_run(const void *start, int64_t size) {
+    for (int64_t at = 0; at < DEPTH * size; at += 64) __builtin_prefetch((const char *)start + at, 0, 3);
+}
+
 // A whole tile; the rows of it stay in registers.
 #define PACK_WHOLE_ROWS(PACK_RUN)                                                                                     \
-    _Pragma("clang loop unroll(full)") for (int i = 0; i < SIDE; i++) PACK_RUN(start + i * stride + d, &rows[i]);
+    _Pragma("clang loop unroll(full)") for (int i = 0; i < SIDE; i++) {                                               \
+        ask_for_run(start + i * stride + d + AHEAD, sizeof *start);                                                   \
+        PACK_RUN(start + i * stride + d, &rows[i]);                                                                   \
+    }
 
 // What there is of a tile, with zeros behind it.
 #define PACK_SOME_ROWS(TYPE, PACK_RUN)                                                                                \

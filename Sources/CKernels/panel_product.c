@@ -8,6 +8,8 @@ enum { STRIP = 64, DEPTH = 64, SUMS = 256 };
 // A vector that crosses the end of a line of the cache costs twice.
 #define ALIGNED __attribute__((aligned(64)))
 
+MARTLET_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
 // result[row, column] = sums[row, column], or added to what is there.
 MARTLET_INLINE void put_rows(const float *sums, int64_t rows, int64_t columns, int accumulate, float *result,
                              int64_t stride) {

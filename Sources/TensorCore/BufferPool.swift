@@ -18,12 +18,17 @@ public final class BufferPool: Sendable {
     }
     private let state = Mutex(State())
     private let reservation: Reservation
-    private let scratch = ScratchStacks()
+    private let scratch: ScratchStacks
 
     /// An empty pool.
-    public init() { reservation = Reservation(atMost: Reservation.machineMemory) }
+    public init() {
+        // The pool first: what the system grants may be limited.
+        reservation = Reservation(atMost: Reservation.machineMemory)
+        scratch = ScratchStacks()
+    }
 
-    /// Bytes in use, bytes kept for reuse, and how often memory was needed that had not been in use before.
+    /// Bytes in use, bytes kept for reuse, and how often memory was needed that had not been in use before; without the
+    /// stacks of scratch.
     public var statistics: (liveBytes: Int, pooledBytes: Int, misses: Int) {
         state.withLock { ($0.liveBytes, $0.used - $0.liveBytes, $0.misses) }
     }

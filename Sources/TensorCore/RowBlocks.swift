@@ -88,7 +88,7 @@ extension Compute {
         }
     }
 
-    /// Memory for the time of `body`, best in the caches of the calling thread's core.
+    /// Memory for the time of `body`: up to 2 MB from what the calling thread has used before.
     package func withScratch<R>(_ count: Int, _ body: (UnsafeMutablePointer<Float>) -> R) -> R {
         buffers.withScratch(count * 4) { body($0.assumingMemoryBound(to: Float.self)) }
     }

@@ -5,7 +5,7 @@ import Glibc
 /// takes next. A buffer of the pool might have been another core's a moment ago.
 ///
 /// Address space for all threads is reserved at once; a stack takes memory as it is used for the first time.
-final class ScratchStacks: @unchecked Sendable {
+package final class ScratchStacks: @unchecked Sendable {
     // `@unchecked`: a thread touches only the stack of its own number.
 
     private struct Stack {
@@ -16,9 +16,9 @@ final class ScratchStacks: @unchecked Sendable {
     }
 
     /// Bytes of a stack: about the second-level cache of a core, and a large page.
-    private static let capacity = 2 << 20
-    /// Threads that have a stack: more than work at a time.
-    private static let count = 1024
+    package static let capacity = 2 << 20
+    /// Threads that have a stack: the first that asked for scratch in the process, of any pool. Others use the pool.
+    private static let count = 256
     private let stacks = UnsafeMutablePointer<Stack>.allocate(capacity: count)
     private let reservation: Reservation
     /// Where stack 0 begins.

@@ -37,6 +37,21 @@ import Testing
         }
     }
 
+    @Test(arguments: [1, 31, 32, 100]) func rowsAreRoundedOneByOne(columns: Int) {
+        let (rows, stride, wide) = (9, columns + 3, columns + 5)
+        let x = noise(rows * stride, 2)
+        for kernel in available(
+            martlet_rows_to_bfloat16_portable, martlet_rows_to_bfloat16_avx2, martlet_rows_to_bfloat16_avx512)
+        {
+            var y = [UInt16](repeating: 0xABCD, count: rows * wide)
+            kernel(Int64(rows), Int64(columns), x, Int64(stride), &y, Int64(wide))
+            let expected = y.indices.map { at in
+                at % wide < columns ? nearest(x[at / wide * stride + at % wide]) : 0xABCD
+            }
+            #expect(y == expected, "\(columns)")
+        }
+    }
+
     @Test func specialValuesKeepTheirKind() {
         let x: [Float] = [.infinity, -.infinity, .nan, Float(bitPattern: 0x7F80_0001), Float(bitPattern: 0xFFFF_FFFF)]
         for kernel in available(

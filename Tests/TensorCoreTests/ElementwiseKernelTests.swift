@@ -35,6 +35,15 @@ import Testing
         ) { add in
             changed(y) { add(Int64(rows), Int64(columns), bias, $0, Int64(stride)) }
         }
+        let (x, wide) = (noise(rows * (stride + 1), 3), stride + 1)
+        let sum = y.indices.map { at in
+            let (row, column) = (at / stride, at % stride)
+            return Double(y[at]) + (column < columns ? Double(x[row * wide + column]) : 0)
+        }
+        expectAgreement(
+            available(martlet_add_rows_portable, martlet_add_rows_avx2, martlet_add_rows_avx512), .rounding,
+            expected: sum, "add_rows \(columns)"
+        ) { add in changed(y) { add(Int64(rows), Int64(columns), x, Int64(wide), $0, Int64(stride)) } }
     }
 
     @Test(arguments: kernelSizes) func lowParts(size: Int) {

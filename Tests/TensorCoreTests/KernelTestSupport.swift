@@ -1,5 +1,6 @@
 import CKernels
 import TensorCore
+import Synchronization
 import Testing
 
 /// Lengths around the widths of vectors and unrolled loops.
@@ -73,8 +74,16 @@ func written(_ count: Int, _ body: (UnsafeMutablePointer<Float>) -> Void) -> [Fl
     changed([Float](repeating: .nan, count: count), body)
 }
 
-/// Fills the memory that tensors get next with numbers that spoil every sum.
+/// Fills the memory that tensors and scratch get next with numbers that spoil every sum.
 func leaveRubbish(in compute: Compute) {
     let tensors = (0..<4).map { _ in compute.empty([1 << 20]) }
     for tensor in tensors { tensor.output.update(repeating: .nan, count: tensor.count) }
+    // Every thread has scratch of its own: none gets a second tile before all have one.
+    let arrived = Atomic<Int>(0)
+    compute.threads.run(tiles: compute.threads.threadCount) { _ in
+        let count = ScratchStacks.capacity / 4
+        compute.withScratch(count) { $0.update(repeating: .nan, count: count) }
+        arrived.add(1, ordering: .relaxed)
+        while arrived.load(ordering: .relaxed) < compute.threads.threadCount {}
+    }
 }

@@ -83,6 +83,28 @@ import Testing
         for tensor in tensors { #expect(UInt(bitPattern: tensor.floats) % 64 == 0) }
     }
 
+    /// Scratch of a thread lies on a stack of its own, in every pool another one; what has no room there comes from the pool.
+    @Test func scratchIsAStack() throws {
+        let (one, other) = try (Compute(threadCount: 1), Compute(threadCount: 1))
+        let room = ScratchStacks.capacity / 4
+        func place(_ pointer: UnsafeMutablePointer<Float>) -> Int { Int(bitPattern: pointer) }
+        one.withScratch(100) { first in
+            let inner = one.withScratch(5) { place($0) }
+            #expect(inner >= place(first) + 400 && inner % 64 == 0)
+            #expect(one.withScratch(5) { place($0) } == inner)
+            #expect(other.withScratch(5) { place($0) } != inner)
+            #expect(one.buffers.statistics.liveBytes == 0)
+            one.withScratch(room) { large in
+                large.update(repeating: 1, count: room)
+                #expect(one.buffers.statistics.liveBytes == 4 * room)
+                #expect(one.withScratch(5) { place($0) } == inner)
+            }
+            #expect(one.buffers.statistics.liveBytes == 0)
+        }
+        one.withScratch(room) { $0.update(repeating: 1, count: room) }
+        #expect(one.buffers.statistics.liveBytes == 0 && one.buffers.statistics.pooledBytes == 4 * room)
+    }
+
     @Test func emptyTensorsExist() throws {
         let compute = try Compute(threadCount: 1)
         #expect(compute.zeros([0, 5]).toArray().isEmpty && compute.tensor([], shape: [0]).count == 0)

@@ -51,15 +51,11 @@ public final class LinearLayer {
     fileprivate func epilogue(addedTo residual: Tensor?) -> Compute.Epilogue? {
         if bias == nil && residual == nil { return nil }
         return { [bias] rows, columns, tile, stride in
-            let width = Int64(columns.count)
-            if let bias {
-                martlet_add_bias(Int64(rows.count), width, bias.floats + columns.lowerBound, tile, Int64(stride))
-            }
+            let (height, width, stride) = (Int64(rows.count), Int64(columns.count), Int64(stride))
+            if let bias { martlet_add_bias(height, width, bias.floats + columns.lowerBound, tile, stride) }
             guard let residual else { return }
-            for (index, row) in rows.enumerated() {
-                let (target, at) = (tile + index * stride, row * residual.columns + columns.lowerBound)
-                martlet_add(width, residual.floats + at, target, target)
-            }
+            let start = residual.floats + rows.lowerBound * residual.columns + columns.lowerBound
+            martlet_add_rows(height, width, start, Int64(residual.columns), tile, stride)
         }
     }
 }
@@ -87,6 +83,11 @@ extension Graph {
     public func linear(
         _ x: Variable, through layer: LinearLayer, addedTo residual: Variable? = nil, precision: Precision? = nil
     ) -> Variable {
+        if let residual {
+            precondition(
+                residual.value.rows == x.value.rows && residual.value.columns == layer.weight.rows,
+                "residual of \(residual.value.shape) for \(x.value.rows) rows of \(layer.weight.rows)")
+        }
         if let residual, residual.value.elementType != .float32 || !residual.value.isDense {
             return add(residual, linear(x, through: layer, precision: precision))
         }

@@ -16,13 +16,13 @@ extension Graph {
             "RMSNorm of \(x.value.shape) with weight \(weight.value.shape)")
         let (wValue, compute) = (weight.value, compute)
         let (y, inverse) = compute.rmsNorm(x.value, wValue, epsilon, type: .float32)
-        // The residual stream is kept as it is, by the additions on both sides; heads are kept for this alone.
+        // The residual stream is kept as it is, also by what is added to it; heads are kept for this alone.
         let xValue = x.value.columns == wValue.count ? x.value : rounded(toKeep: x.value)
         let (weightGradient, type, node) = (weight.needsGradient, compute.precision.activationType, x.node)
         return record(
             "norm", y, inputs: [x, weight], again: { compute.rmsNorm(xValue, wValue, epsilon, type: type).y }
         ) { dy in
-            // What goes around the norm has come before.
+            // What goes around the norm has usually come before; what comes later the graph adds.
             var sum = node?.takeGradient()
             return compute.rmsNormBackward(
                 xValue, wValue, inverse, dy, addedTo: &sum, weightGradient: weightGradient)
@@ -63,6 +63,7 @@ extension Compute {
         let (rows, width, heads) = (x.rows, weight.count, inverse.columns)
         let dx = room(forSumWith: &sum) ?? empty(x.shape, x.elementType)
         let before = sum
+        precondition(dx.rows == rows && dx.columns == x.columns, "gradient of \(dx.shape) for \(x.shape)")
         // One partial sum per block, added up in block order: the same bits on every number of threads.
         let block = 64
         let blocks = (rows + block - 1) / block

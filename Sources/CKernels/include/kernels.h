@@ -19,9 +19,14 @@ DECLARE_KERNEL(add_scaled, (int64_t count, float alpha, const float *x, float *y
 DECLARE_KERNEL(scale, (int64_t count, float alpha, const float *x, float *y));
 // y[r, c] += bias[c]; rows have the given stride.
 DECLARE_KERNEL(add_bias, (int64_t rows, int64_t columns, const float *bias, float *y, int64_t stride));
+// y += x for rows with the given strides, x not in cache.
+DECLARE_KERNEL(add_rows, (int64_t rows, int64_t columns, const float *x, int64_t stride, float *y, int64_t y_stride));
 // bfloat16 <-> float32; rounding is to nearest even, NaN stays NaN.
 DECLARE_KERNEL(from_bfloat16, (int64_t count, const uint16_t *x, float *y));
 DECLARE_KERNEL(to_bfloat16, (int64_t count, const float *x, uint16_t *y));
+// The same of rows with the given strides, for a result that is not in cache.
+DECLARE_KERNEL(rows_to_bfloat16, (int64_t rows, int64_t columns, const float *x, int64_t stride, uint16_t *y,
+                                  int64_t y_stride));
 // y[i] = x[i] rounded to bfloat16 and widened again; y may be x.
 DECLARE_KERNEL(round_to_bfloat16, (int64_t count, const float *x, float *y));
 // y[i] = x[i] - (x[i] rounded to bfloat16), what rounding takes away; y may be x.
@@ -100,7 +105,7 @@ DECLARE_KERNEL(cross_entropy, (int64_t rows, int64_t columns, const int32_t *tar
 // --- low_rank.c --------------------------------------------------------------------------------------------------
 
 // out[rank, columns] = g[rows, rank]^T * x[rows, columns], or added to it, where rank or columns are few; all with row
-// strides. Rows are summed in order.
+// strides. There are rows; they are summed in order.
 DECLARE_KERNEL(low_rank_gradient, (int64_t rows, int64_t columns, int64_t rank, const float *g, int64_t g_stride,
                                    const float *x, int64_t stride, int accumulate, float *out, int64_t out_stride));
 

@@ -119,7 +119,8 @@ extension Compute {
     package func thinGradient(
         rows: Int, columns: Int, rank: Int, _ g: UnsafePointer<Float>, _ x: MatrixPointer, into out: StridedTarget
     ) {
-        // Vectors lie along the rows of the result, if its rank is whole ones along its columns.
+        precondition(rows > 0, "a gradient of no rows")
+        // Where the result lies transposed and its rank is whole vectors, those lie along the rank.
         if tiles == nil, rank % 16 == 0, let place = out.transposed.inPlace {
             return martlet_low_rank_gradient(
                 Int64(rows), Int64(rank), Int64(columns), x.start, Int64(x.stride), g, Int64(rank),

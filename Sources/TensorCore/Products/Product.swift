@@ -205,11 +205,9 @@ extension Compute {
         withScratch(rows.count * columns.count) { scratch in
             body(scratch, columns.count)
             guard let y else { return }
-            for (index, row) in rows.enumerated() {
-                martlet_to_bfloat16(
-                    Int64(columns.count), scratch + index * columns.count,
-                    y.bfloatOutput + row * y.columns + columns.lowerBound)
-            }
+            let target = y.bfloatOutput + rows.lowerBound * y.columns + columns.lowerBound
+            let (width, stride) = (Int64(columns.count), Int64(y.columns))
+            martlet_rows_to_bfloat16(Int64(rows.count), width, scratch, width, target, stride)
         }
     }
 }

@@ -10,7 +10,7 @@ package final class Projection {
     ///   - weight: `[outputs, inputs]`.
     ///   - update: is added to the weight panel by panel.
     ///   - term: is added to the result.
-    ///   - epilogue: adds what else belongs to the result (bias) while a tile is in cache.
+    ///   - epilogue: adds what else belongs to the result (bias, residual stream) while a tile is in cache.
     package init(
         _ weight: Weight, adding update: WeightUpdate? = nil, plus term: ThinTerm? = nil,
         epilogue: Compute.Epilogue? = nil

@@ -72,8 +72,9 @@ package struct StridedTarget {
         columnStride == 1 ? (start, rowStride) : nil
     }
 
-    /// Writes elements that follow one another, or adds them.
-    func put(_ values: UnsafePointer<Float>, at target: UnsafeMutablePointer<Float>, count: Int) {
+    /// Writes a row whose elements follow one another, or adds it.
+    func putRow(_ row: Int, _ values: UnsafePointer<Float>, count: Int) {
+        let target = start + row * rowStride
         if adding { martlet_add(Int64(count), target, values, target) } else { target.update(from: values, count: count) }
     }
 

@@ -62,9 +62,7 @@ package final class ThinOperand {
                 compute.multiplySpread(
                     g, right, rows: rows.count, rank: rank, columns: columns.count, on: unit, body)
             }
-            if let place = out.inPlace {
-                return product { out.put($1, at: place.start + $0 * place.stride, count: columns.count) }
-            }
+            if out.inPlace != nil { return product { out.putRow($0, $1, count: columns.count) } }
             compute.withScratch(rank * columns.count) { sum in
                 product { (sum + $0 * columns.count).update(from: $1, count: columns.count) }
                 out.put(sum, rows: rank, columns: columns.count)
