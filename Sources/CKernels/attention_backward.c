@@ -161,7 +161,7 @@ KERNEL_BY_LEVEL(attention_backward,
                 (a, block, q, k, v, d_output, lse, delta, scratch, d_query, accumulate, d_key, d_value)) {
     struct pass pass;
     struct strip strips[STRIPS];
-    fetch_to_write(d_query, a->query_stride, block->queries, a->head_size);
+    fetch_rows(d_query, a->query_stride, block->queries, a->head_size, 1);
     prepare(level, a, block, q, k->parts, d_output, lse, delta, scratch, &pass);
     for (int64_t from = block->first_key; from < block->last_key; from += BLOCK) {
         int64_t to = from + BLOCK < block->last_key ? from + BLOCK : block->last_key, row = from - block->first_key;

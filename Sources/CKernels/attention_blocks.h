@@ -6,10 +6,11 @@
 #define MARTLET_ATTENTION_BLOCKS_H
 
 #include "attention.h"
-#include "bfloat16.h"
-#include "exponential.h"
-#include "kernels.h"
 #include "copies.h"
+#include "exponential.h"
+#include "fetch.h"
+#include "kernels.h"
+#include "pairs.h"
 
 enum {
     BLOCK = MARTLET_ATTENTION_BLOCK,
@@ -86,13 +87,6 @@ MARTLET_INLINE void see(const struct visibility *seen, int64_t vector, int64_t k
 // The distance at which rows are best copied.
 MARTLET_INLINE int64_t spread(int64_t size) { return padded(size) | LANES; }
 
-// Asks for a head's part of rows that will be written in the end. Those of other heads lie between them, which no
-// processor guesses.
-MARTLET_INLINE void fetch_to_write(const float *rows, int64_t stride, int64_t count, int64_t size) {
-    for (int64_t r = 0; r < count; r++, rows += stride)
-        for (int64_t c = 0; c < size; c += LANES) __builtin_prefetch(rows + c, 1, 2);
-}
-
 // --- Products ----------------------------------------------------------------------------------------------------
 
 // Tiles along a summed dimension.
@@ -165,20 +159,6 @@ MARTLET_INLINE void sum_tiles_over_keys(const struct martlet_attention *a, int64
 }
 
 // --- Scores as tiles ---------------------------------------------------------------------------------------------
-
-// Sixteen pairs of bfloat16, `first` in the low halves: a row of a tile.
-MARTLET_INLINE void round_pair(const lanes *first, const lanes *second, lane_bits *pairs) {
-    lane_bits low, high;
-    {
-        ROUNDED_WORDS(lane_bits, lanes, first, rounded)
-        low = rounded >> 16;
-    }
-    {
-        ROUNDED_WORDS(lane_bits, lanes, second, rounded)
-        high = rounded & 0xFFFF0000u;
-    }
-    *pairs = low | high;
-}
 
 // Leaves in both what rounding to `pairs` took from them.
 MARTLET_INLINE void take_pair(const lane_bits *pairs, lanes *first, lanes *second) {

@@ -6,30 +6,22 @@ enum {
     CHUNK = MARTLET_ATTENTION_CHUNK,
     // Keys that are transposed at a time: they stay in the nearest cache.
     STEP = 64,
-    // Floats that memory hands over at once.
-    LINE = 16,
 };
 
 int64_t martlet_attention_chunk_scratch(const struct martlet_attention *a, int64_t heads) {
     return a->head_size * STEP + (spread(a->value_size) + heads) * CHUNK + heads * padded(a->value_size);
 }
 
-// Asks for rows ahead of their use. Those of other heads lie between them, which no processor guesses well.
-MARTLET_INLINE void fetch_rows(const float *rows, int64_t stride, int64_t count, int64_t size) {
-    for (int64_t r = 0; r < count; r++, rows += stride)
-        for (int64_t c = 0; c < size; c += LINE) __builtin_prefetch(rows + c, 0, 2);
-}
-
 // result[head, key] = q[head] · k[key]
 MARTLET_INLINE void score_keys(int level, const struct martlet_attention *a, int64_t heads, int64_t keys,
                                const float *q, const float *k, int64_t key_stride, const float *v,
                                int64_t value_stride, float *transposed, float *result) {
-    fetch_rows(k, key_stride, keys < STEP ? keys : STEP, a->head_size);
+    fetch_rows(k, key_stride, keys < STEP ? keys : STEP, a->head_size, 0);
     for (int64_t from = 0, count; from < keys; from += count) {
         count = keys - from < STEP ? keys - from : STEP;
         int64_t next = from + count, more = keys - next < STEP ? keys - next : STEP;
-        fetch_rows(k + next * key_stride, key_stride, more, a->head_size);
-        fetch_rows(v + from * value_stride, value_stride, count, a->value_size);
+        fetch_rows(k + next * key_stride, key_stride, more, a->head_size, 0);
+        fetch_rows(v + from * value_stride, value_stride, count, a->value_size, 0);
         transpose(k + from * key_stride, key_stride, count, a->head_size, transposed, STEP);
         struct martlet_block_product product = {
             .rows = heads, .vectors = padded(count) / LANES, .depth = a->head_size, .left = q,

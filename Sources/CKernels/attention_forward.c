@@ -155,10 +155,10 @@ MARTLET_INLINE void weigh_key_pair(const struct martlet_attention *a, const stru
     }
     lane_bits pairs;
     int64_t at = key_pair(strip, key, vector);
-    round_pair(&s[0], &s[1], &pairs);
+    round_pair((const float *)&s[0], (const float *)&s[1], &pairs);
     store_pairs(&pairs, tiles + at);
     take_pair(&pairs, &s[0], &s[1]);
-    round_pair(&s[0], &s[1], &pairs);
+    round_pair((const float *)&s[0], (const float *)&s[1], &pairs);
     store_pairs(&pairs, low + at);
 }
 
@@ -266,7 +266,7 @@ KERNEL_BY_LEVEL(attention_forward,
     find_visibility(block, &seen);
     for (int64_t h = 0; h < heads; h++) {
         find_head(a, h, scratch, &head);
-        fetch_to_write(output + h * a->value_size, a->output_stride, block->queries, a->value_size);
+        fetch_rows(output + h * a->value_size, a->output_stride, block->queries, a->value_size, 1);
         begin_head(level, a, block, q + h * a->head_size, k->parts, sinks ? sinks + h : NULL, &head);
     }
     for (int64_t from = block->first_key; from < block->last_key; from += BLOCK) {

@@ -1,4 +1,5 @@
 #include "bfloat16.h"
+#include "fetch.h"
 #include "kernels.h"
 
 KERNEL(add, (int64_t count, const float *a, const float *b, float *out), (count, a, b, out)) {
@@ -30,19 +31,8 @@ KERNEL(from_bfloat16, (int64_t count, const uint16_t *x, float *y), (count, x, y
     for (int64_t i = 0; i < count; i++) y[i] = widened(x[i]);
 }
 
-// So many rows before its turn a part of a row is asked for that is not in cache: the processor guesses rows that follow
-// each other, but not parts of them.
-enum { AHEAD = 4, LINE_BYTES = 64 };
-
-// write is constant wherever it is called.
-MARTLET_INLINE void ask_for_row(const void *start, int64_t bytes, int write) {
-    for (int64_t at = 0; at < bytes; at += LINE_BYTES) {
-        if (write)
-            __builtin_prefetch((const char *)start + at, 1, 3);
-        else
-            __builtin_prefetch((const char *)start + at, 0, 3);
-    }
-}
+// So many rows before its turn a part of a row is asked for that is not in cache.
+enum { AHEAD = 4 };
 
 MARTLET_INLINE void round_row(int64_t count, const float *x, uint16_t *y) {
     int64_t i = 0;
@@ -60,7 +50,7 @@ KERNEL(rows_to_bfloat16,
        (int64_t rows, int64_t columns, const float *x, int64_t stride, uint16_t *y, int64_t y_stride),
        (rows, columns, x, stride, y, y_stride)) {
     for (int64_t r = 0; r < rows; r++, x += stride, y += y_stride) {
-        if (r + AHEAD < rows) ask_for_row(y + AHEAD * y_stride, 2 * columns, 1);
+        if (r + AHEAD < rows) fetch(y + AHEAD * y_stride, 2 * columns, 1);
         round_row(columns, x, y);
     }
 }
@@ -68,7 +58,7 @@ KERNEL(rows_to_bfloat16,
 KERNEL(add_rows, (int64_t rows, int64_t columns, const float *x, int64_t stride, float *y, int64_t y_stride),
        (rows, columns, x, stride, y, y_stride)) {
     for (int64_t r = 0; r < rows; r++, x += stride, y += y_stride) {
-        if (r + AHEAD < rows) ask_for_row(x + AHEAD * stride, 4 * columns, 0);
+        if (r + AHEAD < rows) fetch(x + AHEAD * stride, 4 * columns, 0);
         SAME_OR_APART
         for (int64_t c = 0; c < columns; c++) y[c] += x[c];
     }

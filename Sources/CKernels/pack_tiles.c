@@ -1,5 +1,5 @@
-#include "bfloat16.h"
-#include "lanes.h"
+#include "fetch.h"
+#include "pairs.h"
 #include "tiles.h"
 
 // Sixteen pairs of bfloat16: a row of a tile.
@@ -35,14 +35,10 @@ MARTLET_INLINE void pack_run_bf16(const uint16_t *source, row *target) { memcpy(
 // turn, also where they do not exist any more.
 enum { AHEAD = 4 * DEPTH };
 
-MARTLET_INLINE void ask_for_run(const void *start, int64_t size) {
-    for (int64_t at = 0; at < DEPTH * size; at += 64) __builtin_prefetch((const char *)start + at, 0, 3);
-}
-
 // A whole tile; the rows of it stay in registers.
 #define PACK_WHOLE_ROWS(PACK_RUN)                                                                                     \
     _Pragma("clang loop unroll(full)") for (int i = 0; i < SIDE; i++) {                                               \
-        ask_for_run(start + i * stride + d + AHEAD, sizeof *start);                                                   \
+        fetch(start + i * stride + d + AHEAD, DEPTH * (int64_t)sizeof *start, 0);                                     \
         PACK_RUN(start + i * stride + d, &rows[i]);                                                                   \
     }
 
@@ -90,16 +86,9 @@ KERNEL(pack_rows_bf16,
 // --- Columns along the depth -------------------------------------------------------------------------------------
 
 // 16 elements of two rows, alternating, are a row of a tile.
-MARTLET_INLINE void round_lanes(const float *source, lane_bits *target) {
-    ROUNDED_WORDS(lane_bits, lanes_anywhere, source, rounded)
-    *target = rounded;
-}
-
 MARTLET_INLINE void pack_pair_f32(const float *low, const float *high, row *target) {
-    lane_bits first, second;
-    round_lanes(low, &first);
-    round_lanes(high, &second);
-    lane_bits values = (first >> 16) | (second & 0xFFFF0000u);
+    lane_bits values;
+    round_pair(low, high, &values);
     memcpy(target, &values, sizeof values);
 }
 
