@@ -2,7 +2,7 @@ import CKernels
 
 /// Precision of a run: what products round their operands to and how activations are kept for the backward pass.
 public enum Precision: String, Sendable, Codable, CaseIterable {
-    /// Everything in float32, products by OpenBLAS: the reference.
+    /// Everything in float32: the reference.
     case float32
     /// Product operands rounded to bfloat16 (nearest even), sums in float32. The forward pass hands float32 on from
     /// operation to operation, because what is rounded there changes all layers after it; what is kept of it inside a block,
@@ -23,6 +23,8 @@ public final class Compute: Sendable {
     public let precision: Precision
     /// What products in bfloat16 run on; nil is rounded operands in float32 products.
     private let tileUnit: TileUnit?
+    /// Whether products in float32 run on vectors of our own rather than the library's.
+    let hasStrips: Bool
     /// The left operand that products on tiles have packed last.
     let recentRows = Recent<TileRows>()
     /// The low parts that were taken last.
@@ -35,10 +37,13 @@ public final class Compute: Sendable {
         try self.init(precision: precision, threadCount: threadCount, tiles: InstructionSet.current.tiles)
     }
 
-    /// The same with other tile registers than those of the instruction set in use.
-    package init(precision: Precision, threadCount: Int?, tiles: TileUnit?) throws(TensorError) {
+    /// The same with other tile registers than those of the instruction set in use, or another choice between our own
+    /// kernels for float32 and the library's.
+    package init(
+        precision: Precision, threadCount: Int?, tiles: TileUnit?, hasStrips: Bool = InstructionSet.hasFastStrips
+    ) throws(TensorError) {
         try BLAS.open()
-        tileUnit = tiles
+        (tileUnit, self.hasStrips) = (tiles, hasStrips)
         threads = ThreadPool(threadCount: threadCount ?? Self.availableProcessors())
         buffers = BufferPool()
         self.precision = precision
@@ -48,7 +53,7 @@ public final class Compute: Sendable {
     public init(sharing other: Compute, precision: Precision) {
         threads = other.threads
         buffers = other.buffers
-        tileUnit = other.tileUnit
+        (tileUnit, hasStrips) = (other.tileUnit, other.hasStrips)
         self.precision = precision
     }
 

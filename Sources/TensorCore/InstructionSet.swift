@@ -33,6 +33,9 @@ public enum InstructionSet: String, Sendable, CaseIterable {
     /// The precision that suits it: bfloat16 where products in it are faster than those in float32.
     public var precision: Precision { tiles == nil ? .float32 : .bfloat16 }
 
+    /// Whether our own products in float32 are faster than the library's: with AVX2 they are about even.
+    package static var hasFastStrips: Bool { martlet_isa() == Int32(MARTLET_ISA_AVX512) }
+
     /// The tile registers that belong to it.
     package var tiles: TileUnit? {
         switch self {

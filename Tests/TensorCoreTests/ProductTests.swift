@@ -9,6 +9,21 @@ import Testing
         var testDescription: String { "\(rows) × \(inputs) → \(outputs)" }
     }
 
+    /// An arithmetic of products, by our own kernels or the library's.
+    struct Form: Sendable, CustomTestStringConvertible {
+        let precision: Precision
+        let hasStrips: Bool
+        var testDescription: String { "\(precision), \(hasStrips ? "strips" : "library")" }
+
+        func compute(threads: Int) throws -> Compute {
+            try Compute(precision: precision, threadCount: threads, tiles: nil, hasStrips: hasStrips)
+        }
+    }
+
+    static let forms = Precision.allCases.flatMap { precision in
+        [false, true].map { Form(precision: precision, hasStrips: $0) }
+    }
+
     /// Sums of `inputs` products of numbers below one, relative to the root of their number.
     static let sum = 2e-6
     /// Rounding of a result to bfloat16.
@@ -55,8 +70,8 @@ import Testing
         #expect(wrong == nil, "\(what): \(String(describing: wrong))")
     }
 
-    @Test(arguments: shapes, Precision.allCases) func allForms(shape: Shape, precision: Precision) throws {
-        let compute = try Compute(precision: precision, threadCount: 2)
+    @Test(arguments: shapes, forms) func allForms(shape: Shape, form: Form) throws {
+        let (compute, precision) = (try form.compute(threads: 2), form.precision)
         let (m, n, k) = (shape.rows, shape.outputs, shape.inputs)
         let (x, w, dy) = (noise(m * k, 1), noise(n * k, 2), noise(m * n, 3))
         let (xt, weight, dyt) = (
@@ -80,8 +95,8 @@ import Testing
     }
 
     /// A stored weight of more elements than a panel holds.
-    @Test(arguments: [3, 70], Precision.allCases) func storedWeightInPanels(rows: Int, precision: Precision) throws {
-        let compute = try Compute(precision: precision, threadCount: 2)
+    @Test(arguments: [3, 70], forms) func storedWeightInPanels(rows: Int, form: Form) throws {
+        let (compute, precision) = (try form.compute(threads: 2), form.precision)
         let (n, k) = (4200, 520)
         let bits = noise(n * k, 1).map { UInt16($0.bitPattern >> 16) }
         let stored = try StoredTensor(
@@ -98,8 +113,25 @@ import Testing
             naive(rounded(dy, precision), weight, rows, k, n), terms: n, "backward")
     }
 
-    @Test(arguments: [1, 7, 8, 300]) func epilogueSeesEveryElementOnce(rows: Int) throws {
-        let compute = try Compute(threadCount: 3)
+    /// A low-rank update that is added to the weight, of which more rows and columns exist than are expanded at a time.
+    @Test(arguments: [3, 70], forms) func updatesAreAddedToTheWeight(rows: Int, form: Form) throws {
+        let compute = try form.compute(threads: 2)
+        let (n, k, rank) = (170, 1100, 3)
+        let (w, a, b) = (noise(n * k, 1), noise(rank * k, 2), noise(n * rank, 3))
+        let update = WeightUpdate(
+            a: compute.tensor(a, shape: [rank, k]), b: compute.tensor(b, shape: [n, rank]), scale: 0.5)
+        let added = zip(rounded(w, form.precision), naive(doubles(b), doubles(a), n, k, rank)).map { $0 + 0.5 * $1 }
+        let (x, dy) = (noise(rows * k, 4), noise(rows * n, 5))
+        let weight = Weight.dense(compute.tensor(w, shape: [n, k]))
+        expectClose(
+            compute.product(compute.tensor(x, shape: [rows, k]), transposed: weight, adding: update),
+            naive(rounded(x, form.precision), transposed(added, n, k), rows, n, k), terms: 2 * k, "forward")
+        let way = BackProjection(compute.tensor(dy, shape: [rows, n]), weight, adding: update, on: compute)
+        expectClose(compute.product([way]), naive(rounded(dy, form.precision), added, rows, k, n), terms: 2 * n, "backward")
+    }
+
+    @Test(arguments: [1, 7, 8, 300], forms) func epilogueSeesEveryElementOnce(rows: Int, form: Form) throws {
+        let compute = try form.compute(threads: 3)
         let (n, k) = (1100, 70)
         let weight = Weight.dense(compute.tensor(noise(n * k, 1), shape: [n, k]))
         func add(_ rows: Range<Int>, _ columns: Range<Int>, _ tile: UnsafeMutablePointer<Float>, _ stride: Int) {
@@ -115,10 +147,10 @@ import Testing
         #expect(compute.product([way, way]).toArray() == twice)
     }
 
-    @Test(arguments: [1, 7, 64, 600]) func threadsChangeNoBit(rows: Int) throws {
+    @Test(arguments: [1, 7, 64, 600], forms) func threadsChangeNoBit(rows: Int, form: Form) throws {
         let (n, k) = (1100, 130)
         func run(_ threads: Int) throws -> [[Float]] {
-            let compute = try Compute(threadCount: threads)
+            let compute = try form.compute(threads: threads)
             let weight = Weight.dense(compute.tensor(noise(n * k, 1), shape: [n, k]))
             let (x, dy) = (
                 compute.tensor(noise(rows * k, 2), shape: [rows, k]),

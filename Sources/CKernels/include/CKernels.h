@@ -9,6 +9,7 @@
 #include "experts.h"
 #include "four_bit.h"
 #include "kernels.h"
+#include "strips.h"
 #include "system.h"
 #include "tile_emulation.h"
 #include "tiles.h"

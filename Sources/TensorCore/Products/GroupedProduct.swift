@@ -95,8 +95,7 @@ extension Compute {
             let rows = tileRows(x, offsets: offsets)
             return { self.multiply(rows, x, $0, $1, into: $2, stride: $3, on: tiles) }
         }
-        if InstructionSet.current != .avx512 {
-            // Without the wide registers the library's products are as fast as ours, or faster.
+        if !hasStrips {
             return { self.libraryProduct(x, $0, $1, into: $2, stride: $3) }
         }
         if panels.first?.pieces.first?.isTransposed == true {

@@ -2,8 +2,9 @@ import CKernels
 
 /// Products of activations with weights: the one seam behind which weights are expanded and kernels chosen.
 ///
-/// Weights are walked in panels of rows. A panel is expanded once, by all threads, and then all rows of the
-/// activations run over it, tile by tile. A weight that lies as float32 is used where it lies.
+/// On tile registers and wide vectors a thread packs what it needs of a weight for itself (`PackedProduct.swift`). Else
+/// weights are walked in panels of rows: a panel is expanded once, by all threads, and then all rows of the activations run
+/// over it, tile by tile, by the library. A weight that lies as float32 is used where it lies.
 extension Compute {
     /// Called for a finished tile of a result: rows and columns of the result, its memory and row stride.
     package typealias Epilogue = (_ rows: Range<Int>, _ columns: Range<Int>, UnsafeMutablePointer<Float>, Int) -> Void
@@ -79,8 +80,8 @@ extension Compute {
                 weight.rows == shape.rows && weight.columns == shape.columns && weight.columns == x.columns,
                 "product of \(x.shape) with transposed [\(weight.rows), \(weight.columns)]")
         }
-        if let tiles, projections.allSatisfy({ $0.update == nil }) {
-            return forEachPackedTile(of: projections, over: x, on: tiles, body)
+        if let unit = unit(updates: projections.map(\.update)) {
+            return forEachPackedTile(of: projections, over: x, on: unit, body)
         }
         forEachPanel(of: projections.map { ($0.weight, $0.update) }) { panel, values in
             forEachTile(TileGrid.tiles(rows: x.rows, columns: panel.count)) { rows, within in
@@ -105,8 +106,8 @@ extension Compute {
     /// The sum of the ways back to one input, `[rows, inputs]`, in their order.
     package func product(_ ways: [BackProjection], type: ElementType = .float32) -> Tensor {
         let (dy, width) = (ways[0].dy, ways[0].weight.columns)
-        if let tiles, ways.allSatisfy({ $0.update == nil }), dy.rows >= Self.fewRows {
-            return tileProduct(ways, type: type, on: tiles)
+        if dy.rows >= Self.fewRows, let unit = unit(updates: ways.map(\.update)) {
+            return packedProduct(ways, type: type, on: unit)
         }
         let result = empty(dy.shape(columns: width))
         let grid = TileGrid.tiles(rows: dy.rows, columns: width)
@@ -164,7 +165,7 @@ extension Compute {
                     let start = scratch + (tile / parts.count * most + part.lowerBound) * columns
                     let rows = panel.lowerBound + part.lowerBound..<panel.lowerBound + part.upperBound
                     weight.expand(rows: rows, precision: precision, into: start)
-                    update?.add(to: start, rows: rows)
+                    update?.add(to: start, rows: rows, columns: 0..<columns)
                 }
                 body(panel, weights.indices.map { UnsafePointer(scratch + $0 * most * columns) })
             }

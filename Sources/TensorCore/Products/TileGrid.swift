@@ -1,5 +1,5 @@
 /// How a product is cut into tiles: a function of shapes only, so that every thread count gives the same bits; but for
-/// products on tile registers, where no cut changes a bit.
+/// packed products, where no cut changes a bit.
 package enum TileGrid {
     /// Elements of a weight that are expanded at a time: 8 MB as float32.
     static let panelElements = 1 << 21
@@ -29,7 +29,7 @@ package enum TileGrid {
         return rows <= most ? [0..<rows] : pieces(rows, target: most)
     }
 
-    /// Cuts a result on tiles into what threads take one after another: columns, whose panel of the right operand a thread
+    /// Cuts the result of a packed product into what threads take one after another: columns, whose panel of the right operand a thread
     /// packs for itself, and rows that run over it. Every thread gets as many; rows are cut, and panels packed for
     /// each part, only where columns are too few.
     /// - Parameter block: elements on whose multiples a range of columns should begin.
@@ -53,9 +53,6 @@ package enum TileGrid {
     package static func heights(of rows: Range<Int>, at height: Int) -> [Range<Int>] {
         stride(from: rows.lowerBound, to: rows.upperBound, by: height).map { $0..<min(rows.upperBound, $0 + height) }
     }
-
-    /// Along the depth, so many rows of weights are packed at once.
-    static let mostPackedDepth = 3584
 
     /// Elements of a left operand that are packed at once; more are packed as far as a panel of the weight needs them.
     static let mostPackedElements = 1 << 22

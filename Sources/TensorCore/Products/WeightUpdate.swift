@@ -6,11 +6,11 @@ package struct WeightUpdate {
 
     package init(a: Tensor, b: Tensor, scale: Float) { (self.a, self.b, self.scale) = (a, b, scale) }
 
-    /// Adds the given rows of the update to `values`, `[rows.count, inputs]`.
-    func add(to values: UnsafeMutablePointer<Float>, rows: Range<Int>) {
+    /// Adds the given part of the update to `values`, `[rows.count, columns.count]`.
+    func add(to values: UnsafeMutablePointer<Float>, rows: Range<Int>, columns: Range<Int>) {
         let rank = b.columns
         sgemm(
-            rows.count, a.columns, rank, alpha: scale, MatrixPointer(b.floats + rows.lowerBound * rank, stride: rank),
-            MatrixPointer(a.floats, stride: a.columns), beta: 1, into: values, stride: a.columns)
+            rows.count, columns.count, rank, alpha: scale, MatrixPointer(b.floats + rows.lowerBound * rank, stride: rank),
+            MatrixPointer(a.floats + columns.lowerBound, stride: a.columns), beta: 1, into: values, stride: columns.count)
     }
 }

@@ -1,37 +1,50 @@
 import CKernels
 
-/// Products in bfloat16 on tile registers: the other side of the seam in `Product.swift`.
+/// Products over packed operands: the other side of the seam in `Product.swift`.
 ///
-/// Activations are packed once for all products over them, unless they lie as tiles do. A thread packs a panel of the weight for itself and runs the
-/// rows over it. Sums run along the whole depth in one order, so that no cut changes a bit.
+/// A thread packs a panel of the weight for itself and runs the rows over it. For tiles activations are packed once for all
+/// products over them, unless they lie as tiles do; vectors read them where they lie. No cut changes a bit: a number's sum
+/// runs along the depth in an order of its own.
 extension Compute {
     /// Walks over the tiles of `x · weightᵀ + term` for weights of one shape; see `forEachTile(of:over:_:)`.
     func forEachPackedTile(
-        of projections: [Projection], over x: Tensor, on tiles: TileUnit,
+        of projections: [Projection], over x: Tensor, on unit: ProductUnit,
         _ body: (Range<Int>, Range<Int>, _ fill: (Int, UnsafeMutablePointer<Float>, Int) -> Void) -> Void
     ) {
-        let left = tileRows(x)
-        let products = projections.map { projection in
-            let factor = TileFactor(left: left, depth: x.columns) {
-                self.packRight(projection.weight, rows: $0, into: $1)
-            }
-            return [factor] + factors(of: projection.term)
-        }
+        let products = factors(of: projections, over: x, on: unit)
         let items = TileGrid.items(
             rows: x.rows, columns: projections[0].weight.rows, depth: x.columns, threads: threads.threadCount)
         threads.run(tiles: items.count) { item in
             let (rows, columns) = items[item]
-            withOperands(of: products, columns: columns) { operands in
+            withPacked(products, columns: columns) { packed in
                 // Results that meet share the cache.
-                for rows in TileGrid.heights(of: rows, at: 256 / projections.count) {
+                for rows in TileGrid.heights(of: rows, at: unit.tileHeight / projections.count) {
                     body(rows, columns) { index, target, stride in
                         multiply(
-                            operands[index], rows: rows, columns: columns, into: target, stride: stride,
-                            accumulate: false, on: tiles)
+                            packed[index], rows: rows, columns: columns, into: target, stride: stride,
+                            accumulate: false, on: unit)
                         projections[index].epilogue?(rows, columns, target, stride)
                     }
                 }
             }
+        }
+    }
+
+    private func factors(of projections: [Projection], over x: Tensor, on unit: ProductUnit) -> [[Factor]] {
+        let rows: Factor.Rows =
+            switch unit {
+            case .tiles: .tiles(tileRows(x))
+            case .strips: .matrix(x, isRounded: precision == .bfloat16)
+            }
+        return projections.map { projection in
+            let weight = projection.weight
+            let factor = Factor(rows: rows, depth: x.columns) { columns, target in
+                switch unit {
+                case .tiles: self.packRight(weight, rows: columns, into: target.tiles)
+                case .strips: self.packStripsOfRows(weight, adding: projection.update, rows: columns, into: target)
+                }
+            }
+            return [factor] + factors(of: projection.term, on: unit)
         }
     }
 

@@ -1,0 +1,173 @@
+import CKernels
+
+/// What multiplies packed operands on one thread.
+enum ProductUnit {
+    /// Tile registers, which multiply bfloat16.
+    case tiles(TileUnit)
+    /// Vectors, which multiply float32: the right operand lies in strips of columns.
+    case strips
+
+    /// Rows of a tile of the result: whole groups of those that a kernel takes at a time.
+    var tileHeight: Int {
+        switch self {
+        case .tiles: 256
+        case .strips: 18 * Int(MARTLET_STRIP_ROWS)
+        }
+    }
+
+    /// Along the depth, so many rows of weights are packed at once.
+    var roundDepth: Int {
+        switch self {
+        case .tiles: 3584
+        case .strips: 1536
+        }
+    }
+}
+
+/// Rows of activations, and how a thread packs the columns that they meet along a depth: a factor of a product.
+struct Factor {
+    enum Rows {
+        case tiles(TileRows)
+        /// Where they lie; `isRounded`: what is float32 is rounded to bfloat16 first.
+        case matrix(Tensor, isRounded: Bool)
+    }
+
+    let rows: Rows
+    /// Column of the rows that the depth begins with, for tiles a multiple of 32.
+    var column = 0
+    let depth: Int
+    /// Packs some columns of the right operand.
+    let pack: (_ columns: Range<Int>, Packed) -> Void
+
+    /// Where packed columns lie: `tiles` or `strips` of them.
+    typealias Packed = UnsafeMutablePointer<Float>
+
+    /// Floats that packed columns take.
+    fileprivate func room(for columns: Int) -> Int {
+        switch rows {
+        case .tiles: (TilePack.count(columns, depth: depth) + 1) / 2
+        case .matrix: StripPack.count(columns, depth: depth)
+        }
+    }
+}
+
+/// A factor with its columns packed.
+struct PackedFactor {
+    fileprivate let factor: Factor
+    fileprivate let right: UnsafePointer<Float>
+
+    /// For tiles, from a row of the left operand on.
+    fileprivate func tileOperands(from row: Int) -> martlet_tile_operands? {
+        guard case .tiles(let left) = factor.rows else { return nil }
+        return martlet_tile_operands(
+            left: left.operand(row: row, column: factor.column),
+            right: martlet_packed_tiles(right.tiles, Int64(TilePack.step(depth: factor.depth))),
+            depth: Int64(TilePack.depthBlocks(factor.depth)))
+    }
+
+    /// For strips, from a row of the left operand on.
+    fileprivate func stripProduct(from row: Int) -> martlet_strip_product? {
+        guard case .matrix(let matrix, let isRounded) = factor.rows else { return nil }
+        var product = martlet_strip_product()
+        let at = row * matrix.rowStride + factor.column
+        switch matrix.elementType {
+        case .float32:
+            product.left = UnsafeRawPointer(matrix.floatRows + at)
+            product.left_form = isRounded ? MARTLET_LEFT_ROUNDED : MARTLET_LEFT_FLOAT32
+        case .bfloat16:
+            product.left = UnsafeRawPointer(matrix.bfloatRows + at)
+            product.left_form = MARTLET_LEFT_BFLOAT16
+        }
+        (product.left_stride, product.depth, product.right) = (Int64(matrix.rowStride), Int64(factor.depth), right)
+        return product
+    }
+}
+
+extension Compute {
+    /// What multiplies many rows by weights, if not the library.
+    /// - Parameter updates: those of the weights; tiles take none, because they would be rounded with the weight.
+    func unit(updates: [WeightUpdate?]) -> ProductUnit? {
+        if let tiles { return updates.allSatisfy { $0 == nil } ? .tiles(tiles) : nil }
+        return hasStrips ? .strips : nil
+    }
+
+    /// The way of a thin term as a second factor; none without a term.
+    func factors(of term: ThinTerm?, on unit: ProductUnit) -> [Factor] {
+        guard let term else { return [] }
+        let left = term.scale == 1 ? term.left : scaled(term.left, by: term.scale)
+        switch unit {
+        case .tiles:
+            let packed = packRows(offsets: [0, left.rows], depth: term.rank) { TileSource(left, row: $0) }
+            return [
+                Factor(rows: .tiles(packed), depth: term.rank) { columns, target in
+                    TileSource(term.right(from: columns.lowerBound)).packRight(
+                        columns: columns.count, depth: term.rank, into: target.tiles,
+                        step: TilePack.step(depth: term.rank))
+                }
+            ]
+        case .strips:
+            return [
+                Factor(rows: .matrix(left, isRounded: false), depth: term.rank) { columns, target in
+                    StripPack.pack(
+                        term.right(from: columns.lowerBound), columns: columns.count, depth: term.rank, into: target,
+                        step: StripPack.step(depth: term.rank))
+                }
+            ]
+        }
+    }
+
+    /// Packs some columns of the factors of products, one or two of each, on the calling thread.
+    func withPacked(_ products: [[Factor]], columns: Range<Int>, _ body: ([[PackedFactor]]) -> Void) {
+        withScratch(products.joined().reduce(0) { $0 + $1.room(for: columns.count) }) { scratch in
+            var free = scratch
+            body(products.map { factors in
+                factors.map { factor in
+                    factor.pack(columns, free)
+                    defer { free += factor.room(for: columns.count) }
+                    return PackedFactor(factor: factor, right: free)
+                }
+            })
+        }
+    }
+
+    /// Computes rows of the packed columns of a product on the calling thread.
+    func multiply(
+        _ factors: [PackedFactor], rows: Range<Int>, columns: Range<Int>, into target: UnsafeMutablePointer<Float>,
+        stride: Int, accumulate: Bool, on unit: ProductUnit
+    ) {
+        switch unit {
+        case .tiles(let tiles):
+            var product = martlet_tile_product(rows: rows, columns: columns, into: target, stride: stride)
+            product.accumulate = accumulate ? 1 : 0
+            let operands = factors.compactMap { $0.tileOperands(from: rows.lowerBound) }
+            product.operands.0 = operands[0]
+            if operands.count > 1 { product.operands.1 = operands[1] }
+            tiles.multiply(&product)
+        case .strips:
+            for (index, var product) in factors.compactMap({ $0.stripProduct(from: rows.lowerBound) }).enumerated() {
+                (product.rows, product.columns) = (Int64(rows.count), Int64(columns.count))
+                (product.result, product.result_stride) = (target, Int64(stride))
+                product.accumulate = accumulate || index > 0 ? 1 : 0
+                martlet_strip_product(&product)
+            }
+        }
+    }
+}
+
+extension martlet_tile_product {
+    init(rows: Range<Int>, columns: Range<Int>, into target: UnsafeMutablePointer<Float>, stride: Int) {
+        self.init()
+        (self.rows, self.columns) = (Int64(rows.count), Int64(columns.count))
+        (result, self.stride) = (target, Int64(stride))
+    }
+}
+
+extension UnsafeMutablePointer<Float> {
+    /// The same memory for tiles.
+    var tiles: UnsafeMutablePointer<UInt16> { UnsafeMutableRawPointer(self).assumingMemoryBound(to: UInt16.self) }
+}
+
+extension UnsafePointer<Float> {
+    /// The same memory for tiles.
+    fileprivate var tiles: UnsafePointer<UInt16> { UnsafeRawPointer(self).assumingMemoryBound(to: UInt16.self) }
+}
