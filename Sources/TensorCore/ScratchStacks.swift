@@ -17,10 +17,9 @@ package final class ScratchStacks: @unchecked Sendable {
 
     /// Bytes of a stack: about the second-level cache of a core, and a large page.
     package static let capacity = 2 << 20
-    /// Threads that have a stack: the first that asked for scratch in the process, of any pool. Others use the pool, where
-    /// what is free at a moment depends on what other threads do. It is many, because threads of a pool live as long as
-    /// the process, and costs address space only.
-    private static let count = 1024
+    /// Threads that have a stack, of any pool. Others use the buffer pool, where what is free at a moment depends on what
+    /// other threads do. It is many, which costs address space only.
+    private static let count = Int(MARTLET_THREAD_NUMBERS)
     private let stacks = UnsafeMutablePointer<Stack>.allocate(capacity: count)
     private let reservation: Reservation
     /// Where stack 0 begins.

@@ -105,6 +105,21 @@ import Testing
         #expect(one.buffers.statistics.liveBytes == 0 && one.buffers.statistics.pooledBytes == 4 * room)
     }
 
+    /// Threads end with their pool: more of them than have a stack at a time come and go, and all find one.
+    @Test func threadsGiveTheirStacksBack() throws {
+        for _ in 0..<700 {
+            let compute = try Compute(threadCount: 3)
+            let arrived = Atomic<Int>(0)
+            compute.threads.run(tiles: 3) { _ in
+                compute.withScratch(100) { _ in
+                    arrived.add(1, ordering: .relaxed)
+                    while arrived.load(ordering: .relaxed) < 3 {}
+                    #expect(compute.buffers.statistics.liveBytes == 0)
+                }
+            }
+        }
+    }
+
     @Test func emptyTensorsExist() throws {
         let compute = try Compute(threadCount: 1)
         #expect(compute.zeros([0, 5]).toArray().isEmpty && compute.tensor([], shape: [0]).count == 0)

@@ -10,7 +10,11 @@ uint64_t martlet_checksum(const uint8_t *bytes, int64_t count);
 // Number of processors in the affinity mask of this process.
 int martlet_allowed_processors(void);
 
-// A number of the calling thread: threads are numbered from 0 as they ask for the first time.
+// Threads that have a number at a time.
+enum { MARTLET_THREAD_NUMBERS = 1024 };
+
+// A number of the calling thread, which no other one has as long as it lives: the lowest that is free when it asks for the
+// first time; MARTLET_THREAD_NUMBERS if none is.
 int64_t martlet_thread_number(void);
 
 // Tells the processor that this thread spins, so that it leaves the core's units to the other one and saves power.
