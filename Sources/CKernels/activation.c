@@ -46,19 +46,19 @@ MARTLET_INLINE void clamped_gate_slopes(float gate, float up, float dy, float *d
     *d_up = up > limit || up < -limit ? 0.0f : beside;
 }
 
-MARTLET_INLINE float same(float value) { return value; }
-#define HALF(value) (uint16_t)bfloat16_bits(value)
+#define SAME(value) value
+#define HALF(value) (uint16_t)bfloat16_bits_at(level, value)
 
 // Both directions over numbers of a type; `parameters` and `arguments` are what the function takes besides.
-#define GATE_KERNELS(function, suffix, number, READ, WRITE, parameters, arguments)                                    \
-    KERNEL(function##_forward##suffix,                                                                                \
+#define GATE_KERNELS(DEFINE, function, suffix, number, READ, WRITE, parameters, arguments)                            \
+    DEFINE(function##_forward##suffix,                                                                                \
            (int64_t count MARTLET_UNWRAPPED parameters, const number *gate, const number *up, number *y),             \
            (count MARTLET_UNWRAPPED arguments, gate, up, y)) {                                                        \
         SAME_OR_APART                                                                                                 \
         SIDE_BY_SIDE for (int64_t i = 0; i < count; i++)                                                              \
             y[i] = WRITE(function(READ(gate[i]), READ(up[i]) MARTLET_UNWRAPPED arguments));                           \
     }                                                                                                                 \
-    KERNEL(function##_backward##suffix,                                                                               \
+    DEFINE(function##_backward##suffix,                                                                               \
            (int64_t count MARTLET_UNWRAPPED parameters, const number *gate, const number *up, const number *dy,       \
             number *d_gate, number *d_up),                                                                            \
            (count MARTLET_UNWRAPPED arguments, gate, up, dy, d_gate, d_up)) {                                         \
@@ -72,8 +72,8 @@ MARTLET_INLINE float same(float value) { return value; }
     }
 
 #define GATE(function, parameters, arguments)                                                                         \
-    GATE_KERNELS(function, , float, same, same, parameters, arguments)                                                \
-    GATE_KERNELS(function, _bf16, uint16_t, widened, HALF, parameters, arguments)
+    GATE_KERNELS(KERNEL, function, , float, SAME, SAME, parameters, arguments)                                        \
+    GATE_KERNELS(ROUNDING_KERNEL, function, _bf16, uint16_t, widened, HALF, parameters, arguments)
 
 GATE(silu_gate, (), ())
 GATE(gelu_gate, (), ())

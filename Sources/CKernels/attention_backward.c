@@ -31,7 +31,7 @@ MARTLET_INLINE float *prepare_query_sides(int level, const struct martlet_attent
     *side = (struct query_side){.columns = scratch, .rows = scratch + prepared_floats(a, size, parts)};
     prepare_query_side(level, a, from, stride, queries, size, parts, side->columns);
     if (a->tiles)
-        CALL_AT_LEVEL(pack_columns_f32, size, queries, from, stride, 0, (uint16_t *)side->rows, QUERY_STEP);
+        CALL_ROUNDING_AT_LEVEL(pack_columns_f32, size, queries, from, stride, 0, (uint16_t *)side->rows, QUERY_STEP);
     else
         copy_rows(from, stride, queries, size, side->rows, spread(size));
     return side->rows + spread(size) * BLOCK;
@@ -111,7 +111,7 @@ MARTLET_INLINE void sum_over_queries(int level, const struct martlet_attention *
     result += strip->key * padded(size);
     if (a->tiles) {
         int64_t step = tile_step(end - query);
-        CALL_AT_LEVEL(pack_rows_f32, strip->keys, end - query, scores, BLOCK, 0, tiles, step);
+        CALL_ROUNDING_AT_LEVEL(pack_rows_f32, strip->keys, end - query, scores, BLOCK, 0, tiles, step);
         struct martlet_tile_product product = {
             .rows = strip->keys, .columns = size, .result = result, .stride = padded(size), .accumulate = 1,
             .operands[0] = {
@@ -144,7 +144,7 @@ MARTLET_INLINE void differentiate_strip(int level, const struct martlet_attentio
     sum_over_queries(level, a, strip, queries, a->value_size, pass->scores, &pass->d_output, pass->tiles, d_value);
     sum_over_queries(level, a, strip, queries, a->head_size, pass->slopes, &pass->query, pass->tiles, d_key);
     if (a->tiles) {
-        CALL_AT_LEVEL(pack_columns_f32, strip->vectors * LANES, strip->keys,
+        CALL_ROUNDING_AT_LEVEL(pack_columns_f32, strip->vectors * LANES, strip->keys,
                       pass->slopes + strip->key * BLOCK + strip->vector * LANES, BLOCK, 0, pass->tiles,
                       tile_step(strip->keys));
         sum_tiles_over_keys(a, from, strip, a->head_size, k, pass->tiles, NULL, pass->d_query);
@@ -153,7 +153,7 @@ MARTLET_INLINE void differentiate_strip(int level, const struct martlet_attentio
     }
 }
 
-KERNEL_BY_LEVEL(attention_backward,
+ROUNDING_KERNEL(attention_backward,
                 (const struct martlet_attention *a, const struct martlet_attention_block *block, const float *q,
                  const struct martlet_attention_operand *k, const struct martlet_attention_operand *v,
                  const float *d_output, const float *lse, const float *delta, float *scratch, float *d_query,

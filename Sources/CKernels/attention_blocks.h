@@ -50,7 +50,7 @@ struct strip {
 
 // Whether a strip can be gone through a row of scores at a time.
 MARTLET_INLINE int has_whole_rows(int level, const struct strip *strip) {
-    return level == MARTLET_ISA_AVX512 && strip->vectors == VECTORS && !strip->masked;
+    return level >= MARTLET_ISA_AVX512 && strip->vectors == VECTORS && !strip->masked;
 }
 
 // Strips of the keys [from, to), at most BLOCK; returns their number. Where not all queries see all keys, sixteen keys
@@ -170,14 +170,6 @@ MARTLET_INLINE void take_pair(const lane_bits *pairs, lanes *first, lanes *secon
     *second -= values;
 }
 
-// All queries of a key, rounded, in the high halves of words.
-MARTLET_INLINE void round_four(const four_lanes *from, four_lane_bits *words) {
-    ROUNDED_WORDS(four_lane_bits, four_lanes, from, rounded)
-    *words = rounded;
-}
-
-MARTLET_INLINE void store_pairs(const lane_bits *pairs, uint16_t *to) { memcpy(to, pairs, sizeof *pairs); }
-
 // Where the scores of two keys that follow one another, the first of them even, belong in the right operand of a sum over
 // the keys of a strip: `key` and `vector` are counted from its beginning.
 MARTLET_INLINE int64_t key_pair(const struct strip *strip, int64_t key, int64_t vector) {
@@ -185,14 +177,16 @@ MARTLET_INLINE int64_t key_pair(const struct strip *strip, int64_t key, int64_t 
            key % MARTLET_TILE_DEPTH * LANES;
 }
 
-// Two keys of all queries, as round_four leaves them, to their place.
-MARTLET_INLINE void store_key_pairs(const four_lane_bits *first, const four_lane_bits *second,
-                                    const struct strip *strip, int64_t key, uint16_t *scores) {
-    four_lane_bits pairs = (*first >> 16) | (*second & 0xFFFF0000u);
-    int64_t step = tile_step(strip->keys);
-    lane_bits parts[VECTORS] = {pairs.lo.lo, pairs.lo.hi, pairs.hi.lo, pairs.hi.hi};
-    scores += key_pair(strip, key, 0);
-    UNROLLED for (int j = 0; j < VECTORS; j++) store_pairs(&parts[j], scores + j * step);
+// Sixteen queries of two keys to their place, rounded, and what rounding took from them to the same place in `low`.
+MARTLET_INLINE void store_key_pairs(int level, const lanes *first, const lanes *second, int64_t place, uint16_t *scores,
+                                    uint16_t *low) {
+    lane_bits pairs;
+    ROUND_PAIR(level)((const float *)first, (const float *)second, &pairs);
+    memcpy(scores + place, &pairs, sizeof pairs);
+    lanes taken[2] = {*first, *second};
+    take_pair(&pairs, &taken[0], &taken[1]);
+    ROUND_PAIR(level)((const float *)&taken[0], (const float *)&taken[1], &pairs);
+    memcpy(low + place, &pairs, sizeof pairs);
 }
 
 // Zeros behind the last keys of a strip, up to a whole tile.
@@ -229,11 +223,11 @@ MARTLET_INLINE void prepare_query_side(int level, const struct martlet_attention
     if (!a->tiles) return transpose(from, stride, queries, size, side, BLOCK);
     uint16_t *tiles = (uint16_t *)side;
     int64_t part = tile_step(size), step = parts * part;
-    CALL_AT_LEVEL(pack_rows_f32, queries, size, from, stride, 1, tiles, step);
+    CALL_ROUNDING_AT_LEVEL(pack_rows_f32, queries, size, from, stride, 1, tiles, step);
     if (parts == 1) return;
     float *low = side + 2 * side_floats(size);
     take_low_parts(level, from, stride, queries, size, low);
-    CALL_AT_LEVEL(pack_rows_f32, queries, size, low, size, 1, tiles + part, step);
+    CALL_ROUNDING_AT_LEVEL(pack_rows_f32, queries, size, low, size, 1, tiles + part, step);
     copy_part(tiles, tiles + 2 * part, queries, part, step);
 }
 

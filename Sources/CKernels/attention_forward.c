@@ -136,7 +136,7 @@ MARTLET_INLINE void weigh(int level, const struct martlet_attention *a, const st
 
 // weigh() of two keys, the first of them even, and one vector of queries; the weights become tiles, and what rounding
 // takes from them tiles in `low`.
-MARTLET_INLINE void weigh_key_pair(const struct martlet_attention *a, const struct visibility *seen, int64_t from,
+MARTLET_INLINE void weigh_key_pair(int level, const struct martlet_attention *a, const struct visibility *seen, int64_t from,
                                    const struct strip *strip, int64_t key, int64_t vector, const float *scores,
                                    const lanes *largest, lanes *sum, uint16_t *tiles, uint16_t *low) {
     lanes s[2] = {(lanes)0.0f, (lanes)0.0f};
@@ -153,42 +153,32 @@ MARTLET_INLINE void weigh_key_pair(const struct martlet_attention *a, const stru
         }
         *sum += s[i];
     }
-    lane_bits pairs;
-    int64_t at = key_pair(strip, key, vector);
-    round_pair((const float *)&s[0], (const float *)&s[1], &pairs);
-    store_pairs(&pairs, tiles + at);
-    take_pair(&pairs, &s[0], &s[1]);
-    round_pair((const float *)&s[0], (const float *)&s[1], &pairs);
-    store_pairs(&pairs, low + at);
+    store_key_pairs(level, &s[0], &s[1], key_pair(strip, key, vector), tiles, low);
 }
 
-// One key that all queries see: its rounded weights, and what rounding took from them, rounded.
+// Weights of one key that all queries see.
 MARTLET_INLINE void weigh_whole_row(const struct martlet_attention *a, const float *scores, const four_lanes *largest,
-                                    four_lanes *sum, four_lane_bits *weights, four_lane_bits *low) {
-    four_lanes s, widened;
+                                    four_lanes *sum, lanes *weights) {
+    four_lanes s;
     load_four(scores, &s);
     s = s * (four_lanes)factor_of_scores(a) - *largest;
     exponentials_of_four(&s);
     *sum += s;
-    round_four(&s, weights);
-    *weights &= 0xFFFF0000u;
-    memcpy(&widened, weights, sizeof widened);
-    s -= widened;
-    round_four(&s, low);
+    memcpy(weights, &s, sizeof s);
 }
 
-MARTLET_INLINE void weigh_whole_tiles(const struct martlet_attention *a, const struct strip *strip, const float *scores,
-                                      const struct head *head, uint16_t *tiles, uint16_t *low) {
+MARTLET_INLINE void weigh_whole_tiles(int level, const struct martlet_attention *a, const struct strip *strip,
+                                      const float *scores, const struct head *head, uint16_t *tiles, uint16_t *low) {
     four_lanes largest, sum;
     load_four((const float *)head->largest, &largest);
     load_four((const float *)head->sum, &sum);
     for (int64_t key = 0; key < strip->keys; key += 2) {
         const float *row = scores + (strip->key + key) * BLOCK;
-        four_lane_bits first, first_low, second, second_low;
-        weigh_whole_row(a, row, &largest, &sum, &first, &first_low);
-        weigh_whole_row(a, row + BLOCK, &largest, &sum, &second, &second_low);
-        store_key_pairs(&first, &second, strip, key, tiles);
-        store_key_pairs(&first_low, &second_low, strip, key, low);
+        lanes weights[2][VECTORS];
+        weigh_whole_row(a, row, &largest, &sum, weights[0]);
+        weigh_whole_row(a, row + BLOCK, &largest, &sum, weights[1]);
+        UNROLLED for (int j = 0; j < VECTORS; j++)
+            store_key_pairs(level, &weights[0][j], &weights[1][j], key_pair(strip, key, j), tiles, low);
     }
     store_four(&sum, (float *)head->sum);
 }
@@ -198,12 +188,12 @@ MARTLET_INLINE void weigh_tiles(int level, const struct martlet_attention *a, co
                                 int64_t from, const struct strip *strip, const float *scores, const struct head *head,
                                 uint16_t *tiles, uint16_t *low) {
     if (has_whole_rows(level, strip) && strip->keys % 2 == 0) {
-        weigh_whole_tiles(a, strip, scores, head, tiles, low);
+        weigh_whole_tiles(level, a, strip, scores, head, tiles, low);
     } else {
         for (int64_t j = 0; j < strip->vectors; j++) {
             lanes largest = head->largest[strip->vector + j], sum = head->sum[strip->vector + j];
             for (int64_t key = 0; key < strip->keys; key += 2)
-                weigh_key_pair(a, seen, from, strip, key, j, scores, &largest, &sum, tiles, low);
+                weigh_key_pair(level, a, seen, from, strip, key, j, scores, &largest, &sum, tiles, low);
             head->sum[strip->vector + j] = sum;
         }
     }
@@ -245,17 +235,17 @@ MARTLET_INLINE void end_head(const struct martlet_attention *a, const struct mar
     transpose_back(head->output, BLOCK, block->queries, a->value_size, 0, output, a->output_stride);
 }
 
-KERNEL_BY_LEVEL(attention_pack_keys,
+ROUNDING_KERNEL(attention_pack_keys,
                 (int64_t rows, int64_t size, const float *keys, int64_t stride, float *scratch, uint16_t *tiles),
                 (rows, size, keys, stride, scratch, tiles)) {
     int64_t part = tile_step(size), step = MARTLET_ATTENTION_PARTS * part;
     take_low_parts(level, keys, stride, rows, size, scratch);
-    CALL_AT_LEVEL(pack_rows_f32, rows, size, keys, stride, 0, tiles, step);
+    CALL_ROUNDING_AT_LEVEL(pack_rows_f32, rows, size, keys, stride, 0, tiles, step);
     copy_part(tiles, tiles + part, rows, part, step);
-    CALL_AT_LEVEL(pack_rows_f32, rows, size, scratch, size, 0, tiles + 2 * part, step);
+    CALL_ROUNDING_AT_LEVEL(pack_rows_f32, rows, size, scratch, size, 0, tiles + 2 * part, step);
 }
 
-KERNEL_BY_LEVEL(attention_forward,
+ROUNDING_KERNEL(attention_forward,
                 (const struct martlet_attention *a, const struct martlet_attention_block *block, int64_t heads,
                  const float *q, const struct martlet_attention_operand *k, const struct martlet_attention_operand *v,
                  const float *sinks, float *scratch, float *output, float *lse, int64_t lse_stride),

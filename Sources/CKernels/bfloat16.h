@@ -6,6 +6,10 @@
 
 #include <string.h>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 // Thirty-two floats, as many words, and their halves.
 typedef float float_run __attribute__((ext_vector_type(32), aligned(4), may_alias));
 typedef uint32_t word_run __attribute__((ext_vector_type(32)));
@@ -37,6 +41,28 @@ MARTLET_INLINE void round_run(const float *source, half_run *target) {
     *target = __builtin_shufflevector(halves, halves, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31, 33,
                                       35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63);
 }
+
+// The same, by the instruction where the CPU has it. It takes numbers below 2^-126 for zeros.
+MARTLET_INLINE uint32_t bfloat16_bits_at(int level, float value) {
+#if defined(__x86_64__)
+    if (level == MARTLET_ISA_AVX512_BF16) {
+        __bf16 rounded = (__bf16)value;
+        uint16_t bits;
+        memcpy(&bits, &rounded, sizeof bits);
+        return bits;
+    }
+#endif
+    return bfloat16_bits(value);
+}
+
+#if defined(__x86_64__)
+MARTLET_TARGET_AVX512_BF16 MARTLET_INLINE void convert_run(const float *source, half_run *target) {
+    *target = (half_run)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(source + 16), _mm512_loadu_ps(source));
+}
+#define ROUND_RUN(level) ((level) == MARTLET_ISA_AVX512_BF16 ? convert_run : round_run)
+#else
+#define ROUND_RUN(level) round_run
+#endif
 
 MARTLET_INLINE float widened(uint32_t bits) {
     float value;

@@ -63,18 +63,18 @@ MARTLET_INLINE void multiply_some(int level, int vectors, const struct martlet_b
 
 // All columns over a piece of the depth.
 MARTLET_INLINE void multiply_piece(int level, const struct martlet_block_product *p) {
-    int64_t most = level == MARTLET_ISA_AVX512 ? VECTORS : 1, groups = (p->vectors + most - 1) / most;
+    int64_t most = level >= MARTLET_ISA_AVX512 ? VECTORS : 1, groups = (p->vectors + most - 1) / most;
     for (int64_t group = 0, first = 0; group < groups; group++) {
         // About equal groups: five vectors are two and three.
         int64_t width = (p->vectors - first) / (groups - group);
         const float *right = p->right + first * LANES;
         float *result = p->result + first * LANES;
         first += width;
-        if (level == MARTLET_ISA_AVX512 && width == 4)
+        if (level >= MARTLET_ISA_AVX512 && width == 4)
             multiply_some(level, 4, p, right, result);
-        else if (level == MARTLET_ISA_AVX512 && width == 3)
+        else if (level >= MARTLET_ISA_AVX512 && width == 3)
             multiply_some(level, 3, p, right, result);
-        else if (level == MARTLET_ISA_AVX512 && width == 2)
+        else if (level >= MARTLET_ISA_AVX512 && width == 2)
             multiply_some(level, 2, p, right, result);
         else
             multiply_some(level, 1, p, right, result);

@@ -89,7 +89,7 @@ MARTLET_INLINE void dot_tile(const struct block_format *format, int level, int r
 // memory likes it. Several rows of activations meet one row, whose numbers are decoded once for all.
 MARTLET_INLINE void dot_rows(const struct block_format *format, int level, int round, int64_t count, int64_t rows,
                              const struct operands *o) {
-    int64_t group = level == MARTLET_ISA_AVX512 && format->scaling != UNSCALED ? TOGETHER : 1;
+    int64_t group = level >= MARTLET_ISA_AVX512 && format->scaling != UNSCALED ? TOGETHER : 1;
     for (int64_t r = 0, now; r < rows; r += now) {
         now = rows - r < group ? 1 : group;
         int64_t i = 0;

@@ -34,24 +34,26 @@ KERNEL(from_bfloat16, (int64_t count, const uint16_t *x, float *y), (count, x, y
 // So many rows before its turn a part of a row is asked for that is not in cache.
 enum { AHEAD = 4 };
 
-MARTLET_INLINE void round_row(int64_t count, const float *x, uint16_t *y) {
+MARTLET_INLINE void round_row(int level, int64_t count, const float *x, uint16_t *y) {
     int64_t i = 0;
     for (; i + 32 <= count; i += 32) {
         half_run run;
-        round_run(x + i, &run);
+        ROUND_RUN(level)(x + i, &run);
         memcpy(y + i, &run, sizeof run);
     }
-    for (; i < count; i++) y[i] = (uint16_t)bfloat16_bits(x[i]);
+    for (; i < count; i++) y[i] = (uint16_t)bfloat16_bits_at(level, x[i]);
 }
 
-KERNEL(to_bfloat16, (int64_t count, const float *x, uint16_t *y), (count, x, y)) { round_row(count, x, y); }
+ROUNDING_KERNEL(to_bfloat16, (int64_t count, const float *x, uint16_t *y), (count, x, y)) {
+    round_row(level, count, x, y);
+}
 
-KERNEL(rows_to_bfloat16,
+ROUNDING_KERNEL(rows_to_bfloat16,
        (int64_t rows, int64_t columns, const float *x, int64_t stride, uint16_t *y, int64_t y_stride),
        (rows, columns, x, stride, y, y_stride)) {
     for (int64_t r = 0; r < rows; r++, x += stride, y += y_stride) {
         if (r + AHEAD < rows) fetch(y + AHEAD * y_stride, 2 * columns, 1);
-        round_row(columns, x, y);
+        round_row(level, columns, x, y);
     }
 }
 

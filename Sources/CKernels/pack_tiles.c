@@ -23,11 +23,12 @@ MARTLET_INLINE void store_tile(row *rows, int transpose, uint16_t *tile) {
 // --- Rows along the depth ----------------------------------------------------------------------------------------
 
 // 32 neighbours are a row of a tile as they are.
-MARTLET_INLINE void pack_run_f32(const float *source, row *target) {
+MARTLET_INLINE void pack_run_f32(int level, const float *source, row *target) {
     half_run values;
-    round_run(source, &values);
+    ROUND_RUN(level)(source, &values);
     memcpy(target, &values, sizeof values);
 }
+#define PACK_RUN_F32(source, target) pack_run_f32(level, source, target)
 
 MARTLET_INLINE void pack_run_bf16(const uint16_t *source, row *target) { memcpy(target, source, sizeof *target); }
 
@@ -69,11 +70,11 @@ enum { AHEAD = 4 * DEPTH };
         }                                                                                                             \
     }
 
-KERNEL(pack_rows_f32,
+ROUNDING_KERNEL(pack_rows_f32,
        (int64_t sides, int64_t depth, const float *source, int64_t stride, int transpose, uint16_t *tiles,
         int64_t block_step),
        (sides, depth, source, stride, transpose, tiles, block_step)) {
-    PACK_ROWS(float, pack_run_f32)
+    PACK_ROWS(float, PACK_RUN_F32)
 }
 
 KERNEL(pack_rows_bf16,
@@ -86,11 +87,12 @@ KERNEL(pack_rows_bf16,
 // --- Columns along the depth -------------------------------------------------------------------------------------
 
 // 16 elements of two rows, alternating, are a row of a tile.
-MARTLET_INLINE void pack_pair_f32(const float *low, const float *high, row *target) {
+MARTLET_INLINE void pack_pair_f32(int level, const float *low, const float *high, row *target) {
     lane_bits values;
-    round_pair(low, high, &values);
+    ROUND_PAIR(level)(low, high, &values);
     memcpy(target, &values, sizeof values);
 }
+#define PACK_PAIR_F32(low, high, target) pack_pair_f32(level, low, high, target)
 
 MARTLET_INLINE void pack_pair_bf16(const uint16_t *low, const uint16_t *high, row *target) {
     uint32_t values[SIDE];
@@ -130,11 +132,11 @@ MARTLET_INLINE void pack_pair_bf16(const uint16_t *low, const uint16_t *high, ro
         }                                                                                                             \
     }
 
-KERNEL(pack_columns_f32,
+ROUNDING_KERNEL(pack_columns_f32,
        (int64_t sides, int64_t depth, const float *source, int64_t stride, int transpose, uint16_t *tiles,
         int64_t block_step),
        (sides, depth, source, stride, transpose, tiles, block_step)) {
-    PACK_COLUMNS(float, pack_pair_f32)
+    PACK_COLUMNS(float, PACK_PAIR_F32)
 }
 
 KERNEL(pack_columns_bf16,

@@ -19,4 +19,17 @@ MARTLET_INLINE void round_pair(const float *first, const float *second, lane_bit
     *pairs = (low >> 16) | (high & 0xFFFF0000u);
 }
 
+#if defined(__x86_64__)
+MARTLET_TARGET_AVX512_BF16 MARTLET_INLINE void convert_pair(const float *first, const float *second, lane_bits *pairs) {
+    half_run one_after_other = (half_run)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(second), _mm512_loadu_ps(first));
+    half_run alternating = __builtin_shufflevector(one_after_other, one_after_other, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5,
+                                                   21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14,
+                                                   30, 15, 31);
+    memcpy(pairs, &alternating, sizeof *pairs);
+}
+#define ROUND_PAIR(level) ((level) == MARTLET_ISA_AVX512_BF16 ? convert_pair : round_pair)
+#else
+#define ROUND_PAIR(level) round_pair
+#endif
+
 #endif

@@ -49,7 +49,7 @@ typedef void look_up(const lanes *table, const lane_integers *codes, lanes *to);
 MARTLET_TARGET_AVX512 MARTLET_INLINE void look_up_avx512(const lanes *table, const lane_integers *codes, lanes *to) {
     *to = (lanes)_mm512_permutexvar_ps((__m512i)*codes, (__m512)*table);
 }
-#define LOOK_UP(level) ((level) == MARTLET_ISA_AVX512 ? look_up_avx512 : (look_up *)0)
+#define LOOK_UP(level) ((level) >= MARTLET_ISA_AVX512 ? look_up_avx512 : (look_up *)0)
 #else
 #define LOOK_UP(level) (look_up *)0
 #endif

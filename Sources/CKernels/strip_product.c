@@ -51,7 +51,7 @@ MARTLET_INLINE void multiply_part(int level, int vectors, int64_t rows, int64_t 
         result += (count) * stride;                                                                                   \
         rows -= (count);                                                                                              \
     }
-    if (level == MARTLET_ISA_AVX512) {
+    if (level >= MARTLET_ISA_AVX512) {
         if (rows == ROWS) return multiply_rows(ROWS, vectors, depth, left, right, result, stride, accumulate);
         if (rows >= 8) TAKE(8)
     }
@@ -64,7 +64,7 @@ MARTLET_INLINE void multiply_part(int level, int vectors, int64_t rows, int64_t 
 
 MARTLET_INLINE void multiply_strip(int level, int64_t rows, int64_t depth, const float *left, const float *right,
                                    float *result, int64_t stride, int accumulate) {
-    if (level == MARTLET_ISA_AVX512)
+    if (level >= MARTLET_ISA_AVX512)
         return multiply_part(level, VECTORS, rows, depth, left, right, result, stride, accumulate);
     for (int v = 0; v < VECTORS; v++)
         multiply_part(level, 1, rows, depth, left, right + v * LANES, result + v * LANES, stride, accumulate);

@@ -19,7 +19,7 @@ static int cpu_has_tiles(void) {
     unsigned a, b, c, d;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
     unsigned amx_bf16 = d >> 22 & 1, amx_tile = d >> 24 & 1;
-    return amx_bf16 && amx_tile && martlet_best_isa() == MARTLET_ISA_AVX512;
+    return amx_bf16 && amx_tile && martlet_best_isa() >= MARTLET_ISA_AVX512;
 }
 
 // Whether the system saves tile configuration and data (bits 17 and 18 of XCR0).

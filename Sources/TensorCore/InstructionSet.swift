@@ -9,7 +9,9 @@ public enum InstructionSet: String, Sendable, CaseIterable {
     case avx2
     /// AVX-512 F, BW, DQ and VL.
     case avx512
-    /// AVX-512, and products in bfloat16 on AMX tile registers.
+    /// AVX-512 with instructions that round to bfloat16 (AVX512-BF16).
+    case avx512BF16 = "avx512-bf16"
+    /// The best vectors of this CPU, and products in bfloat16 on AMX tile registers.
     case amx
     /// Tile registers in plain C beside the best vectors of this CPU: slow, to test what `amx` computes without it.
     case emulatedAMX = "amx-emulated"
@@ -24,8 +26,8 @@ public enum InstructionSet: String, Sendable, CaseIterable {
         get { chosen.withLock { $0 ?? best } }
         set {
             let clipped = newValue == .amx ? best : newValue
-            let level = allCases.firstIndex(of: clipped) ?? 0
-            martlet_select_isa(Int32(min(level, Int(MARTLET_ISA_AVX512))))
+            let level = byLevel.firstIndex(of: clipped) ?? Int(martlet_best_isa())
+            martlet_select_isa(Int32(level))
             chosen.withLock { $0 = clipped.tiles == nil ? vectors(martlet_isa()) : clipped }
         }
     }
@@ -34,14 +36,14 @@ public enum InstructionSet: String, Sendable, CaseIterable {
     public var precision: Precision { tiles == nil ? .float32 : .bfloat16 }
 
     /// Whether our own products in float32 are faster than the library's: with AVX2 they are about even.
-    package static var hasFastStrips: Bool { martlet_isa() == Int32(MARTLET_ISA_AVX512) }
+    package static var hasFastStrips: Bool { martlet_isa() >= Int32(MARTLET_ISA_AVX512) }
 
     /// The tile registers that belong to it.
     package var tiles: TileUnit? {
         switch self {
         case .amx: .amx
         case .emulatedAMX: .emulated
-        case .portable, .avx2, .avx512: nil
+        case .portable, .avx2, .avx512, .avx512BF16: nil
         }
     }
 
@@ -59,7 +61,10 @@ public enum InstructionSet: String, Sendable, CaseIterable {
 
     private static let chosen = Mutex<InstructionSet?>(nil)
 
+    /// Those without tile registers, in the order of the kernels' levels.
+    private static let byLevel: [InstructionSet] = [.portable, .avx2, .avx512, .avx512BF16]
+
     private static func vectors(_ level: Int32) -> InstructionSet {
-        [.portable, .avx2, .avx512][Int(min(max(level, 0), 2))]
+        byLevel[min(max(Int(level), 0), byLevel.count - 1)]
     }
 }

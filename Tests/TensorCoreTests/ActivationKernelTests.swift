@@ -133,23 +133,24 @@ private func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
         check(
             available(
                 martlet_silu_gate_forward_bf16_portable, martlet_silu_gate_forward_bf16_avx2,
-                martlet_silu_gate_forward_bf16_avx512),
+                martlet_silu_gate_forward_bf16_avx512, martlet_silu_gate_forward_bf16_avx512_bf16),
             available(
                 martlet_silu_gate_backward_bf16_portable, martlet_silu_gate_backward_bf16_avx2,
-                martlet_silu_gate_backward_bf16_avx512),
+                martlet_silu_gate_backward_bf16_avx512, martlet_silu_gate_backward_bf16_avx512_bf16),
             martlet_silu_gate_forward_portable, martlet_silu_gate_backward_portable, "silu")
         check(
             available(
                 martlet_gelu_gate_forward_bf16_portable, martlet_gelu_gate_forward_bf16_avx2,
-                martlet_gelu_gate_forward_bf16_avx512),
+                martlet_gelu_gate_forward_bf16_avx512, martlet_gelu_gate_forward_bf16_avx512_bf16),
             available(
                 martlet_gelu_gate_backward_bf16_portable, martlet_gelu_gate_backward_bf16_avx2,
-                martlet_gelu_gate_backward_bf16_avx512),
+                martlet_gelu_gate_backward_bf16_avx512, martlet_gelu_gate_backward_bf16_avx512_bf16),
             martlet_gelu_gate_forward_portable, martlet_gelu_gate_backward_portable, "gelu")
         let forms = available(
             (martlet_clamped_gate_forward_bf16_portable, martlet_clamped_gate_backward_bf16_portable),
             (martlet_clamped_gate_forward_bf16_avx2, martlet_clamped_gate_backward_bf16_avx2),
-            (martlet_clamped_gate_forward_bf16_avx512, martlet_clamped_gate_backward_bf16_avx512))
+            (martlet_clamped_gate_forward_bf16_avx512, martlet_clamped_gate_backward_bf16_avx512),
+            (martlet_clamped_gate_forward_bf16_avx512_bf16, martlet_clamped_gate_backward_bf16_avx512_bf16))
         check(
             forms.map { form in { form.0($0, 1.702, 2.5, $1, $2, $3) } },
             forms.map { form in { form.1($0, 1.702, 2.5, $1, $2, $3, $4, $5) } },

@@ -10,7 +10,8 @@ import Testing
         let expected = test.reference()
         expectAgreement(
             available(
-                martlet_attention_forward_portable, martlet_attention_forward_avx2, martlet_attention_forward_avx512),
+                martlet_attention_forward_portable, martlet_attention_forward_avx2, martlet_attention_forward_avx512,
+                martlet_attention_forward_avx512_bf16),
             Self.tolerance, expected: expected.output + expected.lse, "attention_forward \(test)"
         ) { kernel in
             var shape = test.shape
@@ -41,7 +42,7 @@ import Testing
             expectAgreement(
                 available(
                     martlet_attention_backward_portable, martlet_attention_backward_avx2,
-                    martlet_attention_backward_avx512), Self.tolerance, expected: expected, "attention_backward \(test)"
+                    martlet_attention_backward_avx512, martlet_attention_backward_avx512_bf16), Self.tolerance, expected: expected, "attention_backward \(test)"
             ) { kernel in
                 var shape = test.shape
                 let (lse, delta) = (known.lse(head).map { Float($0) }, known.delta(head).map { Float($0) })
@@ -122,7 +123,8 @@ import Testing
     @Test(arguments: AttentionCase.all) func forwardOnTiles(test: AttentionCase) {
         let expected = test.reference().output
         for kernel in available(
-            martlet_attention_forward_portable, martlet_attention_forward_avx2, martlet_attention_forward_avx512)
+            martlet_attention_forward_portable, martlet_attention_forward_avx2, martlet_attention_forward_avx512,
+            martlet_attention_forward_avx512_bf16)
         {
             var shape = test.shape
             shape.tiles = martlet_tile_product_emulated
@@ -147,7 +149,8 @@ import Testing
 
     @Test func scoresThatAreNoNumbersAreSeen() {
         for kernel in available(
-            martlet_attention_forward_portable, martlet_attention_forward_avx2, martlet_attention_forward_avx512)
+            martlet_attention_forward_portable, martlet_attention_forward_avx2, martlet_attention_forward_avx512,
+            martlet_attention_forward_avx512_bf16)
         {
             let test = AttentionCase(queries: 20, keys: 20, headSize: 16, valueSize: 16, heads: 1)
             var (shape, q) = (test.shape, test.q)

@@ -38,7 +38,8 @@ private func copied<T>(_ values: [T]) -> MappedBytes { values.withUnsafeBytes { 
         let matrix = try FourBitMatrix(
             count: count, codes: copied(randomBytes((count + 1) / 2, seed: 1)), table: randomFloats(16, seed: 5),
             blockSize: blockSize, scales: scales)
-        let kernels: [Expand] = [martlet_expand_four_bit_portable, martlet_expand_four_bit_avx2, martlet_expand_four_bit_avx512]
+        let kernels: [Expand] = available(
+            martlet_expand_four_bit_portable, martlet_expand_four_bit_avx2, martlet_expand_four_bit_avx512)
         for first in [0, 1, 2, 31, blockSize - 1, blockSize, blockSize + 1, 2 * blockSize + 5] {
             for length in [0, 1, 2, 15, 16, 17, 33, blockSize, count] {
                 let range = min(first, count)..<min(first + length, count)
@@ -52,7 +53,7 @@ private func copied<T>(_ values: [T]) -> MappedBytes { values.withUnsafeBytes { 
                     matrix.withKernelView { kernel($0, Int64(range.lowerBound), Int64(range.count), &rough) }
                     #expect(rough == reference.map { UInt16(($0 + 0x7FFF + ($0 >> 16 & 1)) >> 16) } + [0xABCD], "\(range)")
                 }
-                for kernel in kernels[1...Int(martlet_best_isa())] where martlet_best_isa() > 0 {
+                for kernel in kernels.dropFirst() {
                     #expect(expand(matrix, kernel, range) == reference, "\(range)")
                 }
             }
@@ -129,13 +130,12 @@ private func copied<T>(_ values: [T]) -> MappedBytes { values.withUnsafeBytes { 
 
     @Test(arguments: [1, 2, 63, 64, 65, 127, 128, 200, 4097])
     func quantizingVariantsAgreeToTheBit(count: Int) {
-        let kernels: [Quantize] = [
-            martlet_quantize_four_bit_portable, martlet_quantize_four_bit_avx2, martlet_quantize_four_bit_avx512,
-        ]
+        let kernels: [Quantize] = available(
+            martlet_quantize_four_bit_portable, martlet_quantize_four_bit_avx2, martlet_quantize_four_bit_avx512)
         let values = randomFloats(count, seed: UInt64(count))
         let bounds = zip(FourBitQuantizer.normalTable, FourBitQuantizer.normalTable.dropFirst()).map { ($0 + $1) / 2 }
         for blockSize in [32, 64, 256] {
-            let results = kernels[...Int(martlet_best_isa())].map { kernel -> ([UInt8], [UInt32]) in
+            let results = kernels.map { kernel -> ([UInt8], [UInt32]) in
                 var codes = [UInt8](repeating: 0, count: (count + 1) / 2)
                 var maxima = [Float](repeating: 0, count: (count + blockSize - 1) / blockSize)
                 kernel(values, Int64(count), Int64(blockSize), bounds, &codes, &maxima)

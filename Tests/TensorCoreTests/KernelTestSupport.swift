@@ -27,9 +27,9 @@ struct KernelTolerance {
     }
 }
 
-/// Of the forms of a kernel, portable first, those that this CPU runs.
-func available<Kernel>(_ portable: Kernel, _ avx2: Kernel, _ avx512: Kernel) -> [Kernel] {
-    Array([portable, avx2, avx512].prefix(Int(martlet_best_isa()) + 1))
+/// Of the forms of a kernel, in the order of their levels, those that this CPU runs.
+func available<Kernel>(_ forms: Kernel...) -> [Kernel] {
+    Array(forms.prefix(Int(martlet_best_isa()) + 1))
 }
 
 /// Runs every form and compares it with double arithmetic and with the portable form.

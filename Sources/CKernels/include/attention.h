@@ -61,7 +61,7 @@ struct martlet_attention_block {
 };
 
 // Packs rows of keys in parts, as left operands. scratch: rows * size floats.
-DECLARE_KERNEL(attention_pack_keys,
+DECLARE_ROUNDING_KERNEL(attention_pack_keys,
                (int64_t rows, int64_t size, const float *keys, int64_t stride, float *scratch, uint16_t *tiles));
 
 // Floats of scratch that a block needs, on a boundary of 64 bytes: forward for `heads` query heads, backward for one.
@@ -71,7 +71,7 @@ int64_t martlet_attention_backward_scratch(const struct martlet_attention *a);
 // `heads` query heads that share a key/value head. q, output: the first query's row at the first of the heads, whose
 // columns follow one another. sinks: one more score for each head, or null. lse: log-sum-exp of the first query and
 // head; heads lie lse_stride apart.
-DECLARE_KERNEL(attention_forward,
+DECLARE_ROUNDING_KERNEL(attention_forward,
                (const struct martlet_attention *a, const struct martlet_attention_block *block, int64_t heads,
                 const float *q, const struct martlet_attention_operand *k, const struct martlet_attention_operand *v,
                 const float *sinks, float *scratch, float *output, float *lse, int64_t lse_stride));
@@ -81,7 +81,7 @@ DECLARE_KERNEL(attention_forward,
 // The gradients that a block and one head contribute. delta: the sum over d_output * output, for each query. d_query is
 // set, or added to if `accumulate` is not 0. d_key, d_value: rows from first_key on, of sizes rounded up to 16; added
 // to.
-DECLARE_KERNEL(attention_backward,
+DECLARE_ROUNDING_KERNEL(attention_backward,
                (const struct martlet_attention *a, const struct martlet_attention_block *block, const float *q,
                 const struct martlet_attention_operand *k, const struct martlet_attention_operand *v,
                 const float *d_output, const float *lse, const float *delta, float *scratch, float *d_query,

@@ -21,12 +21,13 @@ DECLARE_KERNEL(scale, (int64_t count, float alpha, const float *x, float *y));
 DECLARE_KERNEL(add_bias, (int64_t rows, int64_t columns, const float *bias, float *y, int64_t stride));
 // y += x for rows with the given strides, x not in cache.
 DECLARE_KERNEL(add_rows, (int64_t rows, int64_t columns, const float *x, int64_t stride, float *y, int64_t y_stride));
-// bfloat16 <-> float32; rounding is to nearest even, NaN stays NaN.
+// bfloat16 <-> float32; rounding is to nearest even, NaN stays NaN. AVX512-BF16, here and wherever else rounding kernels use it,
+// rounds numbers below 2^-126 to zero.
 DECLARE_KERNEL(from_bfloat16, (int64_t count, const uint16_t *x, float *y));
-DECLARE_KERNEL(to_bfloat16, (int64_t count, const float *x, uint16_t *y));
+DECLARE_ROUNDING_KERNEL(to_bfloat16, (int64_t count, const float *x, uint16_t *y));
 // The same of rows with the given strides, for a result that is not in cache.
-DECLARE_KERNEL(rows_to_bfloat16, (int64_t rows, int64_t columns, const float *x, int64_t stride, uint16_t *y,
-                                  int64_t y_stride));
+DECLARE_ROUNDING_KERNEL(rows_to_bfloat16, (int64_t rows, int64_t columns, const float *x, int64_t stride, uint16_t *y,
+                                           int64_t y_stride));
 // y[i] = x[i] rounded to bfloat16 and widened again; y may be x.
 DECLARE_KERNEL(round_to_bfloat16, (int64_t count, const float *x, float *y));
 // y[i] = x[i] - (x[i] rounded to bfloat16), what rounding takes away; y may be x.
@@ -49,22 +50,22 @@ DECLARE_KERNEL(sum_of_words, (int64_t count, const uint32_t *words, uint32_t *re
 
 // Gated activations and their derivatives, over float32 or bfloat16 numbers. In the backward forms d_gate and d_up may
 // overwrite gate and up. `more` are parameters of the function, each with a comma before it.
-#define DECLARE_GATE_KERNELS(function, suffix, number, more)                                                          \
-    DECLARE_KERNEL(function##_forward##suffix,                                                                        \
-                   (int64_t count MARTLET_UNWRAPPED more, const number *gate, const number *up, number *y));          \
-    DECLARE_KERNEL(function##_backward##suffix,                                                                       \
-                   (int64_t count MARTLET_UNWRAPPED more, const number *gate, const number *up, const number *dy,     \
-                    number *d_gate, number *d_up))
+#define DECLARE_GATE_KERNELS(DECLARE, function, suffix, number, more)                                                 \
+    DECLARE(function##_forward##suffix,                                                                               \
+            (int64_t count MARTLET_UNWRAPPED more, const number *gate, const number *up, number *y));                 \
+    DECLARE(function##_backward##suffix,                                                                              \
+            (int64_t count MARTLET_UNWRAPPED more, const number *gate, const number *up, const number *dy,            \
+             number *d_gate, number *d_up))
 // y[i] = silu(gate[i]) * up[i], silu(g) = g * sigmoid(g)
-DECLARE_GATE_KERNELS(silu_gate, , float, ());
-DECLARE_GATE_KERNELS(silu_gate, _bf16, uint16_t, ());
+DECLARE_GATE_KERNELS(DECLARE_KERNEL, silu_gate, , float, ());
+DECLARE_GATE_KERNELS(DECLARE_ROUNDING_KERNEL, silu_gate, _bf16, uint16_t, ());
 // y[i] = gelu(gate[i]) * up[i] with GELU's tanh approximation (Hendrycks & Gimpel, 2016).
-DECLARE_GATE_KERNELS(gelu_gate, , float, ());
-DECLARE_GATE_KERNELS(gelu_gate, _bf16, uint16_t, ());
+DECLARE_GATE_KERNELS(DECLARE_KERNEL, gelu_gate, , float, ());
+DECLARE_GATE_KERNELS(DECLARE_ROUNDING_KERNEL, gelu_gate, _bf16, uint16_t, ());
 // y[i] = g * sigmoid(alpha * g) * (u + 1), g = min(gate[i], limit), u = up[i] cut to [-limit, limit]. Where something is
 // cut off its derivative is 0.
-DECLARE_GATE_KERNELS(clamped_gate, , float, (, float alpha, float limit));
-DECLARE_GATE_KERNELS(clamped_gate, _bf16, uint16_t, (, float alpha, float limit));
+DECLARE_GATE_KERNELS(DECLARE_KERNEL, clamped_gate, , float, (, float alpha, float limit));
+DECLARE_GATE_KERNELS(DECLARE_ROUNDING_KERNEL, clamped_gate, _bf16, uint16_t, (, float alpha, float limit));
 // x[i] <- cap * tanh(scale * x[i] / cap); slope[i] = its derivative with respect to the old x[i], unless slope is null.
 DECLARE_KERNEL(soft_cap, (int64_t count, float scale, float cap, float *x, float *slope));
 

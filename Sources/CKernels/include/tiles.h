@@ -34,14 +34,14 @@ enum {
 // Packs a matrix whose rows lie along the depth: source [sides, depth] with row stride, into blocks of 16 rows that
 // begin `block_step` elements apart. transpose = 0 makes left tiles (rows of the left operand), 1 right tiles (the
 // right operand is the transpose of the source).
-DECLARE_KERNEL(pack_rows_f32, (int64_t sides, int64_t depth, const float *source, int64_t stride, int transpose,
-                               uint16_t *tiles, int64_t block_step));
+DECLARE_ROUNDING_KERNEL(pack_rows_f32, (int64_t sides, int64_t depth, const float *source, int64_t stride, int transpose,
+                                        uint16_t *tiles, int64_t block_step));
 DECLARE_KERNEL(pack_rows_bf16, (int64_t sides, int64_t depth, const uint16_t *source, int64_t stride, int transpose,
                                 uint16_t *tiles, int64_t block_step));
 // The same for a matrix whose columns lie along the depth: source [depth, sides]. transpose = 0 makes right tiles (the
 // source is the right operand), 1 left tiles (the left operand is the transpose of the source).
-DECLARE_KERNEL(pack_columns_f32, (int64_t sides, int64_t depth, const float *source, int64_t stride, int transpose,
-                                  uint16_t *tiles, int64_t block_step));
+DECLARE_ROUNDING_KERNEL(pack_columns_f32, (int64_t sides, int64_t depth, const float *source, int64_t stride,
+                                           int transpose, uint16_t *tiles, int64_t block_step));
 DECLARE_KERNEL(pack_columns_bf16, (int64_t sides, int64_t depth, const uint16_t *source, int64_t stride, int transpose,
                                    uint16_t *tiles, int64_t block_step));
 

@@ -9,14 +9,15 @@
 //
 //   DECLARE_KERNEL(name, (parameters));
 //
-// declares all four in a header.
+// declares all four in a header. ROUNDING_KERNEL and DECLARE_ROUNDING_KERNEL are the same for what rounds to bfloat16, with a
+// fourth copy, _avx512_bf16.
 #ifndef MARTLET_VARIANTS_H
 #define MARTLET_VARIANTS_H
 
 #include <stdint.h>
 
 // Levels of martlet_isa(), in rising order.
-enum { MARTLET_ISA_PORTABLE = 0, MARTLET_ISA_AVX2 = 1, MARTLET_ISA_AVX512 = 2 };
+enum { MARTLET_ISA_PORTABLE = 0, MARTLET_ISA_AVX2 = 1, MARTLET_ISA_AVX512 = 2, MARTLET_ISA_AVX512_BF16 = 3 };
 
 // The instruction set in use: the best one of this CPU unless martlet_select_isa() chose another.
 int martlet_isa(void);
@@ -31,12 +32,18 @@ void martlet_select_isa(int level);
     void martlet_##name##_avx2 parameters;                                                                            \
     void martlet_##name##_avx512 parameters
 
+#define DECLARE_ROUNDING_KERNEL(name, parameters)                                                                     \
+    DECLARE_KERNEL(name, parameters);                                                                                 \
+    void martlet_##name##_avx512_bf16 parameters
+
 #if defined(__x86_64__)
 #define MARTLET_TARGET_AVX2 __attribute__((target("avx2,fma,f16c")))
 #define MARTLET_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")))
+#define MARTLET_TARGET_AVX512_BF16 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c,avx512bf16")))
 #else
 #define MARTLET_TARGET_AVX2
 #define MARTLET_TARGET_AVX512
+#define MARTLET_TARGET_AVX512_BF16
 #endif
 
 #define MARTLET_INLINE static inline __attribute__((always_inline))
@@ -49,6 +56,7 @@ void martlet_select_isa(int level);
 #define DISPATCH(name, parameters, arguments)                                                                         \
     void martlet_##name parameters {                                                                                  \
         switch (martlet_isa()) {                                                                                      \
+        case MARTLET_ISA_AVX512_BF16:                                                                                 \
         case MARTLET_ISA_AVX512: martlet_##name##_avx512 arguments; break;                                            \
         case MARTLET_ISA_AVX2: martlet_##name##_avx2 arguments; break;                                                \
         default: martlet_##name##_portable arguments;                                                                 \
@@ -67,6 +75,11 @@ void martlet_select_isa(int level);
 // kernel to call.
 #define MARTLET_UNWRAPPED(...) __VA_ARGS__
 #define KERNEL_BY_LEVEL(name, parameters, arguments)                                                                  \
+    COPIES_BY_LEVEL(name, parameters, arguments)                                                                      \
+    DISPATCH(name, parameters, arguments)                                                                             \
+    MARTLET_INLINE void name##_body(int level, MARTLET_UNWRAPPED parameters)
+
+#define COPIES_BY_LEVEL(name, parameters, arguments)                                                                  \
     MARTLET_INLINE void name##_body(int level, MARTLET_UNWRAPPED parameters);                                         \
     void martlet_##name##_portable parameters { name##_body(MARTLET_ISA_PORTABLE, MARTLET_UNWRAPPED arguments); }     \
     MARTLET_TARGET_AVX2 void martlet_##name##_avx2 parameters {                                                       \
@@ -74,14 +87,31 @@ void martlet_select_isa(int level);
     }                                                                                                                 \
     MARTLET_TARGET_AVX512 void martlet_##name##_avx512 parameters {                                                   \
         name##_body(MARTLET_ISA_AVX512, MARTLET_UNWRAPPED arguments);                                                 \
+    }
+
+// The same for a body that rounds to bfloat16, for which some CPUs have instructions.
+#define ROUNDING_KERNEL(name, parameters, arguments)                                                                  \
+    COPIES_BY_LEVEL(name, parameters, arguments)                                                                      \
+    MARTLET_TARGET_AVX512_BF16 void martlet_##name##_avx512_bf16 parameters {                                         \
+        name##_body(MARTLET_ISA_AVX512_BF16, MARTLET_UNWRAPPED arguments);                                            \
     }                                                                                                                 \
-    DISPATCH(name, parameters, arguments)                                                                             \
+    void martlet_##name parameters {                                                                                  \
+        switch (martlet_isa()) {                                                                                      \
+        case MARTLET_ISA_AVX512_BF16: martlet_##name##_avx512_bf16 arguments; break;                                  \
+        case MARTLET_ISA_AVX512: martlet_##name##_avx512 arguments; break;                                            \
+        case MARTLET_ISA_AVX2: martlet_##name##_avx2 arguments; break;                                                \
+        default: martlet_##name##_portable arguments;                                                                 \
+        }                                                                                                             \
+    }                                                                                                                 \
     MARTLET_INLINE void name##_body(int level, MARTLET_UNWRAPPED parameters)
 
-// In such a body: the copy of another kernel for the same level.
+// In such a body: the copy of another kernel, and of another rounding kernel, for the same level.
 #define CALL_AT_LEVEL(name, ...)                                                                                      \
-    (level == MARTLET_ISA_AVX512 ? martlet_##name##_avx512(__VA_ARGS__)                                               \
+    (level >= MARTLET_ISA_AVX512 ? martlet_##name##_avx512(__VA_ARGS__)                                               \
      : level == MARTLET_ISA_AVX2 ? martlet_##name##_avx2(__VA_ARGS__)                                                 \
                                  : martlet_##name##_portable(__VA_ARGS__))
+#define CALL_ROUNDING_AT_LEVEL(name, ...)                                                                             \
+    (level == MARTLET_ISA_AVX512_BF16 ? martlet_##name##_avx512_bf16(__VA_ARGS__)                                     \
+                                      : CALL_AT_LEVEL(name, __VA_ARGS__))
 
 #endif

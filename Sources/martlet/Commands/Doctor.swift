@@ -28,7 +28,7 @@ struct Doctor: ParsableCommand {
         let tileRate = unit.map { MatrixRate.measure($0, on: compute) }
         let fallback = InstructionSet.best == .portable ? nil : MatrixRate.ofFallback(threads: compute.threads.threadCount)
         var warnings: [String] = []
-        if let fallback, InstructionSet.best == .avx512, rate < 4 * fallback {
+        if let fallback, ![.portable, .avx2].contains(InstructionSet.best), rate < 4 * fallback {
             warnings.append("OpenBLAS reaches only \(Int(rate / fallback * 10)) tenths of its oldest kernel; its core is \(BLAS.core)")
         }
         let report = JSONObject([
