@@ -34,8 +34,13 @@ private final class Team: @unchecked Sendable {
 
     let threadCount: Int
 
-    private typealias Job = (body: (Int) -> Void, tiles: Int)
-    private var job: Job = ({ _ in }, 0)
+    private final class Job {
+        let body: (Int) -> Void
+        let tiles: Int
+        init(_ body: @escaping (Int) -> Void, tiles: Int) { (self.body, self.tiles) = (body, tiles) }
+    }
+    /// Held by ``run(tiles:_:)`` alone: references that threads counted for each tile would pass between their caches.
+    private var job: Unmanaged<Job>?
     /// Tiles of the job that nobody has taken, and those that have not run to their end.
     private let waiting = Atomic<Int>(0), unfinished = Atomic<Int>(0)
     private let sleepers = Atomic<Int>(0)
@@ -86,7 +91,8 @@ private final class Team: @unchecked Sendable {
             return
         }
         withoutActuallyEscaping(body) { body in
-            job = (body, tiles)
+            let job = Job(body, tiles: tiles)
+            self.job = .passUnretained(job)
             unfinished.store(tiles, ordering: .relaxed)
             waiting.store(tiles, ordering: .sequentiallyConsistent)
             if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
@@ -100,7 +106,7 @@ private final class Team: @unchecked Sendable {
                 waited += 1
                 if waited > Self.spins { sched_yield() } else { martlet_spin_pause() }
             }
-            job = ({ _ in }, 0)
+            withExtendedLifetime(job) { self.job = nil }
         }
     }
 
@@ -111,11 +117,9 @@ private final class Team: @unchecked Sendable {
         }
     }
 
-    /// Runs a tile, counted from the end. A function of its own: nothing of the job may be held when its tile counts as
-    /// finished.
-    @inline(never) private func runTile(_ place: Int) {
-        let (body, tiles) = job
-        body(tiles - place)
+    /// Runs a tile, counted from the end.
+    private func runTile(_ place: Int) {
+        job?._withUnsafeGuaranteedRef { $0.body($0.tiles - place) }
     }
 
     /// Takes a tile, counted from the end; `nil` if there is none.

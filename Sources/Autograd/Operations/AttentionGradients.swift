@@ -133,10 +133,8 @@ extension AttentionPass {
         head: Int
     ) {
         for part in parts.dropFirst() { martlet_add(Int64(rows * width), parts[0], part, parts[0]) }
-        for index in 0..<rows {
-            let place = target.output + (row + index) * target.columns + head * size
-            place.update(from: parts[0] + index * width, count: size)
-        }
+        let (start, stride) = (target.output + row * target.columns + head * size, target.columns)
+        for index in 0..<rows { (start + index * stride).update(from: parts[0] + index * width, count: size) }
     }
 
     /// `Σ dO·O` of every head and token, `[heads, tokens]`.

@@ -40,8 +40,7 @@ extension Compute {
         let (rank, width, rows) = (left.columns, x.columns, tileRows(x))
         let (result, step) = (empty([rank, width]), TilePack.blocks(x.rows) * TilePack.elements)
         let spread = emptyTiles([2 * TilePack.blocks(rank) * step])
-        martlet_pack_spread(
-            Int64(rank), Int64(x.rows), left.floats, Int64(rank), spread.bfloatOutput, Int64(step))
+        packSpread(left, into: spread, step: step)
         let pieces = Swift.stride(from: 0, to: width, by: 128).map { $0..<min(width, $0 + 128) }
         threads.run(tiles: pieces.count) { piece in
             let columns = pieces[piece]
@@ -54,6 +53,17 @@ extension Compute {
             }
         }
         return result
+    }
+
+    /// Packs the transpose of `left` as a left operand that is spread, one tile for sixteen of its rows.
+    private func packSpread(_ left: Tensor, into tiles: Tensor, step: Int) {
+        let (rank, height) = (left.columns, 16 * TilePack.side)
+        threads.run(tiles: (left.rows + height - 1) / height) { piece in
+            let start = piece * height
+            martlet_pack_spread(
+                Int64(rank), Int64(min(height, left.rows - start)), left.floats + start * rank, Int64(rank),
+                tiles.bfloatOutput + start / TilePack.side * TilePack.elements, Int64(step))
+        }
     }
 
     /// `gᵀ · x` on the calling thread, sums over rows; `body` gets its rows.
