@@ -64,6 +64,16 @@ MARTLET_TARGET_AVX512_BF16 MARTLET_INLINE void convert_run(const float *source, 
 #define ROUND_RUN(level) round_run
 #endif
 
+MARTLET_INLINE void round_row(int level, int64_t count, const float *x, uint16_t *y) {
+    int64_t i = 0;
+    for (; i + 32 <= count; i += 32) {
+        half_run run;
+        ROUND_RUN(level)(x + i, &run);
+        memcpy(y + i, &run, sizeof run);
+    }
+    for (; i < count; i++) y[i] = (uint16_t)bfloat16_bits_at(level, x[i]);
+}
+
 MARTLET_INLINE float widened(uint32_t bits) {
     float value;
     bits <<= 16;

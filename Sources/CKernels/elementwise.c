@@ -34,16 +34,6 @@ KERNEL(from_bfloat16, (int64_t count, const uint16_t *x, float *y), (count, x, y
 // So many rows before its turn a part of a row is asked for that is not in cache.
 enum { AHEAD = 4 };
 
-MARTLET_INLINE void round_row(int level, int64_t count, const float *x, uint16_t *y) {
-    int64_t i = 0;
-    for (; i + 32 <= count; i += 32) {
-        half_run run;
-        ROUND_RUN(level)(x + i, &run);
-        memcpy(y + i, &run, sizeof run);
-    }
-    for (; i < count; i++) y[i] = (uint16_t)bfloat16_bits_at(level, x[i]);
-}
-
 ROUNDING_KERNEL(to_bfloat16, (int64_t count, const float *x, uint16_t *y), (count, x, y)) {
     round_row(level, count, x, y);
 }

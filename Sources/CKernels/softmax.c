@@ -1,4 +1,5 @@
 #include "kernels.h"
+#include "bfloat16.h"
 #include "exponential.h"
 #include "rows.h"
 
@@ -54,5 +55,36 @@ KERNEL(cross_entropy,
         if (!totals) continue;
         logits[targets[r]] -= total;
         totals[r] = total;
+    }
+}
+
+// exp(x[c] - shift), times a factor, rounded; returns the sum without factors and rounding. Floats exist a piece at a time.
+MARTLET_INLINE float rounded_exponentials(int level, const float *x, const float *factors, int64_t count, float shift,
+                                          uint16_t *rounded) {
+    enum { PIECE = 1024 };
+    float total = 0, piece[PIECE];
+    for (int64_t from = 0; from < count; from += PIECE) {
+        int64_t here = count - from < PIECE ? count - from : PIECE;
+        SIDE_BY_SIDE for (int64_t c = 0; c < here; c++) piece[c] = exponential(x[from + c] - shift);
+        total += row_sum(piece, here);
+        if (factors)
+            for (int64_t c = 0; c < here; c++) piece[c] *= factors[from + c];
+        round_row(level, here, piece, rounded + from);
+    }
+    return total;
+}
+
+ROUNDING_KERNEL(cross_entropy_bf16,
+                (int64_t rows, int64_t columns, const int32_t *targets, const float *logits, const float *factors,
+                 float *loss, float *totals, uint16_t *gradient, int64_t stride),
+                (rows, columns, targets, logits, factors, loss, totals, gradient, stride)) {
+    for (int64_t r = 0; r < rows; r++, logits += columns, gradient += stride) {
+        const float *row_factors = factors ? factors + r * columns : NULL;
+        int32_t target = targets[r];
+        float shift = row_maximum(logits, columns), picked = logits[target];
+        totals[r] = rounded_exponentials(level, logits, row_factors, columns, shift, gradient);
+        loss[r] = shift + logf(totals[r]) - picked;
+        float own = exponential(picked - shift) - totals[r];
+        gradient[target] = (uint16_t)bfloat16_bits_at(level, row_factors ? own * row_factors[target] : own);
     }
 }

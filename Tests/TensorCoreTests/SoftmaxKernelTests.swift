@@ -56,6 +56,36 @@ import Testing
         }
     }
 
+    /// The same numbers as in float32, rounded.
+    @Test(arguments: kernelSizes.filter { $0 > 0 } + [1024, 2080], [false, true])
+    func roundedCrossEntropy(columns: Int, factors: Bool) {
+        let (rows, stride) = (3, columns + 5)
+        let logits = noise(rows * columns, 1, scale: 12), slopes = noise(rows * columns, 2)
+        let targets: [Int32] = [0, Int32(columns / 2), Int32(columns - 1)]
+        let (n, width) = (Int64(rows), Int64(columns))
+        let exact = available(martlet_cross_entropy_portable, martlet_cross_entropy_avx2, martlet_cross_entropy_avx512)
+        for (level, kernel) in available(
+            martlet_cross_entropy_bf16_portable, martlet_cross_entropy_bf16_avx2, martlet_cross_entropy_bf16_avx512,
+            martlet_cross_entropy_bf16_avx512_bf16
+        ).enumerated() {
+            var expected: [Float] = [], gradient = [UInt16](repeating: 0xABCD, count: rows * stride)
+            let unrounded = changed(logits) { logits in
+                expected = written(2 * rows) { exact[min(level, exact.count - 1)](n, width, targets, logits, $0, $0 + rows) }
+            }
+            let found = written(2 * rows) {
+                kernel(n, width, targets, logits, factors ? slopes : nil, $0, $0 + rows, &gradient, Int64(stride))
+            }
+            #expect(found == expected, "level \(level), \(columns) columns")
+            for at in gradient.indices {
+                let (row, column) = (at / stride, at % stride)
+                guard column < columns else { #expect(gradient[at] == 0xABCD); continue }
+                let value = unrounded[row * columns + column] * (factors ? slopes[row * columns + column] : 1)
+                let rounded = UInt16((value.bitPattern + 0x7FFF + (value.bitPattern >> 16 & 1)) >> 16)
+                #expect(gradient[at] == rounded, "level \(level), \(row), \(column) of \(columns)")
+            }
+        }
+    }
+
     @Test(arguments: [1, 15, 16, 17, 255, 256, 257, 3000]) func indexOfLargest(count: Int) {
         for place in Set([0, 1, count / 2, count - 1]) where place < count {
             var x = noise(count, 1)

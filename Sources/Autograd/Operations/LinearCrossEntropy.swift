@@ -71,21 +71,15 @@ extension Compute {
         }
         let logits = product(gathered, transposed: head)
         let slopes = softCap.flatMap { capLogits(logits, $0, keepSlopes: dHidden != nil) }
-        let (losses, totals) = (empty([rows.count]), dHidden.map { _ in empty([rows.count]) })
+        let (losses, totals) = (empty([rows.count]), empty([rows.count]))
+        let dLogits = dHidden.map { _ in gradients(ofLogits: logits) }
         forEachRowBlock(of: rows.count, rowElements: logits.columns) { block in
             targets.withUnsafeBufferPointer { targets in
-                martlet_cross_entropy(
-                    Int64(block.count), Int64(logits.columns), targets.baseAddress! + block.lowerBound,
-                    logits.output + block.lowerBound * logits.columns, losses.output + block.lowerBound,
-                    totals.map { $0.output + block.lowerBound })
-            }
-            if let slopes {
-                let (start, count) = (block.lowerBound * logits.columns, block.count * logits.columns)
-                martlet_multiply(Int64(count), logits.output + start, slopes.floats + start, logits.output + start)
+                crossEntropy(block, targets.baseAddress!, logits, slopes, losses, totals, dLogits)
             }
         }
-        if let dHidden, let totals {
-            let gradient = product(logits, head)
+        if let dHidden, let dLogits {
+            let gradient = product(dLogits, head)
             for (index, row) in rows.enumerated() {
                 martlet_scale(
                     Int64(width), (weights?[index] ?? 1) / totals.floats[index], gradient.floats + index * width,
@@ -93,6 +87,35 @@ extension Compute {
             }
         }
         return (0..<rows.count).reduce(0.0) { $0 + Double(losses.floats[$1]) * Double(weights?[$1] ?? 1) }
+    }
+
+    /// Where the gradients of logits go: in bfloat16 to rows of their own, which products read where they lie if they are
+    /// whole tiles wide and not a power of two apart; else to the place of the logits.
+    private func gradients(ofLogits logits: Tensor) -> Tensor {
+        guard precision == .bfloat16 else { return logits }
+        let vocabulary = logits.columns
+        return empty([logits.rows, vocabulary + TilePack.depth], .bfloat16).columnSlice(0..<vocabulary)
+    }
+
+    /// Losses of some rows, what their softmax was not divided by, and gradients times that; see kernels.h.
+    /// - Parameter dLogits: the logits themselves, or a tensor for rounded gradients.
+    private func crossEntropy(
+        _ rows: Range<Int>, _ targets: UnsafePointer<Int32>, _ logits: Tensor, _ slopes: Tensor?, _ losses: Tensor,
+        _ totals: Tensor, _ dLogits: Tensor?
+    ) {
+        let (count, columns, first) = (Int64(rows.count), Int64(logits.columns), rows.lowerBound)
+        let (start, loss, total) = (first * logits.columns, losses.output + first, totals.output + first)
+        if let dLogits, dLogits.elementType == .bfloat16 {
+            let target = UnsafeMutablePointer(mutating: dLogits.bfloatRows) + first * dLogits.rowStride
+            return martlet_cross_entropy_bf16(
+                count, columns, targets + first, logits.floats + start, slopes.map { $0.floats + start }, loss, total,
+                target, Int64(dLogits.rowStride))
+        }
+        martlet_cross_entropy(
+            count, columns, targets + first, logits.output + start, loss, dLogits == nil ? nil : total)
+        if let slopes {
+            martlet_multiply(count * columns, logits.output + start, slopes.floats + start, logits.output + start)
+        }
     }
 
     /// Caps logits in place and returns the derivative of every one, if it is wanted.

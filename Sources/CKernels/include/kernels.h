@@ -102,6 +102,11 @@ DECLARE_KERNEL(row_dots, (int64_t rows, int64_t columns, const float *a, int64_t
 // them is divided in the end.
 DECLARE_KERNEL(cross_entropy, (int64_t rows, int64_t columns, const int32_t *targets, float *logits, float *loss,
                                float *totals));
+// The same, rounded to bfloat16 into a matrix of its own, whose rows have the given stride; each element times a factor
+// [rows, columns], unless that is null.
+DECLARE_ROUNDING_KERNEL(cross_entropy_bf16, (int64_t rows, int64_t columns, const int32_t *targets, const float *logits,
+                                             const float *factors, float *loss, float *totals, uint16_t *gradient,
+                                             int64_t stride));
 
 // --- low_rank.c --------------------------------------------------------------------------------------------------
 

@@ -71,9 +71,10 @@ package struct NetworkShape {
         rows(tokens) * (backwardBytes + residualBytes) + logitsBytes(supervised: supervised) + panelBytes
     }
 
-    /// Logits of the largest chunk of batches with so many supervised tokens or fewer.
+    /// Logits of the largest chunk of batches with so many supervised tokens or fewer; their gradients take their place,
+    /// unless they are bfloat16.
     func logitsBytes(supervised: Int) -> Int {
-        4 * vocabulary * Graph.mostRowsOfLogits(tokens: supervised, vocabulary: vocabulary)
+        (elementBytes == 2 ? 6 : 4) * vocabulary * Graph.mostRowsOfLogits(tokens: supervised, vocabulary: vocabulary)
     }
 
     /// A panel of a weight as float32. Panels of experts are smaller.
