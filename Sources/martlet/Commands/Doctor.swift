@@ -22,15 +22,16 @@ struct Doctor: ParsableCommand {
 
     func run() throws {
         let compute = try compute.makeCompute()
-        let rate = MatrixRate.measure(on: compute)
-        if rateOnly { return Terminal.output("\(rate)") }
+        let library = try MatrixRate.ofLibrary(threads: compute.threads.threadCount)
+        if rateOnly { return Terminal.output("\(library)") }
+        let vectorRate = InstructionSet.hasFastStrips ? MatrixRate.measure(on: compute) : nil
         let unit = InstructionSet.current.tiles
         let tileRate = unit.map { MatrixRate.measure($0, on: compute) }
         let fallback = InstructionSet.best == .portable ? nil : MatrixRate.ofFallback(threads: compute.threads.threadCount)
         var warnings: [String] = []
         // Debian's library reaches about 5 with AVX-512, and 2.7 if it takes the CPU for one with AVX2 only.
-        if let fallback, ![.portable, .avx2].contains(InstructionSet.best), rate < 3 * fallback {
-            let ratio = String(format: "%.1f", rate / fallback)
+        if let fallback, ![.portable, .avx2].contains(InstructionSet.best), library < 3 * fallback {
+            let ratio = String(format: "%.1f", library / fallback)
             warnings.append(
                 "OpenBLAS is \(ratio) times as fast as its oldest kernel, expected at least 3: either other programs use the CPU, or the library does not know it (its core is \(BLAS.core))")
         }
@@ -41,10 +42,13 @@ struct Doctor: ParsableCommand {
             ])),
             ("openblas", .object([
                 "version": .string(BLAS.version), "core": .string(BLAS.core), "threads": .integer(compute.threads.threadCount),
-                "gflops": .finite(rate), "fallback_gflops": .finite(fallback),
+                "gflops": .finite(library), "fallback_gflops": .finite(fallback),
             ])),
             ("paths", .array([
-                .object(["name": .string("openblas-float32"), "available": .bool(true), "gflops": .finite(rate)]),
+                .object(["name": .string("openblas-float32"), "available": .bool(true), "gflops": .finite(library)]),
+                .object([
+                    "name": .string("vectors-float32"), "available": .bool(vectorRate != nil), "gflops": .finite(vectorRate),
+                ]),
                 .object([
                     "name": .string("amx-bfloat16"), "available": .bool(unit == .amx), "gflops": .finite(tileRate),
                     "reason": reason(against: unit).map { .string($0) } ?? .null,
@@ -57,7 +61,7 @@ struct Doctor: ParsableCommand {
             ])),
             ("warnings", .array(warnings.map { .string($0) })),
         ])
-        json ? Terminal.output(report) : printText(rate, tileRate, reason(against: unit), fallback, warnings, compute)
+        json ? Terminal.output(report) : printText(library, vectorRate, tileRate, reason(against: unit), fallback, warnings, compute)
     }
 
     /// Why products do not run on the tile registers of this CPU.
@@ -70,14 +74,16 @@ struct Doctor: ParsableCommand {
     }
 
     private func printText(
-        _ rate: Double, _ tileRate: Double?, _ reason: String?, _ fallback: Double?, _ warnings: [String],
-        _ compute: Compute
+        _ library: Double, _ vectorRate: Double?, _ tileRate: Double?, _ reason: String?, _ fallback: Double?,
+        _ warnings: [String], _ compute: Compute
     ) {
         Terminal.output("CPU        \(CPUInformation.model), \(Compute.availableProcessors()) usable processors")
         Terminal.output("kernels    \(InstructionSet.current.rawValue)")
         Terminal.output("OpenBLAS   \(BLAS.version), core \(BLAS.core)")
-        Terminal.output(String(format: "speed      %.0f GFLOP/s in float32 on %d threads", rate, compute.threads.threadCount))
-        if let fallback { Terminal.output(String(format: "           %.0f GFLOP/s with OpenBLAS's oldest kernel, %.1f times less", fallback, rate / fallback)) }
+        let threads = compute.threads.threadCount
+        let own = vectorRate.map { String(format: "%.0f GFLOP/s in float32 on %d threads\n           ", $0, threads) } ?? ""
+        Terminal.output("speed      \(own)" + String(format: "%.0f GFLOP/s in float32 by OpenBLAS on %d threads", library, threads))
+        if let fallback { Terminal.output(String(format: "           %.0f GFLOP/s with its oldest kernel, %.1f times less", fallback, library / fallback)) }
         if let tileRate {
             Terminal.output(String(format: "           %.0f GFLOP/s in bfloat16 on tile registers", tileRate))
         }

@@ -17,6 +17,11 @@ enum MatrixRate {
         return 2 * Double(size * size * size) / (seconds.min() ?? .infinity) / 1e9
     }
 
+    /// The same by OpenBLAS, wherever our own kernels are used instead.
+    static func ofLibrary(threads: Int) throws -> Double {
+        measure(on: try Compute(precision: .float32, threadCount: threads, tiles: nil, hasStrips: false))
+    }
+
     /// The same of tile registers whose operands lie in the first-level cache, added up over all threads.
     static func measure(_ unit: TileUnit, on compute: Compute) -> Double {
         let rates = Mutex([Double](repeating: 0, count: compute.threads.threadCount))
@@ -27,7 +32,7 @@ enum MatrixRate {
         return rates.withLock { $0.reduce(0, +) }
     }
 
-    /// The rate with the kernels that an old OpenBLAS falls back to on CPUs it does not know, measured in a process of its
+    /// OpenBLAS's rate with the kernels that an old OpenBLAS falls back to on CPUs it does not know, measured in a process of its
     /// own, since the choice is made when the library is loaded.
     static func ofFallback(threads: Int) -> Double? {
         let process = Process()
