@@ -145,8 +145,8 @@ MARTLET_INLINE void differentiate_strip(int level, const struct martlet_attentio
     sum_over_queries(level, a, strip, queries, a->head_size, pass->slopes, &pass->query, pass->tiles, d_key);
     if (a->tiles) {
         CALL_ROUNDING_AT_LEVEL(pack_columns_f32, strip->vectors * LANES, strip->keys,
-                      pass->slopes + strip->key * BLOCK + strip->vector * LANES, BLOCK, 0, pass->tiles,
-                      tile_step(strip->keys));
+                               pass->slopes + strip->key * BLOCK + strip->vector * LANES, BLOCK, 0, pass->tiles,
+                               tile_step(strip->keys));
         sum_tiles_over_keys(a, from, strip, a->head_size, k, pass->tiles, NULL, pass->d_query);
     } else {
         sum_over_keys(level, from, strip, a->head_size, k, pass->slopes, pass->d_query);

@@ -42,7 +42,8 @@ import Testing
             expectAgreement(
                 available(
                     martlet_attention_backward_portable, martlet_attention_backward_avx2,
-                    martlet_attention_backward_avx512, martlet_attention_backward_avx512_bf16), Self.tolerance, expected: expected, "attention_backward \(test)"
+                    martlet_attention_backward_avx512, martlet_attention_backward_avx512_bf16),
+                Self.tolerance, expected: expected, "attention_backward \(test)"
             ) { kernel in
                 var shape = test.shape
                 let (lse, delta) = (known.lse(head).map { Float($0) }, known.delta(head).map { Float($0) })

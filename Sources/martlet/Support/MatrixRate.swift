@@ -32,7 +32,7 @@ enum MatrixRate {
         return rates.withLock { $0.reduce(0, +) }
     }
 
-    /// OpenBLAS's rate with the kernels that an old OpenBLAS falls back to on CPUs it does not know, measured in a process of its
+    /// The same with the kernels that an old OpenBLAS falls back to on CPUs it does not know, measured in a process of its
     /// own, since the choice is made when the library is loaded.
     static func ofFallback(threads: Int) -> Double? {
         let process = Process()
