@@ -19,18 +19,6 @@ KERNEL(index_of_largest, (int64_t count, const float *x, int64_t *result), (coun
     }
 }
 
-// x[c] <- exp(x[c] - shift); returns the sum. What has been computed is added up while it is in cache.
-MARTLET_INLINE float exponentials(float *x, int64_t count, float shift) {
-    enum { PIECE = 1024 };
-    float total = 0;
-    for (int64_t from = 0; from < count; from += PIECE) {
-        int64_t here = count - from < PIECE ? count - from : PIECE;
-        SIDE_BY_SIDE for (int64_t c = 0; c < here; c++) x[from + c] = exponential(x[from + c] - shift);
-        total += row_sum(x + from, here);
-    }
-    return total;
-}
-
 KERNEL(row_dots,
        (int64_t rows, int64_t columns, const float *a, int64_t a_stride, const float *b, int64_t b_stride,
         float *result),
@@ -45,46 +33,67 @@ KERNEL(row_dots,
     }
 }
 
-KERNEL(cross_entropy,
-       (int64_t rows, int64_t columns, const int32_t *targets, float *logits, float *loss, float *totals),
-       (rows, columns, targets, logits, loss, totals)) {
-    for (int64_t r = 0; r < rows; r++, logits += columns) {
-        float shift = row_maximum(logits, columns), picked = logits[targets[r]];
-        float total = totals ? exponentials(logits, columns, shift) : sum_of_exponentials(logits, columns, shift);
-        loss[r] = shift + logf(total) - picked;
-        if (!totals) continue;
-        logits[targets[r]] -= total;
-        totals[r] = total;
-    }
-}
+// Where gradients of logits go: to floats, or rounded to bfloat16.
+struct gradients {
+    float *floats;
+    uint16_t *rounded;
+};
 
-// exp(x[c] - shift), times a factor, rounded; returns the sum without factors and rounding. Floats exist a piece at a time.
-MARTLET_INLINE float rounded_exponentials(int level, const float *x, const float *factors, int64_t count, float shift,
-                                          uint16_t *rounded) {
+// exp(x[c] - shift), times a factor; returns the sum without factors and rounding. What has been computed is in cache when it is
+// added up and rounded.
+MARTLET_INLINE float write_exponentials(int level, const float *x, const float *factors, int64_t count, float shift,
+                                        struct gradients to) {
     enum { PIECE = 1024 };
-    float total = 0, piece[PIECE];
+    float total = 0, buffer[PIECE];
     for (int64_t from = 0; from < count; from += PIECE) {
         int64_t here = count - from < PIECE ? count - from : PIECE;
-        SIDE_BY_SIDE for (int64_t c = 0; c < here; c++) piece[c] = exponential(x[from + c] - shift);
+        float *piece = to.rounded ? buffer : to.floats + from;
+        SAME_OR_APART SIDE_BY_SIDE
+        for (int64_t c = 0; c < here; c++) piece[c] = exponential(x[from + c] - shift);
         total += row_sum(piece, here);
         if (factors)
             for (int64_t c = 0; c < here; c++) piece[c] *= factors[from + c];
-        round_row(level, here, piece, rounded + from);
+        if (to.rounded) round_row(level, here, piece, to.rounded + from);
     }
     return total;
+}
+
+MARTLET_INLINE void cross_entropy_row(int level, int64_t columns, int32_t target, const float *logits,
+                                      const float *factors, float *loss, float *total, struct gradients to) {
+    float shift = row_maximum(logits, columns), picked = logits[target];
+    *total = write_exponentials(level, logits, factors, columns, shift, to);
+    *loss = shift + logf(*total) - picked;
+    float own = exponential(picked - shift) - *total;
+    if (factors) own *= factors[target];
+    if (to.rounded)
+        to.rounded[target] = (uint16_t)bfloat16_bits_at(level, own);
+    else
+        to.floats[target] = own;
+}
+
+KERNEL(cross_entropy,
+       (int64_t rows, int64_t columns, const int32_t *targets, const float *logits, float *loss),
+       (rows, columns, targets, logits, loss)) {
+    for (int64_t r = 0; r < rows; r++, logits += columns) {
+        float shift = row_maximum(logits, columns);
+        loss[r] = shift + logf(sum_of_exponentials(logits, columns, shift)) - logits[targets[r]];
+    }
+}
+
+KERNEL_BY_LEVEL(cross_entropy_f32,
+                (int64_t rows, int64_t columns, const int32_t *targets, const float *logits, const float *factors,
+                 float *loss, float *totals, float *gradient, int64_t stride),
+                (rows, columns, targets, logits, factors, loss, totals, gradient, stride)) {
+    for (int64_t r = 0; r < rows; r++)
+        cross_entropy_row(level, columns, targets[r], logits + r * columns, factors ? factors + r * columns : NULL,
+                          &loss[r], &totals[r], (struct gradients){.floats = gradient + r * stride});
 }
 
 ROUNDING_KERNEL(cross_entropy_bf16,
                 (int64_t rows, int64_t columns, const int32_t *targets, const float *logits, const float *factors,
                  float *loss, float *totals, uint16_t *gradient, int64_t stride),
                 (rows, columns, targets, logits, factors, loss, totals, gradient, stride)) {
-    for (int64_t r = 0; r < rows; r++, logits += columns, gradient += stride) {
-        const float *row_factors = factors ? factors + r * columns : NULL;
-        int32_t target = targets[r];
-        float shift = row_maximum(logits, columns), picked = logits[target];
-        totals[r] = rounded_exponentials(level, logits, row_factors, columns, shift, gradient);
-        loss[r] = shift + logf(totals[r]) - picked;
-        float own = exponential(picked - shift) - totals[r];
-        gradient[target] = (uint16_t)bfloat16_bits_at(level, row_factors ? own * row_factors[target] : own);
-    }
+    for (int64_t r = 0; r < rows; r++)
+        cross_entropy_row(level, columns, targets[r], logits + r * columns, factors ? factors + r * columns : NULL,
+                          &loss[r], &totals[r], (struct gradients){.rounded = gradient + r * stride});
 }

@@ -7,19 +7,22 @@ enum {
     ROWS = MARTLET_STRIP_ROWS,
     VECTORS = MARTLET_STRIP / LANES,
     // Elements along the depth of a piece, so that the rows that are in registers lie in the first-level cache.
-    PIECE = 384,
+    PIECE = 576,
     // Between those rows: a distance that spreads them over the cache.
     ROW = PIECE + LANES,
     // Steps along the depth between what is multiplied and what is asked for.
-    AHEAD = 16,
+    AHEAD = 12,
 };
 
-// rows and vectors are constants wherever it is called.
+// rows and vectors are constants wherever it is called. What the result holds is asked for before the products are summed.
 MARTLET_INLINE void multiply_rows(int rows, int vectors, int64_t depth, const float *left, const float *right,
                                   float *result, int64_t stride, int accumulate) {
     lanes sums[ROWS][VECTORS];
     UNROLLED for (int i = 0; i < rows; i++)
-        UNROLLED for (int j = 0; j < vectors; j++) sums[i][j] = (lanes)0.0f;
+        UNROLLED for (int j = 0; j < vectors; j++) {
+            sums[i][j] = (lanes)0.0f;
+            __builtin_prefetch(result + i * stride + j * LANES, 1, 3);
+        }
     for (int64_t d = 0; d < depth; d++, left++, right += MARTLET_STRIP) {
         lanes columns[VECTORS];
         UNROLLED for (int j = 0; j < vectors; j++) {
@@ -51,33 +54,36 @@ MARTLET_INLINE void multiply_part(int level, int vectors, int64_t rows, int64_t 
         result += (count) * stride;                                                                                   \
         rows -= (count);                                                                                              \
     }
-    if (level >= MARTLET_ISA_AVX512) {
-        if (rows == ROWS) return multiply_rows(ROWS, vectors, depth, left, right, result, stride, accumulate);
-        if (rows >= 8) TAKE(8)
-    }
+    if (level >= MARTLET_ISA_AVX512 && rows == ROWS) TAKE(ROWS)
     if (level != MARTLET_ISA_PORTABLE)
-        while (rows >= 6) TAKE(6)
+        while (rows >= 4) TAKE(4)
     while (rows >= 2) TAKE(2)
     if (rows > 0) TAKE(1)
 #undef TAKE
 }
 
-MARTLET_INLINE void multiply_strip(int level, int64_t rows, int64_t depth, const float *left, const float *right,
-                                   float *result, int64_t stride, int accumulate) {
-    if (level >= MARTLET_ISA_AVX512)
+// The first vectors of a strip, as many together as there are registers for.
+MARTLET_INLINE void multiply_vectors(int level, int vectors, int64_t rows, int64_t depth, const float *left,
+                                     const float *right, float *result, int64_t stride, int accumulate) {
+    if (level >= MARTLET_ISA_AVX512 && vectors == VECTORS)
         return multiply_part(level, VECTORS, rows, depth, left, right, result, stride, accumulate);
-    for (int v = 0; v < VECTORS; v++)
+    if (level >= MARTLET_ISA_AVX512 && vectors == 2)
+        return multiply_part(level, 2, rows, depth, left, right, result, stride, accumulate);
+    for (int v = 0; v < vectors; v++)
         multiply_part(level, 1, rows, depth, left, right + v * LANES, result + v * LANES, stride, accumulate);
 }
 
-// A strip of which only some columns exist, by way of a buffer.
+// A strip of which only some columns exist: a vector that ends beyond them goes by way of a buffer.
 MARTLET_INLINE void multiply_edge(int level, int64_t rows, int64_t columns, int64_t depth, const float *left,
                                   const float *right, float *result, int64_t stride, int accumulate) {
-    float sums[ROWS * MARTLET_STRIP];
-    multiply_strip(level, rows, depth, left, right, sums, MARTLET_STRIP, 0);
+    int64_t whole = columns / LANES;
+    multiply_vectors(level, (int)whole, rows, depth, left, right, result, stride, accumulate);
+    if (whole * LANES == columns) return;
+    float sums[ROWS * LANES];
+    multiply_part(level, 1, rows, depth, left, right + whole * LANES, sums, LANES, 0);
     for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < columns; c++)
-            result[r * stride + c] = sums[r * MARTLET_STRIP + c] + (accumulate ? result[r * stride + c] : 0.0f);
+        for (int64_t c = whole * LANES; c < columns; c++)
+            result[r * stride + c] = sums[r * LANES + c % LANES] + (accumulate ? result[r * stride + c] : 0.0f);
 }
 
 // Rows of the left operand from an element of the depth on, as floats.
@@ -106,7 +112,8 @@ KERNEL_BY_LEVEL(strip_product, (const struct martlet_strip_product *p), (p)) {
             const float *right = p->right + from * MARTLET_STRIP;
             float *result = p->result + row * p->result_stride;
             for (; column + MARTLET_STRIP <= p->columns; column += MARTLET_STRIP, right += p->depth * MARTLET_STRIP)
-                multiply_strip(level, rows, depth, left, right, result + column, p->result_stride, accumulate);
+                multiply_vectors(level, VECTORS, rows, depth, left, right, result + column, p->result_stride,
+                                 accumulate);
             if (column < p->columns)
                 multiply_edge(level, rows, p->columns - column, depth, left, right, result + column, p->result_stride,
                               accumulate);

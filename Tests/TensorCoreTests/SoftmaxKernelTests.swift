@@ -4,18 +4,21 @@ import Testing
 
 /// Softmax, cross-entropy and the exponential below them.
 @Suite struct SoftmaxKernelTests {
+    private static let kernels = available(
+        martlet_cross_entropy_f32_portable, martlet_cross_entropy_f32_avx2, martlet_cross_entropy_f32_avx512)
+
     @Test func exponentialIsAccurateBelowZero() {
         // What cross_entropy leaves of a row that begins with its largest logit 0 is exp(x).
         let (rows, columns) = (12_500, 17)
         let x = (0..<rows * columns).map { index in
             index % columns == 0 ? 0 : Float(-87 + Double(index / columns * 16 + index % columns - 1) * 87 / 200_000)
         }
-        for kernel in available(
-            martlet_cross_entropy_portable, martlet_cross_entropy_avx2, martlet_cross_entropy_avx512)
-        {
+        for kernel in Self.kernels {
             let y = changed(x) { logits in
                 _ = written(2 * rows) {
-                    kernel(Int64(rows), Int64(columns), [Int32](repeating: 0, count: rows), logits, $0, $0 + rows)
+                    kernel(
+                        Int64(rows), Int64(columns), [Int32](repeating: 0, count: rows), logits, nil, $0, $0 + rows, logits,
+                        Int64(columns))
                 }
             }
             let worst = (0..<rows).reduce(0.0) { worst, row in
@@ -27,9 +30,9 @@ import Testing
         }
     }
 
-    @Test(arguments: kernelSizes.filter { $0 > 0 }, [0, 1]) func crossEntropy(columns: Int, gradient: Int) {
+    @Test(arguments: kernelSizes.filter { $0 > 0 }, [false, true]) func crossEntropy(columns: Int, factors: Bool) {
         let rows = 3
-        let logits = noise(rows * columns, 1, scale: 12)
+        let logits = noise(rows * columns, 1, scale: 12), factor = noise(rows * columns, 2)
         let targets: [Int32] = [0, Int32(columns / 2), Int32(columns - 1)]
         var (losses, slopes) = ([Double](), [Double]())
         for r in 0..<rows {
@@ -37,51 +40,57 @@ import Testing
             let largest = row.max() ?? 0
             let lse = largest + log(row.reduce(0) { $0 + exp($1 - largest) })
             losses.append(lse - row[Int(targets[r])])
-            slopes += row.indices.map { exp(row[$0] - lse) - ($0 == targets[r] ? 1 : 0) }
+            slopes += row.indices.map {
+                (exp(row[$0] - lse) - ($0 == targets[r] ? 1 : 0)) * (factors ? Double(factor[r * columns + $0]) : 1)
+            }
         }
         let tolerance = KernelTolerance(relative: 3e-6, absolute: 3e-6)
+        let (n, width) = (Int64(rows), Int64(columns))
         expectAgreement(
             available(martlet_cross_entropy_portable, martlet_cross_entropy_avx2, martlet_cross_entropy_avx512),
-            tolerance,
-            expected: losses + (gradient == 1 ? slopes : []), "cross_entropy \(columns)"
+            tolerance, expected: losses, "cross_entropy \(columns)"
         ) { kernel in
+            written(rows) { kernel(n, width, targets, logits, $0) }
+        }
+        expectAgreement(Self.kernels, tolerance, expected: losses + slopes, "cross_entropy_f32 \(columns)") { kernel in
             var values: [Float] = []
-            let changedLogits = changed(logits) { logits in
+            let gradient = changed(logits) { logits in
                 values = written(2 * rows) {
-                    kernel(Int64(rows), Int64(columns), targets, logits, $0, gradient == 1 ? $0 + rows : nil)
+                    kernel(n, width, targets, logits, factors ? factor : nil, $0, $0 + rows, logits, width)
                 }
             }
-            let whole = changedLogits.indices.map { changedLogits[$0] / values[rows + $0 / columns] }
-            return values.prefix(rows) + (gradient == 1 ? whole : [])
+            return values.prefix(rows) + gradient.indices.map { gradient[$0] / values[rows + $0 / columns] }
         }
     }
 
-    /// The same numbers as in float32, rounded.
+    /// The same numbers as in float32, rounded; rows of both may lie apart.
     @Test(arguments: kernelSizes.filter { $0 > 0 } + [1024, 2080], [false, true])
     func roundedCrossEntropy(columns: Int, factors: Bool) {
         let (rows, stride) = (3, columns + 5)
         let logits = noise(rows * columns, 1, scale: 12), slopes = noise(rows * columns, 2)
         let targets: [Int32] = [0, Int32(columns / 2), Int32(columns - 1)]
-        let (n, width) = (Int64(rows), Int64(columns))
-        let exact = available(martlet_cross_entropy_portable, martlet_cross_entropy_avx2, martlet_cross_entropy_avx512)
+        let (n, width, distance) = (Int64(rows), Int64(columns), Int64(stride))
         for (level, kernel) in available(
             martlet_cross_entropy_bf16_portable, martlet_cross_entropy_bf16_avx2, martlet_cross_entropy_bf16_avx512,
             martlet_cross_entropy_bf16_avx512_bf16
         ).enumerated() {
-            var expected: [Float] = [], gradient = [UInt16](repeating: 0xABCD, count: rows * stride)
-            let unrounded = changed(logits) { logits in
-                expected = written(2 * rows) { exact[min(level, exact.count - 1)](n, width, targets, logits, $0, $0 + rows) }
+            let exact = Self.kernels[min(level, Self.kernels.count - 1)], factors = factors ? slopes : nil
+            var unrounded = [Float](repeating: 7, count: rows * stride)
+            var rounded = [UInt16](repeating: 0xABCD, count: rows * stride)
+            let expected = written(2 * rows) {
+                exact(n, width, targets, logits, factors, $0, $0 + rows, &unrounded, distance)
             }
             let found = written(2 * rows) {
-                kernel(n, width, targets, logits, factors ? slopes : nil, $0, $0 + rows, &gradient, Int64(stride))
+                kernel(n, width, targets, logits, factors, $0, $0 + rows, &rounded, distance)
             }
             #expect(found == expected, "level \(level), \(columns) columns")
-            for at in gradient.indices {
-                let (row, column) = (at / stride, at % stride)
-                guard column < columns else { #expect(gradient[at] == 0xABCD); continue }
-                let value = unrounded[row * columns + column] * (factors ? slopes[row * columns + column] : 1)
-                let rounded = UInt16((value.bitPattern + 0x7FFF + (value.bitPattern >> 16 & 1)) >> 16)
-                #expect(gradient[at] == rounded, "level \(level), \(row), \(column) of \(columns)")
+            for (at, value) in unrounded.enumerated() {
+                guard at % stride < columns else {
+                    #expect(value == 7 && rounded[at] == 0xABCD)
+                    continue
+                }
+                let bits = UInt16((value.bitPattern + 0x7FFF + (value.bitPattern >> 16 & 1)) >> 16)
+                #expect(rounded[at] == bits, "level \(level), \(at / stride), \(at % stride) of \(columns)")
             }
         }
     }
@@ -104,16 +113,16 @@ import Testing
     }
 
     @Test func lossOfNonFiniteLogitsIsNotFinite() {
-        for kernel in available(
-            martlet_cross_entropy_portable, martlet_cross_entropy_avx2, martlet_cross_entropy_avx512)
-        {
-            for (count, value) in [(40, Float.nan), (40, .infinity), (5, .nan), (5, .infinity)] {
-                for at in [0, count / 2, count - 1] {
-                    var logits = noise(count, 1)
-                    logits[at] = value
-                    let loss = written(1) { loss in _ = changed(logits) { kernel(1, Int64(count), [1], $0, loss, nil) } }
-                    #expect(!loss[0].isFinite, "\(value) at \(at) of \(count)")
+        let alone = available(martlet_cross_entropy_portable, martlet_cross_entropy_avx2, martlet_cross_entropy_avx512)
+        for (count, value) in [(40, Float.nan), (40, .infinity), (5, .nan), (5, .infinity)] {
+            for at in [0, count / 2, count - 1] {
+                var logits = noise(count, 1)
+                logits[at] = value
+                var losses = alone.map { kernel in written(1) { kernel(1, Int64(count), [1], logits, $0) }[0] }
+                losses += Self.kernels.map { kernel in
+                    written(2 + count) { kernel(1, Int64(count), [1], logits, nil, $0, $0 + 1, $0 + 2, Int64(count)) }[0]
                 }
+                #expect(losses.allSatisfy { !$0.isFinite }, "\(value) at \(at) of \(count)")
             }
         }
     }

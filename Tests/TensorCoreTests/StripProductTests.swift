@@ -4,10 +4,12 @@ import Testing
 /// Products over strips, and how strips are packed.
 @Suite struct StripProductTests {
     private static let tolerance = KernelTolerance(relative: 2e-5, absolute: 2e-5)
+    /// Columns of a strip.
+    private static let strip = Int(MARTLET_STRIP)
 
     /// Rows, columns and depth: fewer and more than the kernel takes at a time, and pieces of the depth.
     static let sizes = [
-        (1, 1, 1), (14, 32, 384), (15, 33, 385), (13, 64, 17), (29, 70, 800), (8, 31, 5), (252, 40, 3), (6, 100, 1200),
+        (1, 1, 1), (8, 48, 576), (9, 49, 577), (7, 96, 17), (29, 70, 800), (13, 47, 5), (252, 64, 3), (6, 150, 1200),
     ]
     static let forms = [MARTLET_LEFT_FLOAT32, MARTLET_LEFT_ROUNDED, MARTLET_LEFT_BFLOAT16].map(\.rawValue)
 
@@ -21,8 +23,8 @@ import Testing
         let (left, right) = (noise(rows * leftStride, 1), noise(depth * columns, 2))
         let halves = left.map(bfloat16)
         let operand = form == MARTLET_LEFT_FLOAT32.rawValue ? left : halves.map { Float(bitPattern: UInt32($0) << 16) }
-        var strips = [Float](repeating: .nan, count: (columns + 31) / 32 * 32 * depth)
-        martlet_pack_strips(Int64(columns), Int64(depth), right, Int64(columns), &strips, Int64(32 * depth))
+        var strips = [Float](repeating: .nan, count: (columns + Self.strip - 1) / Self.strip * Self.strip * depth)
+        martlet_pack_strips(Int64(columns), Int64(depth), right, Int64(columns), &strips, Int64(Self.strip * depth))
         let old = noise(rows * stride, 3)
         for accumulate in [false, true] {
             let expected = old.indices.map { at in
@@ -58,7 +60,7 @@ import Testing
         let (rows, columns, depth) = (61, 96, 900)
         let left = noise(rows * depth, 1)
         var strips = [Float](repeating: .nan, count: columns * depth)
-        martlet_pack_strips(Int64(columns), Int64(depth), noise(columns * depth, 2), Int64(columns), &strips, Int64(32 * depth))
+        martlet_pack_strips(Int64(columns), Int64(depth), noise(columns * depth, 2), Int64(columns), &strips, Int64(Self.strip * depth))
         func run(height: Int, width: Int) -> [Float] {
             written(rows * columns) { result in
                 for row in stride(from: 0, to: rows, by: height) {
@@ -80,17 +82,17 @@ import Testing
             }
         }
         let whole = run(height: rows, width: columns)
-        for height in [1, 5, 14, 20] { #expect(run(height: height, width: 32) == whole, "\(height) rows") }
+        for height in [1, 5, 8, 20] { #expect(run(height: height, width: Self.strip) == whole, "\(height) rows") }
     }
 
-    @Test(arguments: [(1, 1), (32, 16), (33, 17), (70, 5), (31, 40), (16, 64)]) func packs(sizes: (Int, Int)) {
-        let (columns, depth) = sizes
-        let (source, step) = (noise((columns + 3) * (depth + 3), 1), 32 * depth + 7)
-        let count = (columns + 31) / 32 * step
+    @Test(arguments: [(1, 1), (48, 16), (49, 17), (100, 5), (47, 40), (16, 64)]) func packs(sizes: (Int, Int)) {
+        let (columns, depth) = sizes, width = Self.strip
+        let (source, step) = (noise((columns + 3) * (depth + 3), 1), width * depth + 7)
+        let count = (columns + width - 1) / width * step
         func expected(_ element: (_ depth: Int, _ column: Int) -> Float) -> [Double] {
             (0..<count).map { at in
                 let (strip, place) = (at / step, at % step)
-                let (d, column) = (place / 32, 32 * strip + place % 32)
+                let (d, column) = (place / width, width * strip + place % width)
                 // What lies between strips stays.
                 return d >= depth ? 7 : column < columns ? Double(element(d, column)) : 0
             }

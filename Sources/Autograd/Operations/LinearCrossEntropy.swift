@@ -97,24 +97,25 @@ extension Compute {
         return empty([logits.rows, vocabulary + TilePack.depth], .bfloat16).columnSlice(0..<vocabulary)
     }
 
-    /// Losses of some rows, what their softmax was not divided by, and gradients times that; see kernels.h.
+    /// Losses of some rows; unless only those are wanted, what their softmax was not divided by, and gradients times that; see
+    /// kernels.h.
     /// - Parameter dLogits: the logits themselves, or a tensor for rounded gradients.
     private func crossEntropy(
         _ rows: Range<Int>, _ targets: UnsafePointer<Int32>, _ logits: Tensor, _ slopes: Tensor?, _ losses: Tensor,
         _ totals: Tensor, _ dLogits: Tensor?
     ) {
         let (count, columns, first) = (Int64(rows.count), Int64(logits.columns), rows.lowerBound)
-        let (start, loss, total) = (first * logits.columns, losses.output + first, totals.output + first)
-        if let dLogits, dLogits.elementType == .bfloat16 {
+        let (targets, values) = (targets + first, logits.floats + first * logits.columns)
+        let (loss, total) = (losses.output + first, totals.output + first)
+        guard let dLogits else { return martlet_cross_entropy(count, columns, targets, values, loss) }
+        let (factors, stride) = (slopes.map { $0.floats + first * logits.columns }, Int64(dLogits.rowStride))
+        switch dLogits.elementType {
+        case .float32:
+            let target = UnsafeMutablePointer(mutating: dLogits.floatRows) + first * dLogits.rowStride
+            martlet_cross_entropy_f32(count, columns, targets, values, factors, loss, total, target, stride)
+        case .bfloat16:
             let target = UnsafeMutablePointer(mutating: dLogits.bfloatRows) + first * dLogits.rowStride
-            return martlet_cross_entropy_bf16(
-                count, columns, targets + first, logits.floats + start, slopes.map { $0.floats + start }, loss, total,
-                target, Int64(dLogits.rowStride))
-        }
-        martlet_cross_entropy(
-            count, columns, targets + first, logits.output + start, loss, dLogits == nil ? nil : total)
-        if let slopes {
-            martlet_multiply(count * columns, logits.output + start, slopes.floats + start, logits.output + start)
+            martlet_cross_entropy_bf16(count, columns, targets, values, factors, loss, total, target, stride)
         }
     }
 

@@ -98,12 +98,12 @@ DECLARE_KERNEL(index_of_largest, (int64_t count, const float *x, int64_t *result
 DECLARE_KERNEL(row_dots, (int64_t rows, int64_t columns, const float *a, int64_t a_stride, const float *b,
                           int64_t b_stride, float *result));
 // Cross-entropy of logits [rows, columns] against targets: loss[r] = lse - logit[target].
-// Unless `totals` is null, the logits are replaced by totals[r] * (softmax - one_hot(target)): what is computed from rows of
-// them is divided in the end.
-DECLARE_KERNEL(cross_entropy, (int64_t rows, int64_t columns, const int32_t *targets, float *logits, float *loss,
-                               float *totals));
-// The same, rounded to bfloat16 into a matrix of its own, whose rows have the given stride; each element times a factor
-// [rows, columns], unless that is null.
+DECLARE_KERNEL(cross_entropy, (int64_t rows, int64_t columns, const int32_t *targets, const float *logits, float *loss));
+// The same, and gradient[r] = totals[r] * (softmax - one_hot(target)), rows with a stride: what is computed from rows of it
+// is divided in the end. Each element times a factor [rows, columns], unless that is null. The gradient may lie where the
+// logits lie.
+DECLARE_KERNEL(cross_entropy_f32, (int64_t rows, int64_t columns, const int32_t *targets, const float *logits,
+                                   const float *factors, float *loss, float *totals, float *gradient, int64_t stride));
 DECLARE_ROUNDING_KERNEL(cross_entropy_bf16, (int64_t rows, int64_t columns, const int32_t *targets, const float *logits,
                                              const float *factors, float *loss, float *totals, uint16_t *gradient,
                                              int64_t stride));

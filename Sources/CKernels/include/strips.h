@@ -5,10 +5,10 @@
 #include "variants.h"
 
 enum {
-    // Columns of a strip: [depth, 32] elements that follow one another, with zeros beyond the last column.
-    MARTLET_STRIP = 32,
+    // Columns of a strip: [depth, 48] elements that follow one another, with zeros beyond the last column.
+    MARTLET_STRIP = 48,
     // Rows of the left operand that the kernel takes at a time.
-    MARTLET_STRIP_ROWS = 14,
+    MARTLET_STRIP_ROWS = 8,
 };
 
 enum martlet_left_form { MARTLET_LEFT_FLOAT32, MARTLET_LEFT_ROUNDED, MARTLET_LEFT_BFLOAT16 };

@@ -52,11 +52,13 @@ void martlet_select_isa(int level);
 // takes the slow way as soon as the two are the same.
 #define SAME_OR_APART _Pragma("clang loop vectorize(assume_safety)")
 
-// Defines martlet_<name>, which calls one of the three copies.
-#define DISPATCH(name, parameters, arguments)                                                                         \
+// Defines martlet_<name>, which calls one of the copies: of three, or of four.
+#define DISPATCH(name, parameters, arguments) DISPATCH_UP_TO(avx512, name, parameters, arguments)
+#define DISPATCH_ROUNDING(name, parameters, arguments) DISPATCH_UP_TO(avx512_bf16, name, parameters, arguments)
+#define DISPATCH_UP_TO(best, name, parameters, arguments)                                                             \
     void martlet_##name parameters {                                                                                  \
         switch (martlet_isa()) {                                                                                      \
-        case MARTLET_ISA_AVX512_BF16:                                                                                 \
+        case MARTLET_ISA_AVX512_BF16: martlet_##name##_##best arguments; break;                                       \
         case MARTLET_ISA_AVX512: martlet_##name##_avx512 arguments; break;                                            \
         case MARTLET_ISA_AVX2: martlet_##name##_avx2 arguments; break;                                                \
         default: martlet_##name##_portable arguments;                                                                 \
@@ -95,14 +97,7 @@ void martlet_select_isa(int level);
     MARTLET_TARGET_AVX512_BF16 void martlet_##name##_avx512_bf16 parameters {                                         \
         name##_body(MARTLET_ISA_AVX512_BF16, MARTLET_UNWRAPPED arguments);                                            \
     }                                                                                                                 \
-    void martlet_##name parameters {                                                                                  \
-        switch (martlet_isa()) {                                                                                      \
-        case MARTLET_ISA_AVX512_BF16: martlet_##name##_avx512_bf16 arguments; break;                                  \
-        case MARTLET_ISA_AVX512: martlet_##name##_avx512 arguments; break;                                            \
-        case MARTLET_ISA_AVX2: martlet_##name##_avx2 arguments; break;                                                \
-        default: martlet_##name##_portable arguments;                                                                 \
-        }                                                                                                             \
-    }                                                                                                                 \
+    DISPATCH_ROUNDING(name, parameters, arguments)                                                                    \
     MARTLET_INLINE void name##_body(int level, MARTLET_UNWRAPPED parameters)
 
 // In such a body: the copy of another kernel, and of another rounding kernel, for the same level.

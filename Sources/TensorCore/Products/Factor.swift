@@ -11,7 +11,15 @@ enum ProductUnit {
     var tileHeight: Int {
         switch self {
         case .tiles: 256
-        case .strips: 18 * Int(MARTLET_STRIP_ROWS)
+        case .strips: 32 * Int(MARTLET_STRIP_ROWS)
+        }
+    }
+
+    /// Columns of the right operand that are packed side by side, whole or not at all in most panels.
+    var columnStep: Int {
+        switch self {
+        case .tiles: 2 * TilePack.side
+        case .strips: StripPack.width
         }
     }
 

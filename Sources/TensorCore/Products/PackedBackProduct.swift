@@ -13,8 +13,8 @@ extension Compute {
         for (index, round) in rounds.enumerated() {
             let products = round.map { factors(of: $0, on: unit) }
             let items = TileGrid.items(
-                rows: dy.rows, columns: width, depth: round.reduce(0) { $0 + $1.rows.count }, block: block,
-                threads: threads.threadCount)
+                rows: dy.rows, columns: width, depth: round.reduce(0) { $0 + $1.rows.count }, step: unit.columnStep,
+                block: block, threads: threads.threadCount)
             threads.run(tiles: items.count) { item in
                 let (rows, columns) = items[item]
                 withPacked(products, columns: columns) { packed in

@@ -13,7 +13,8 @@ extension Compute {
     ) {
         let products = factors(of: projections, over: x, on: unit)
         let items = TileGrid.items(
-            rows: x.rows, columns: projections[0].weight.rows, depth: x.columns, threads: threads.threadCount)
+            rows: x.rows, columns: projections[0].weight.rows, depth: x.columns, step: unit.columnStep,
+            threads: threads.threadCount)
         threads.run(tiles: items.count) { item in
             let (rows, columns) = items[item]
             withPacked(products, columns: columns) { packed in

@@ -1,6 +1,6 @@
 import CKernels
 
-/// Right operands in strips of columns, `[depth, 32]` elements each.
+/// Right operands in strips of columns, `[depth, 48]` elements each.
 enum StripPack {
     /// Columns of a strip.
     static let width = Int(MARTLET_STRIP)
@@ -47,7 +47,7 @@ extension Compute {
         }
     }
 
-    /// Calls `body` with 32 rows of a weight and a part of their columns at a time, as float32: where they lie, if they lie
+    /// Calls `body` with rows of a weight, as many as a strip has columns, and a part of their columns at a time, as float32: where they lie, if they lie
     /// so and nothing is added to them, else in scratch that stays in cache.
     private func forEachFloatBlock(
         of weight: Weight, adding update: WeightUpdate?, rows: Range<Int>, columns: Range<Int>,

@@ -32,20 +32,31 @@ package enum TileGrid {
     /// Cuts the result of a packed product into what threads take one after another: columns, whose panel of the right operand a thread
     /// packs for itself, and rows that run over it. Every thread gets as many; rows are cut, and panels packed for
     /// each part, only where columns are too few.
-    /// - Parameter block: elements on whose multiples a range of columns should begin.
+    /// - Parameters:
+    ///   - step: columns of the right operand that are packed side by side.
+    ///   - block: elements on whose multiples a range of columns should begin.
     package static func items(
-        rows: Int, columns: Int, depth: Int, block: Int = 1, threads: Int
+        rows: Int, columns: Int, depth: Int, step: Int, block: Int = 1, threads: Int
     ) -> [(rows: Range<Int>, columns: Range<Int>)] {
         // About 2 MB of panel, if that is not too narrow to be worth packing for.
-        let widest = min(288, max(128, (1 << 20) / max(1, depth))), step = max(32, block)
+        let widest = min(288, max(128, (1 << 20) / max(1, depth))), step = (step + block - 1) / block * block
         var number = max((columns + widest - 1) / widest, min(threads, columns / 64), 1)
         if number < 16 * threads { number = (number + threads - 1) / threads * threads }
-        let width = max(1, ((columns + number - 1) / number + step - 1) / step) * step
-        let parts = stride(from: 0, to: columns, by: width).map { $0..<min(columns, $0 + width) }
+        let parts = parts(of: columns, step: step, number: number)
         let heights = max(1, min(threads / max(1, parts.count), rows / 256))
         let height = max(1, ((rows + heights - 1) / heights + 31) / 32) * 32
         return parts.flatMap { columns in
             Self.heights(of: 0..<rows, at: height).map { (rows: $0, columns: columns) }
+        }
+    }
+
+    /// Cuts columns into `number` parts whose bounds are multiples of `step` and which are as wide as each other or a step wider;
+    /// fewer if there are not as many steps.
+    private static func parts(of columns: Int, step: Int, number: Int) -> [Range<Int>] {
+        let steps = (columns + step - 1) / step, number = min(number, steps)
+        return (0..<number).map { part in
+            let bounds = [part, part + 1].map { $0 * (steps / number) + min($0, steps % number) }
+            return bounds[0] * step..<min(columns, bounds[1] * step)
         }
     }
 
