@@ -62,9 +62,9 @@ extension Graph {
         let (output, lse) = pass(v.value).forward()
         let (keptValues, keptOutput) = (rounded(toKeep: v.value), rounded(toKeep: output))
         return record("attention", output, inputs: [q, k, v], again: { keptOutput }) { gradient in
-            let gradients = pass(keptValues).backward(
-                compute.rounded(gradient), compute.converted(keptOutput, to: .float32), lse)
-            return gradients.map { compute.converted($0, to: compute.precision.activationType) }
+            let (dq, dk, dv) = pass(keptValues).backward(gradient, keptOutput, lse)
+            // What turned queries and keys reads their gradients once more, and rounds them then.
+            return [dq, dk, compute.converted(dv, to: compute.precision.activationType)]
         }
     }
 }

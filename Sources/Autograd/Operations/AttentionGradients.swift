@@ -27,16 +27,17 @@ extension AttentionPass {
         let dOutput, lse, delta: Tensor
     }
 
-    /// Gradients of q, k and v.
-    func backward(_ dOutput: Tensor, _ output: Tensor, _ lse: Tensor) -> [Tensor] {
+    /// Gradients of q, k and v in float32, from those of the outputs and the outputs, of either type.
+    func backward(_ dOutput: Tensor, _ output: Tensor, _ lse: Tensor) -> (dq: Tensor, dk: Tensor, dv: Tensor) {
         precondition(layout.prefix == 0 && k.rows == q.rows, "attention over a cache has no derivative")
         let dq = compute.empty(q.shape)
         let dk = compute.empty([q.rows, options.keyValueHeads * options.headSize])
         let dv = compute.empty([q.rows, options.keyValueHeads * options.valueSize])
+        let (dOutput, delta) = operands(dOutput, output)
         let inputs = Inputs(
             keys: AttentionOperand(k, options.headSize, layout, .both, exact: true, compute),
             values: AttentionOperand(v, options.valueSize, layout, .whole, compute),
-            dOutput: dOutput, lse: lse, delta: rowDots(dOutput, output))
+            dOutput: dOutput, lse: lse, delta: delta)
         let longest = zip(layout.offsets, layout.offsets.dropFirst()).map { $1 - $0 }.max() ?? 0
         for stretch in TileOrder.pieces(0..<longest, Self.stretch) {
             var parts = parts(stretch), count = 0
@@ -52,7 +53,7 @@ extension AttentionPass {
                 join(parts, sums, into: dk, dv)
             }
         }
-        return [dq, dk, dv]
+        return (dq, dk, dv)
     }
 
     /// Columns of sums: sizes of heads rounded up to vectors.
@@ -137,18 +138,24 @@ extension AttentionPass {
         for index in 0..<rows { (start + index * stride).update(from: parts[0] + index * width, count: size) }
     }
 
-    /// `Σ dO·O` of every head and token, `[heads, tokens]`.
-    private func rowDots(_ dOutput: Tensor, _ output: Tensor) -> Tensor {
+    /// Gradients of outputs as float32, rounded if the precision says so, and `Σ dO·O` of every head and token,
+    /// `[heads, tokens]`: both in one pass.
+    private func operands(_ dOutput: Tensor, _ output: Tensor) -> (dOutput: Tensor, delta: Tensor) {
+        let given = compute.converted(dOutput, to: compute.precision.activationType)
+        let floats = given.elementType == .float32 ? given : compute.empty(given.shape)
         let delta = compute.empty([options.heads, q.rows])
         let width = output.columns
         compute.forEachRowBlock(of: q.rows, rowElements: width) { rows in
-            for head in 0..<options.heads {
-                let at = rows.lowerBound * width + head * options.valueSize
-                martlet_row_dots(
-                    Int64(rows.count), Int64(options.valueSize), dOutput.floats + at, Int64(width), output.floats + at,
-                    Int64(width), delta.output + head * q.rows + rows.lowerBound)
+            if given.elementType != .float32 { compute.copyRows(given, rows, to: floats) }
+            compute.readRows(output, rows) { output in
+                for head in 0..<options.heads {
+                    let column = head * options.valueSize
+                    martlet_row_dots(
+                        Int64(rows.count), Int64(options.valueSize), floats.floats + rows.lowerBound * width + column,
+                        Int64(width), output + column, Int64(width), delta.output + head * q.rows + rows.lowerBound)
+                }
             }
         }
-        return delta
+        return (floats, delta)
     }
 }

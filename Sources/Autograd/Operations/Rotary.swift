@@ -68,9 +68,9 @@ extension Graph {
         _ x: Variable, by angles: RotaryAngles, headSize: Int, offset: Int = 0, interleaved: Bool = false
     ) -> Variable {
         let (compute, form) = (compute, RotaryForm(headSize: headSize, offset: offset, interleaved: interleaved))
-        let rotated = compute.rotated(x.value, angles, form, direction: 1)
+        let rotated = compute.rotated(x.value, angles, form, direction: 1, type: x.value.elementType)
         return record("rotary", rotated, inputs: [x]) { dy in
-            [compute.rotated(dy, angles, form, direction: -1)]
+            [compute.rotated(dy, angles, form, direction: -1, type: compute.precision.activationType)]
         }
     }
 }
@@ -82,12 +82,14 @@ private struct RotaryForm {
 }
 
 extension Compute {
-    fileprivate func rotated(_ x: Tensor, _ angles: RotaryAngles, _ form: RotaryForm, direction: Float) -> Tensor {
+    fileprivate func rotated(
+        _ x: Tensor, _ angles: RotaryAngles, _ form: RotaryForm, direction: Float, type: ElementType
+    ) -> Tensor {
         let (half, size) = (angles.cosine.columns, form.headSize)
         precondition(
             x.columns % size == 0 && form.offset >= 0 && form.offset + 2 * half <= size && angles.cosine.rows == x.rows,
             "rotary embedding of \(x.shape) in heads of \(size) from \(form.offset) by \(angles.cosine.shape)")
-        let y = empty(x.shape, x.elementType)
+        let y = empty(x.shape, type)
         forEachRowBlock(of: x.rows, rowElements: x.columns) { rows in
             readRows(x, rows) { input in
                 writeRows(y, rows) { output in
