@@ -2,6 +2,9 @@
 // TILES_EMULATED as 0 or 1 and includes this; numbers of tiles are literals, as the instructions want them.
 #include "tile_emulation.h"
 
+// Asks for a row of a tile, as far as the second-level cache.
+#define tile_fetch(address) __builtin_prefetch(address, 0, 2)
+
 #if TILES_EMULATED
 
 #define TILE_TARGET

@@ -4,9 +4,15 @@
 // the right one. The depth is cut into pieces, so that the left tiles of 32 rows stay in the first-level cache while
 // they meet one pair of columns after another; the result is kept in float32 between pieces, which changes no bit.
 
+// What 32 rows need of the left operand, and a block of the result, are asked for while the blocks before them are computed: the
+// processor does not look that far ahead, and both come from beyond the second-level cache, which holds the right operand.
+
 // Blocks of 32 along the depth in a piece, at most. Before a left tile is met again, the cache sees 18 KB of left tiles, as
 // many right ones and 4 KB of the result: less than its 48 KB. See Tests/Scripts/tile_cache.c.
 enum { PIECE = 9 };
+
+// Products of so many rows, those of attention, have all they need in cache.
+enum { FEW_ROWS = 64 };
 
 // The part of two operands that a block of the result needs for one piece.
 struct FUNCTION(span) {
@@ -35,6 +41,10 @@ TILE_TARGET MARTLET_INLINE void FUNCTION(accumulate)(TILE_REGISTERS, const struc
         }
     }
     (void)TILE_REGISTERS_PASSED;
+}
+
+static void FUNCTION(fetch)(const void *tile, int64_t row_bytes) {
+    for (int row = 0; row < 16; row++) tile_fetch((const char *)tile + row * row_bytes);
 }
 
 // One block of the result, 16 or 32 rows and columns, over the spans of a piece.
@@ -103,6 +113,41 @@ static struct FUNCTION(span) FUNCTION(part)(const struct martlet_tile_operands *
     };
 }
 
+// Asks for tiles [first, last) of a piece of two blocks of rows, counted along the depth first.
+static void FUNCTION(fetch_left)(struct martlet_tile_operand left, int64_t depth, int64_t first, int64_t last) {
+    for (int64_t tile = first; tile < last; tile++)
+        FUNCTION(fetch)(FUNCTION(from)(left, tile / depth, tile % depth).tiles, left.row_step * (int64_t)sizeof *left.tiles);
+}
+
+// The left operand from where it is needed after 32 rows of a piece: at the next rows, at the next piece, or at rows that a
+// later product may begin with.
+static struct martlet_tile_operand FUNCTION(next_left)(const struct martlet_tile_product *product, int64_t row,
+                                                       int64_t first, int64_t depth) {
+    struct martlet_tile_operand left = product->operands[0].left;
+    if (row + 32 < product->rows) return FUNCTION(from)(left, row / 16 + 2, first);
+    if (first + depth < product->operands[0].depth) return FUNCTION(from)(left, 0, first + depth);
+    return FUNCTION(from)(left, row / 16 + 2, 0);
+}
+
+// Asks for a block of the result.
+static void FUNCTION(fetch_result)(const float *result, int64_t stride) {
+    for (int row = 0; row < 32; row += 16)
+        for (int column = 0; column < 32; column += 16)
+            FUNCTION(fetch)(result + row * stride + column, stride * (int64_t)sizeof *result);
+}
+
+// What a block of the result, and the blocks beside it, leave time to ask for.
+static void FUNCTION(look_ahead)(const struct martlet_tile_product *product, struct martlet_tile_operand next_left,
+                                 int64_t depth, int64_t row, int64_t column, int is_new) {
+    int64_t tiles = 2 * depth, end = column + 32 < product->columns ? column + 32 : product->columns;
+    FUNCTION(fetch_left)(next_left, depth, tiles * column / product->columns, tiles * end / product->columns);
+    if (!is_new) return;
+    if (end < product->columns)
+        FUNCTION(fetch_result)(product->result + row * product->stride + end, product->stride);
+    else
+        FUNCTION(fetch_result)(product->result + (row + 32) * product->stride, product->stride);
+}
+
 TILE_TARGET void FUNCTION(martlet_tile_product)(const struct martlet_tile_product *product) {
     WITH_TILE_REGISTERS
     struct tile_configuration configuration = {.palette = 1};
@@ -118,11 +163,14 @@ TILE_TARGET void FUNCTION(martlet_tile_product)(const struct martlet_tile_produc
         // The second operands are short; they go with the last piece.
         int64_t rest = piece == pieces - 1 ? product->operands[1].depth : 0;
         for (int64_t row = 0; row < product->rows; row += 32) {
+            struct martlet_tile_operand next = FUNCTION(next_left)(product, row, first, size);
             for (int64_t column = 0; column < product->columns; column += 32) {
                 struct FUNCTION(span) spans[2] = {
                     FUNCTION(part)(&product->operands[0], first, here, row / 16, column / 16),
                     FUNCTION(part)(&product->operands[1], 0, rest, row / 16, column / 16),
                 };
+                if (product->rows > FEW_ROWS)
+                    FUNCTION(look_ahead)(product, next, here, row, column, piece == 0 && !product->accumulate);
                 int64_t rows = product->rows - row < 32 ? product->rows - row : 32;
                 int64_t columns = product->columns - column < 32 ? product->columns - column : 32;
                 FUNCTION(any_block)(TILE_REGISTERS_PASSED, spans, product->result + row * product->stride + column,

@@ -1,11 +1,11 @@
-// From where tile registers are filled: the blocked product over a model of the first-level cache.
+// From where tile registers are filled: the blocked product over a model of the caches.
 //
 //     K=Sources/CKernels; clang -std=gnu17 -O2 -I $K -I $K/include -o /tmp/tile_cache Tests/Scripts/tile_cache.c && /tmp/tile_cache
 //
-// Runs the kernel's own loops (tile_product_body.h) with registers that compute nothing: every load and store goes through
-// 48 KB in 12 ways that forget what was used longest ago, as the CPUs with AMX have them, but for their exact rule. Prints, for shapes
-// of SmolLM2 and of a model with 2,048 hidden, lines of 64 bytes that come from the second-level cache for each four
-// products of tiles. Those take 64 cycles, for which 32 lines are what one operand needs that is read once.
+// Runs the kernel's own loops (tile_product_body.h) with registers that compute nothing: every load, store and request goes
+// through 48 KB in 12 ways and 2 MB in 16, which forget what was used longest ago: the caches of the CPUs with AMX, but for
+// their exact rule. Prints lines of 64 bytes for each four products of tiles, which take 64 cycles: those that come from the second
+// level (32 is one operand that is read once), and those that come from beyond it before they were asked for.
 #include "tile_emulation.h"
 #include "tiles.h"
 
@@ -13,31 +13,45 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE = 64, SETS = 64, WAYS = 12 };
+enum { LINE = 64, ROWS = 2048, MOST_SETS = 2048, MOST_WAYS = 16 };
 
-static struct {
-    uint64_t line[SETS][WAYS], used[SETS][WAYS], clock, misses, products;
-} cache;
+struct cache {
+    int sets, ways;
+    uint64_t line[MOST_SETS][MOST_WAYS], used[MOST_SETS][MOST_WAYS], clock, misses;
+};
+static struct cache first = {.sets = 64, .ways = 12}, second = {.sets = 2048, .ways = 16};
+static uint64_t products;
 
-static void touch(uint64_t address) {
-    uint64_t line = address / LINE + 1;
-    int set = line % SETS, oldest = 0;
-    cache.clock++;
-    for (int way = 0; way < WAYS; way++) {
-        if (cache.line[set][way] == line) {
-            cache.used[set][way] = cache.clock;
-            return;
+static void clear(struct cache *cache) {
+    *cache = (struct cache){.sets = cache->sets, .ways = cache->ways};
+}
+
+// Whether the line was there; it is there afterwards.
+static int hit(struct cache *cache, uint64_t line) {
+    int set = (int)(line % (uint64_t)cache->sets), oldest = 0;
+    cache->clock++;
+    for (int way = 0; way < cache->ways; way++) {
+        if (cache->line[set][way] == line) {
+            cache->used[set][way] = cache->clock;
+            return 1;
         }
-        if (cache.used[set][way] < cache.used[set][oldest]) oldest = way;
+        if (cache->used[set][way] < cache->used[set][oldest]) oldest = way;
     }
-    cache.line[set][oldest] = line;
-    cache.used[set][oldest] = cache.clock;
-    cache.misses++;
+    cache->line[set][oldest] = line;
+    cache->used[set][oldest] = cache->clock;
+    return 0;
+}
+
+static void touch(const void *address) {
+    uint64_t line = (uint64_t)address / LINE;
+    if (hit(&first, line)) return;
+    first.misses++;
+    second.misses += !hit(&second, line);
 }
 
 static void touch_tile(const void *base, int64_t stride) {
     for (int row = 0; row < 16; row++)
-        for (int end = 0; end < 2; end++) touch((uint64_t)base + (uint64_t)(row * stride + end * (LINE - 1)));
+        for (int end = 0; end < 2; end++) touch((const char *)base + row * stride + end * (LINE - 1));
 }
 
 #define FUNCTION(name) name##_counted
@@ -50,36 +64,48 @@ static void touch_tile(const void *base, int64_t stride) {
 #define tile_zero(t) (void)0
 #define tile_loadd(t, base, stride) touch_tile(base, stride)
 #define tile_stored(t, base, stride) touch_tile(base, stride)
-#define tile_dpbf16ps(sum, left, right) cache.products++
+#define tile_dpbf16ps(sum, left, right) products++
+#define tile_fetch(address) hit(&second, (uint64_t)(address) / LINE)
 
 #include "tile_product_body.h"
 
-// Rows of activations, packed or (from a matrix of bfloat16) where they lie, over a panel of columns.
-static void run(const char *what, int64_t rows, int64_t columns, int64_t depth, int packed, int64_t stride) {
-    int64_t blocks = (depth + 31) / 32, step = blocks * MARTLET_TILE_ELEMENTS, row = blocks * 32 + 32;
-    uint16_t *left = aligned_alloc(4096, (size_t)(rows * row * 2 + 4096) / 4096 * 4096);
-    uint16_t *right = aligned_alloc(4096, (size_t)(columns * blocks * 64 + 4096) / 4096 * 4096);
-    float *result = aligned_alloc(4096, (size_t)(rows * stride * 4 + 4096) / 4096 * 4096);
-    memset(result, 0, (size_t)(rows * stride * 4));
-    struct martlet_tile_product product = {
-        .rows = rows, .columns = columns, .result = result, .stride = stride,
-        .operands[0] = {
-            .left = packed ? martlet_packed_tiles(left, step) : (struct martlet_tile_operand){left, 16 * row, 32, row},
-            .right = martlet_packed_tiles(right, step), .depth = blocks,
-        },
-    };
-    memset(&cache, 0, sizeof cache);
-    martlet_tile_product_counted(&product);
-    printf("%-44s %5.1f lines\n", what, 4.0 * (double)cache.misses / (double)cache.products);
+static void *memory(int64_t bytes) { return aligned_alloc(4096, (size_t)(bytes + 4095) / 4096 * 4096); }
+
+// What a thread does: it packs panels of `width` columns and runs all rows of activations over each, 256 at a time. They are
+// packed, or a matrix of bfloat16 that is read where it lies. The result has `columns`.
+static void run(int64_t depth, int64_t width, int64_t columns, int is_packed) {
+    int64_t step = depth * 16, row = is_packed ? depth : depth + 32;
+    uint16_t *left = memory(ROWS * row * 2), *right = memory(width * depth * 2);
+    float *result = memory(ROWS * columns * 4);
+    clear(&first), clear(&second);
+    products = 0;
+    for (int64_t column = 0; column + width <= columns; column += width) {
+        for (int64_t at = 0; at < width * depth; at += LINE / 2) touch(right + at);
+        for (int64_t top = 0; top < ROWS; top += 256) {
+            struct martlet_tile_product product = {
+                .rows = 256, .columns = width, .result = result + top * columns + column, .stride = columns,
+                .operands[0] = {
+                    .left = is_packed ? martlet_packed_tiles(left + top / 16 * step, step)
+                                      : (struct martlet_tile_operand){left + top * row, 16 * row, 32, row},
+                    .right = martlet_packed_tiles(right, step), .depth = depth / 32,
+                },
+            };
+            martlet_tile_product_counted(&product);
+        }
+    }
+    double four = (double)products / 4;
+    printf("depth %4ld, %3ld of %4ld columns, %-20s %5.1f from the second level %5.1f from beyond\n", (long)depth,
+           (long)width, (long)columns, is_packed ? "packed" : "rows where they lie", (double)first.misses / four,
+           (double)second.misses / four);
     free(left), free(right), free(result);
 }
 
 int main(void) {
-    run("256 x 576 -> 288, packed", 256, 288, 576, 1, 576);
-    run("256 x 576 -> 256 of 1536, packed", 256, 256, 576, 1, 1536);
-    run("256 x 1536 -> 288 of 576, packed", 256, 288, 1536, 1, 576);
-    run("256 x 2048 -> 256 of 2048, packed", 256, 256, 2048, 1, 2048);
-    run("256 x 960 -> 288, rows where they lie", 256, 288, 960, 0, 576);
-    run("256 x 3072 -> 288, rows where they lie", 256, 288, 3072, 0, 576);
+    run(576, 288, 576, 1);
+    run(576, 256, 1536, 1);
+    run(1536, 288, 576, 1);
+    run(2048, 256, 2048, 1);
+    run(960, 288, 576, 0);
+    run(3072, 288, 576, 0);
     return 0;
 }
