@@ -3,9 +3,10 @@
 // Registers 0…3 hold 2 × 2 tiles of the result, 4 and 5 two of the left operand (one below the other), 6 and 7 two of
 // the right one. The depth is cut into pieces, so that the left tiles of 32 rows stay in the first-level cache while
 // they meet one pair of columns after another; the result is kept in float32 between pieces, which changes no bit.
-
-// What 32 rows need of the left operand, and a block of the result, are asked for while the blocks before them are computed: the
-// processor does not look that far ahead, and both come from beyond the second-level cache, which holds the right operand.
+//
+// What the next 32 rows need of the left operand, and the next block of the result, are asked for while a block is computed, one
+// tile with each step along the depth: the processor does not look that far ahead, and both come from beyond the second-level
+// cache, which holds the right operand.
 
 // Blocks of 32 along the depth in a piece, at most. Before a left tile is met again, the cache sees 18 KB of left tiles, as
 // many right ones and 4 KB of the result: less than its 48 KB. See Tests/Scripts/tile_cache.c.
@@ -14,10 +15,30 @@ enum { PIECE = 9 };
 // Products of so many rows, those of attention, have all they need in cache.
 enum { FEW_ROWS = 64 };
 
+// Tiles that are needed soon, and the bytes between their rows.
+struct FUNCTION(ahead) {
+    const char *tiles[2 * PIECE + 4];
+    int64_t row_bytes[2 * PIECE + 4];
+    int64_t count;
+};
+
+static void FUNCTION(add)(struct FUNCTION(ahead) * ahead, const void *tile, int64_t row_bytes) {
+    ahead->tiles[ahead->count] = tile;
+    ahead->row_bytes[ahead->count++] = row_bytes;
+}
+
+// Asks for the share of one step of `steps`.
+MARTLET_INLINE void FUNCTION(fetch)(const struct FUNCTION(ahead) * ahead, int64_t step, int64_t steps) {
+    for (int64_t tile = step; tile < ahead->count; tile += steps)
+        for (int row = 0; row < 16; row++) tile_fetch(ahead->tiles[tile] + row * ahead->row_bytes[tile]);
+}
+
 // The part of two operands that a block of the result needs for one piece.
 struct FUNCTION(span) {
     struct martlet_tile_operand left, right;
     int64_t depth;
+    // What is asked for meanwhile, or null.
+    const struct FUNCTION(ahead) * ahead;
 };
 
 // Adds the products of a span to the result in registers.
@@ -39,12 +60,9 @@ TILE_TARGET MARTLET_INLINE void FUNCTION(accumulate)(TILE_REGISTERS, const struc
             tile_dpbf16ps(1, 4, 7);
             if (tall) tile_dpbf16ps(3, 5, 7);
         }
+        if (span->ahead) FUNCTION(fetch)(span->ahead, k, span->depth);
     }
     (void)TILE_REGISTERS_PASSED;
-}
-
-static void FUNCTION(fetch)(const void *tile, int64_t row_bytes) {
-    for (int row = 0; row < 16; row++) tile_fetch((const char *)tile + row * row_bytes);
 }
 
 // One block of the result, 16 or 32 rows and columns, over the spans of a piece.
@@ -113,12 +131,6 @@ static struct FUNCTION(span) FUNCTION(part)(const struct martlet_tile_operands *
     };
 }
 
-// Asks for tiles [first, last) of a piece of two blocks of rows, counted along the depth first.
-static void FUNCTION(fetch_left)(struct martlet_tile_operand left, int64_t depth, int64_t first, int64_t last) {
-    for (int64_t tile = first; tile < last; tile++)
-        FUNCTION(fetch)(FUNCTION(from)(left, tile / depth, tile % depth).tiles, left.row_step * (int64_t)sizeof *left.tiles);
-}
-
 // The left operand from where it is needed after 32 rows of a piece: at the next rows, at the next piece, or at rows that a
 // later product may begin with.
 static struct martlet_tile_operand FUNCTION(next_left)(const struct martlet_tile_product *product, int64_t row,
@@ -129,23 +141,22 @@ static struct martlet_tile_operand FUNCTION(next_left)(const struct martlet_tile
     return FUNCTION(from)(left, row / 16 + 2, 0);
 }
 
-// Asks for a block of the result.
-static void FUNCTION(fetch_result)(const float *result, int64_t stride) {
-    for (int row = 0; row < 32; row += 16)
-        for (int column = 0; column < 32; column += 16)
-            FUNCTION(fetch)(result + row * stride + column, stride * (int64_t)sizeof *result);
-}
-
-// What a block of the result, and the blocks beside it, leave time to ask for.
+// What is to be asked for during a block of the result: its share of the left tiles that come next, and the block of the
+// result that comes next, if it is new.
 static void FUNCTION(look_ahead)(const struct martlet_tile_product *product, struct martlet_tile_operand next_left,
-                                 int64_t depth, int64_t row, int64_t column, int is_new) {
+                                 int64_t depth, int64_t row, int64_t column, int is_new, struct FUNCTION(ahead) * ahead) {
     int64_t tiles = 2 * depth, end = column + 32 < product->columns ? column + 32 : product->columns;
-    FUNCTION(fetch_left)(next_left, depth, tiles * column / product->columns, tiles * end / product->columns);
+    int64_t bytes = next_left.row_step * (int64_t)sizeof *next_left.tiles;
+    ahead->count = 0;
+    if (product->rows <= FEW_ROWS) return;
+    for (int64_t tile = tiles * column / product->columns; tile < tiles * end / product->columns; tile++)
+        FUNCTION(add)(ahead, FUNCTION(from)(next_left, tile / depth, tile % depth).tiles, bytes);
     if (!is_new) return;
-    if (end < product->columns)
-        FUNCTION(fetch_result)(product->result + row * product->stride + end, product->stride);
-    else
-        FUNCTION(fetch_result)(product->result + (row + 32) * product->stride, product->stride);
+    const float *result = end < product->columns ? product->result + row * product->stride + end
+                                                 : product->result + (row + 32) * product->stride;
+    for (int tile = 0; tile < 4; tile++)
+        FUNCTION(add)(ahead, result + tile / 2 * 16 * product->stride + tile % 2 * 16,
+                      product->stride * (int64_t)sizeof *result);
 }
 
 TILE_TARGET void FUNCTION(martlet_tile_product)(const struct martlet_tile_product *product) {
@@ -169,8 +180,9 @@ TILE_TARGET void FUNCTION(martlet_tile_product)(const struct martlet_tile_produc
                     FUNCTION(part)(&product->operands[0], first, here, row / 16, column / 16),
                     FUNCTION(part)(&product->operands[1], 0, rest, row / 16, column / 16),
                 };
-                if (product->rows > FEW_ROWS)
-                    FUNCTION(look_ahead)(product, next, here, row, column, piece == 0 && !product->accumulate);
+                struct FUNCTION(ahead) ahead;
+                FUNCTION(look_ahead)(product, next, here, row, column, piece == 0 && !product->accumulate, &ahead);
+                spans[0].ahead = &ahead;
                 int64_t rows = product->rows - row < 32 ? product->rows - row : 32;
                 int64_t columns = product->columns - column < 32 ? product->columns - column : 32;
                 FUNCTION(any_block)(TILE_REGISTERS_PASSED, spans, product->result + row * product->stride + column,
