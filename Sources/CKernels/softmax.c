@@ -71,6 +71,19 @@ MARTLET_INLINE void cross_entropy_row(int level, int64_t columns, int32_t target
         to.floats[target] = own;
 }
 
+MARTLET_INLINE void cross_entropy_rows(int level, int64_t rows, int64_t columns, const int32_t *targets,
+                                       const float *logits, const float *factors, float *loss, float *totals,
+                                       struct gradients to, int64_t stride) {
+    for (int64_t r = 0; r < rows; r++, logits += columns) {
+        cross_entropy_row(level, columns, targets[r], logits, factors, &loss[r], &totals[r], to);
+        if (factors) factors += columns;
+        if (to.rounded)
+            to.rounded += stride;
+        else
+            to.floats += stride;
+    }
+}
+
 KERNEL(cross_entropy,
        (int64_t rows, int64_t columns, const int32_t *targets, const float *logits, float *loss),
        (rows, columns, targets, logits, loss)) {
@@ -84,16 +97,14 @@ KERNEL_BY_LEVEL(cross_entropy_f32,
                 (int64_t rows, int64_t columns, const int32_t *targets, const float *logits, const float *factors,
                  float *loss, float *totals, float *gradient, int64_t stride),
                 (rows, columns, targets, logits, factors, loss, totals, gradient, stride)) {
-    for (int64_t r = 0; r < rows; r++)
-        cross_entropy_row(level, columns, targets[r], logits + r * columns, factors ? factors + r * columns : NULL,
-                          &loss[r], &totals[r], (struct gradients){.floats = gradient + r * stride});
+    cross_entropy_rows(level, rows, columns, targets, logits, factors, loss, totals,
+                       (struct gradients){.floats = gradient}, stride);
 }
 
 ROUNDING_KERNEL(cross_entropy_bf16,
                 (int64_t rows, int64_t columns, const int32_t *targets, const float *logits, const float *factors,
                  float *loss, float *totals, uint16_t *gradient, int64_t stride),
                 (rows, columns, targets, logits, factors, loss, totals, gradient, stride)) {
-    for (int64_t r = 0; r < rows; r++)
-        cross_entropy_row(level, columns, targets[r], logits + r * columns, factors ? factors + r * columns : NULL,
-                          &loss[r], &totals[r], (struct gradients){.rounded = gradient + r * stride});
+    cross_entropy_rows(level, rows, columns, targets, logits, factors, loss, totals,
+                       (struct gradients){.rounded = gradient}, stride);
 }

@@ -36,12 +36,15 @@ import Testing
                 }
             }
             func run(_ kernel: (UnsafePointer<martlet_strip_product>?) -> Void, _ left: UnsafeRawPointer) -> [Float] {
-                changed(old) {
-                    var product = martlet_strip_product(
-                        rows: Int64(rows), columns: Int64(columns), depth: Int64(depth), left: left,
-                        left_form: martlet_left_form(rawValue: form), left_stride: Int64(leftStride), right: strips,
-                        result: $0, result_stride: Int64(stride), accumulate: accumulate ? 1 : 0)
-                    kernel(&product)
+                strips.withUnsafeBufferPointer { strips in
+                    changed(old) {
+                        var product = martlet_strip_product(
+                            rows: Int64(rows), columns: Int64(columns), depth: Int64(depth), left: left,
+                            left_form: martlet_left_form(rawValue: form), left_stride: Int64(leftStride),
+                            right: strips.baseAddress, result: $0, result_stride: Int64(stride),
+                            accumulate: accumulate ? 1 : 0)
+                        kernel(&product)
+                    }
                 }
             }
             expectAgreement(

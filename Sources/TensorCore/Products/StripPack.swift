@@ -47,8 +47,8 @@ extension Compute {
         }
     }
 
-    /// Calls `body` with rows of a weight, as many as a strip has columns, and a part of their columns at a time, as float32: where they lie, if they lie
-    /// so and nothing is added to them, else in scratch that stays in cache.
+    /// Calls `body` with rows of a weight, as many as a strip has columns, and a part of their columns at a time, as float32:
+    /// where they lie, if they lie so and nothing is added to them, else in scratch that stays in cache.
     private func forEachFloatBlock(
         of weight: Weight, adding update: WeightUpdate?, rows: Range<Int>, columns: Range<Int>,
         _ body: (MatrixPointer, _ rows: Range<Int>, _ columns: Range<Int>) -> Void

@@ -50,8 +50,8 @@ package enum TileGrid {
         }
     }
 
-    /// Cuts columns into `number` parts whose bounds are multiples of `step` and which are as wide as each other or a step wider;
-    /// fewer if there are not as many steps.
+    /// Cuts columns into `number` parts whose bounds are multiples of `step` and which are as wide as each other or a step wider,
+    /// the wider ones first; fewer if there are not as many steps.
     private static func parts(of columns: Int, step: Int, number: Int) -> [Range<Int>] {
         let steps = (columns + step - 1) / step, number = min(number, steps)
         return (0..<number).map { part in
