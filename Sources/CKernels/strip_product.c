@@ -109,7 +109,7 @@ KERNEL_BY_LEVEL(strip_product, (const struct martlet_strip_product *p), (p)) {
         for (int64_t row = 0; row < p->rows; row += ROWS) {
             int64_t rows = p->rows - row < ROWS ? p->rows - row : ROWS, column = 0;
             copy_left(level, p, row, rows, from, depth, left);
-            const float *right = p->right + from * MARTLET_STRIP;
+            const float *right = (const float *)p->right + from * MARTLET_STRIP;
             float *result = p->result + row * p->result_stride;
             for (; column + MARTLET_STRIP <= p->columns; column += MARTLET_STRIP, right += p->depth * MARTLET_STRIP)
                 multiply_vectors(level, VECTORS, rows, depth, left, right, result + column, p->result_stride,

@@ -4,7 +4,9 @@ import CKernels
 public enum Precision: String, Sendable, Codable, CaseIterable {
     /// Everything in float32: the reference.
     case float32
-    /// Product operands rounded to bfloat16 (nearest even), sums in float32. The forward pass hands float32 on from
+    /// Product operands rounded to bfloat16 (nearest even), sums in float32. Where the CPU has no tile registers for that but
+    /// computes in float16, dense products round to float16 under scales that keep the range, and sum 64 steps in it before
+    /// they go on in float32: about as exact. The forward pass hands float32 on from
     /// operation to operation, because what is rounded there changes all layers after it; what is kept of it inside a block,
     /// and the gradients there, are bfloat16.
     case bfloat16
@@ -23,8 +25,8 @@ public final class Compute: Sendable {
     public let precision: Precision
     /// What products in bfloat16 run on; nil is rounded operands in float32 products.
     private let tileUnit: TileUnit?
-    /// Whether products in float32 run on vectors of our own rather than the library's.
-    let hasStrips: Bool
+    /// The vectors of our own that products without tiles run on; nil is the library.
+    let vectors: VectorUnit?
     /// The left operand that products on tiles have packed last.
     let recentRows = Recent<TileRows>()
     /// The low parts that were taken last.
@@ -37,13 +39,12 @@ public final class Compute: Sendable {
         try self.init(precision: precision, threadCount: threadCount, tiles: InstructionSet.current.tiles)
     }
 
-    /// The same with other tile registers than those of the instruction set in use, or another choice between our own
-    /// kernels for float32 and the library's.
+    /// The same with other tile registers and vectors than those of the instruction set in use.
     package init(
-        precision: Precision, threadCount: Int?, tiles: TileUnit?, hasStrips: Bool = InstructionSet.hasFastStrips
+        precision: Precision, threadCount: Int?, tiles: TileUnit?, vectors: VectorUnit? = InstructionSet.vectors
     ) throws(TensorError) {
         try BLAS.open()
-        (tileUnit, self.hasStrips) = (tiles, hasStrips)
+        (tileUnit, self.vectors) = (tiles, vectors)
         threads = ThreadPool(threadCount: threadCount ?? Self.availableProcessors())
         buffers = BufferPool()
         self.precision = precision
@@ -53,12 +54,18 @@ public final class Compute: Sendable {
     public init(sharing other: Compute, precision: Precision) {
         threads = other.threads
         buffers = other.buffers
-        (tileUnit, hasStrips) = (other.tileUnit, other.hasStrips)
+        (tileUnit, vectors) = (other.tileUnit, other.vectors)
         self.precision = precision
     }
 
     /// Tile registers for the products of this precision.
     package var tiles: TileUnit? { precision == .bfloat16 ? tileUnit : nil }
+
+    /// Whether operands are rounded to bfloat16: not where products of many rows take them to float16 instead.
+    package var roundsToBfloat16: Bool { precision == .bfloat16 && (tiles != nil || vectors != .float16) }
+
+    /// What operands of products in float32 are rounded to.
+    var operandPrecision: Precision { roundsToBfloat16 ? .bfloat16 : .float32 }
 
     /// Memory for tiles that are packed.
     package func emptyTiles(_ shape: [Int]) -> Tensor { Tensor(shape: shape, elementType: .bfloat16, pool: buffers) }

@@ -11,6 +11,8 @@ public enum InstructionSet: String, Sendable, CaseIterable {
     case avx512
     /// AVX-512 with instructions that round to bfloat16 (AVX512-BF16).
     case avx512BF16 = "avx512-bf16"
+    /// The same with instructions that compute in float16 (AVX512-FP16).
+    case avx512FP16 = "avx512-fp16"
     /// The best vectors of this CPU, and products in bfloat16 on AMX tile registers.
     case amx
     /// Tile registers in plain C beside the best vectors of this CPU: slow, to test what `amx` computes without it.
@@ -33,17 +35,23 @@ public enum InstructionSet: String, Sendable, CaseIterable {
     }
 
     /// The precision that suits it: bfloat16 where products in it are faster than those in float32.
-    public var precision: Precision { tiles == nil ? .float32 : .bfloat16 }
+    public var precision: Precision { tiles == nil && Self.vectors != .float16 ? .float32 : .bfloat16 }
 
-    /// Whether our own products in float32 are faster than the library's: with AVX2 they are about even.
-    package static var hasFastStrips: Bool { martlet_isa() >= Int32(MARTLET_ISA_AVX512) }
+    /// Those of our own vectors that are faster than the library; none with AVX2, where the two are about even.
+    package static var vectors: VectorUnit? {
+        switch martlet_isa() {
+        case Int32(MARTLET_ISA_AVX512_FP16)...: .float16
+        case Int32(MARTLET_ISA_AVX512)...: .float32
+        default: nil
+        }
+    }
 
     /// The tile registers that belong to it.
     package var tiles: TileUnit? {
         switch self {
         case .amx: .amx
         case .emulatedAMX: .emulated
-        case .portable, .avx2, .avx512, .avx512BF16: nil
+        case .portable, .avx2, .avx512, .avx512BF16, .avx512FP16: nil
         }
     }
 
@@ -62,7 +70,7 @@ public enum InstructionSet: String, Sendable, CaseIterable {
     private static let chosen = Mutex<InstructionSet?>(nil)
 
     /// Those without tile registers, in the order of the kernels' levels.
-    private static let byLevel: [InstructionSet] = [.portable, .avx2, .avx512, .avx512BF16]
+    private static let byLevel: [InstructionSet] = [.portable, .avx2, .avx512, .avx512BF16, .avx512FP16]
 
     private static func vectors(_ level: Int32) -> InstructionSet {
         byLevel[min(max(Int(level), 0), byLevel.count - 1)]

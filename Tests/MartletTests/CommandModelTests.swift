@@ -64,7 +64,7 @@ import Testing
         let scratch = try Scratch()
         try scratch.copy(Program.llama, as: "m")
         try scratch.remove("m/tokenizer.json")
-        let result = try generate(scratch.path("m"), [])
+        let result = try generate(scratch.path("m"), ["--precision", "float32"])
         #expect(result.status == 0)
         #expect(result.json["text"] is NSNull)
         #expect(result.json["ids"] as? [Int] == Self.greedy)

@@ -5,15 +5,14 @@ import Models
 import TensorCore
 import Testing
 
-/// A training step in bfloat16 on (emulated) tile registers, through every layer of a model.
+/// A training step in bfloat16 on (emulated) tile registers or float16 vectors, through every layer of a model.
 @Suite struct TileTrainingTests {
     /// Loss and gradients by tensor of a tiny model with an adapter, on 700 tokens in four sequences.
     private func results(
         _ name: String, _ adapter: String, precision: Precision = .bfloat16, tiles: TileUnit? = .emulated,
-        threads: Int = 2,
-        recompute: Bool = false, dropout: Double = 0
+        vectors: VectorUnit? = .float32, threads: Int = 2, recompute: Bool = false, dropout: Double = 0
     ) throws -> (loss: Double, gradients: [(name: String, values: [Float])]) {
-        let compute = try Compute(precision: precision, threadCount: threads, tiles: tiles)
+        let compute = try Compute(precision: precision, threadCount: threads, tiles: tiles, vectors: vectors)
         let reference = try Reference(name)
         let model = try reference.model(on: compute)
         let file = try AdapterFolder(reference.folder.appendingPathComponent(adapter), on: compute)
@@ -54,17 +53,19 @@ import Testing
     ])
     func gradientsAreCloseToFloat32(name: String, adapter: String, median: Double?) throws {
         let exact = try results(name, adapter, precision: .float32)
-        func errors(_ tiles: TileUnit?) throws -> [Double] {
-            let rough = try results(name, adapter, tiles: tiles)
+        func errors(_ tiles: TileUnit?, _ vectors: VectorUnit = .float32) throws -> [Double] {
+            let rough = try results(name, adapter, tiles: tiles, vectors: vectors)
             #expect(abs(rough.loss / exact.loss - 1) < 0.01)
             #expect(rough.gradients.map(\.name) == exact.gradients.map(\.name) && !exact.gradients.isEmpty)
             return zip(rough.gradients, exact.gradients).map { relativeError($0.values, $1.values) }.sorted()
         }
-        let (found, through) = (try errors(.emulated), try errors(nil))
-        let middle = found.count / 2
-        #expect(found[0] > 1e-5, "\(name) was not computed in bfloat16")
-        #expect(found[middle] < 1.5 * through[middle] && found[found.count - 1] < 2 * through[found.count - 1])
-        if let median { #expect(found[middle] < median && found[found.count - 1] < 0.05, "\(name): \(found)") }
+        let through = try errors(nil)
+        for found in [try errors(.emulated), try errors(nil, .float16)] {
+            let (middle, last) = (found.count / 2, found.count - 1)
+            #expect(found[0] > 1e-5, "\(name) was not computed in 16 bits")
+            #expect(found[middle] < 1.5 * through[middle] && found[last] < 2 * through[last])
+            if let median { #expect(found[middle] < median && found[last] < 0.05, "\(name): \(found)") }
+        }
     }
 
     @Test(arguments: [("llama", "adapter"), ("mixtral", "adapter_experts")], [0, 0.1])

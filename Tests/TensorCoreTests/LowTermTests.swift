@@ -19,7 +19,7 @@ struct LowTermTests {
     /// stays what it is.
     @Test(arguments: [TileUnit?.none, .emulated], [0, 5]) func largestColumns(tiles: TileUnit?, rank: Int) throws {
         let (m, n, k, scale) = (50, 70, 256, Float(0.5))
-        let compute = try Compute(precision: .bfloat16, threadCount: 2, tiles: tiles)
+        let compute = try Compute(precision: .bfloat16, threadCount: 2, tiles: tiles, vectors: .float32)
         let x = noise(m * k, 1).enumerated().map { $1 * ($0 % k % 29 == 3 ? 100 : 1) }
         let w = compute.rounded(compute.tensor(noise(n * k, 2), shape: [n, k]))
         let (left, right) = (
@@ -40,7 +40,7 @@ struct LowTermTests {
     /// Together with the term they fill tiles along the depth, and none that would not be there without filling.
     @Test(arguments: [(256, 0, 32), (256, 32, 64), (256, 5, 64), (264, 0, 64), (8, 0, 8), (20, 3, 23)])
     func fillsTiles(columns: Int, rank: Int, width: Int) throws {
-        let compute = try Compute(precision: .bfloat16, threadCount: 1, tiles: nil)
+        let compute = try Compute(precision: .bfloat16, threadCount: 1, tiles: nil, vectors: .float32)
         func matrix(_ rows: Int, _ columns: Int) -> Tensor { compute.tensor(noise(rows * columns, 1), shape: [rows, columns]) }
         let term = rank == 0 ? nil : ThinTerm(matrix(9, rank), matrix(10, rank), isTransposed: true)
         let low = compute.lowTerm(matrix(9, columns), transposed: .dense(matrix(10, columns)), beside: term)
@@ -49,7 +49,7 @@ struct LowTermTests {
 
     /// Where nothing is rounded there is nothing to give back.
     @Test func nothingToGiveBack() throws {
-        let compute = try Compute(precision: .bfloat16, threadCount: 1, tiles: nil)
+        let compute = try Compute(precision: .bfloat16, threadCount: 1, tiles: nil, vectors: .float32)
         let weight = Weight.dense(compute.tensor(noise(64, 1), shape: [8, 8]))
         let (few, many) = (compute.tensor(noise(16, 2), shape: [2, 8]), compute.tensor(noise(160, 3), shape: [20, 8]))
         #expect(compute.lowTerm(few, transposed: weight, beside: nil) == nil)
@@ -57,5 +57,7 @@ struct LowTermTests {
         #expect(compute.lowTerm(many, transposed: weight, beside: nil) != nil)
         let single = Compute(sharing: compute, precision: .float32)
         #expect(single.lowTerm(many, transposed: weight, beside: nil) == nil)
+        let float16 = try Compute(precision: .bfloat16, threadCount: 1, tiles: nil, vectors: .float16)
+        #expect(float16.lowTerm(many, transposed: weight, beside: nil) == nil)
     }
 }

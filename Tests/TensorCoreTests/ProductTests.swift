@@ -12,20 +12,25 @@ import Testing
     /// An arithmetic of products, by our own kernels or the library's.
     struct Form: Sendable, CustomTestStringConvertible {
         let precision: Precision
-        let hasStrips: Bool
-        var testDescription: String { "\(precision), \(hasStrips ? "strips" : "library")" }
+        let vectors: VectorUnit?
+        var testDescription: String { "\(precision), \(vectors.map { "\($0) vectors" } ?? "library")" }
 
         func compute(threads: Int) throws -> Compute {
-            try Compute(precision: precision, threadCount: threads, tiles: nil, hasStrips: hasStrips)
+            try Compute(precision: precision, threadCount: threads, tiles: nil, vectors: vectors)
         }
+
+        /// Whether operands become float16 rather than what the precision says.
+        var isFloat16: Bool { precision == .bfloat16 && vectors == .float16 }
     }
 
-    static let forms = Precision.allCases.flatMap { precision in
-        [false, true].map { Form(precision: precision, hasStrips: $0) }
-    }
+    static let forms =
+        [nil, .float32].map { Form(precision: .float32, vectors: $0) }
+        + [nil, .float32, .float16].map { Form(precision: .bfloat16, vectors: $0) }
 
     /// Sums of `inputs` products of numbers below one, relative to the root of their number.
     static let sum = 2e-6
+    /// The same of float16 products, whose operands may be rounded to bfloat16 if there are few rows.
+    static let float16Sum = 3e-3
     /// Rounding of a result to bfloat16.
     static let bfloat16Result = 1.0 / 256
 
@@ -34,6 +39,10 @@ import Testing
         + [64, 257].flatMap { rows in
             [(1, 1), (5, 7), (33, 65), (130, 513), (1030, 31)].map { Shape(rows: rows, outputs: $0.0, inputs: $0.1) }
         }
+
+    private func rounded(_ values: [Float], _ form: Form) -> [Double] {
+        rounded(values, form.isFloat16 ? .float32 : form.precision)
+    }
 
     private func rounded(_ values: [Float], _ precision: Precision) -> [Double] {
         values.map { value in
@@ -59,10 +68,10 @@ import Testing
         (0..<columns * rows).map { a[$0 % rows * columns + $0 / rows] }
     }
 
-    private func expectClose(_ found: Tensor, _ expected: [Double], terms: Int, _ what: String) {
+    private func expectClose(_ found: Tensor, _ expected: [Double], terms: Int, _ form: Form, _ what: String) {
         let values = found.toArray()
         #expect(values.count == expected.count, "\(what)")
-        let slack = Self.sum * Double(terms).squareRoot() * 2
+        let slack = (form.isFloat16 ? Self.float16Sum : Self.sum) * Double(terms).squareRoot() * 2
         let relative = found.elementType == .bfloat16 ? Self.bfloat16Result : 0
         let wrong = zip(values, expected).enumerated().first {
             !(abs(Double($1.0) - $1.1) <= slack + relative * abs($1.1))
@@ -71,32 +80,32 @@ import Testing
     }
 
     @Test(arguments: shapes, forms) func allForms(shape: Shape, form: Form) throws {
-        let (compute, precision) = (try form.compute(threads: 2), form.precision)
+        let compute = try form.compute(threads: 2)
         let (m, n, k) = (shape.rows, shape.outputs, shape.inputs)
         let (x, w, dy) = (noise(m * k, 1), noise(n * k, 2), noise(m * n, 3))
         let (xt, weight, dyt) = (
             compute.tensor(x, shape: [m, k]), compute.tensor(w, shape: [n, k]), compute.tensor(dy, shape: [m, n])
         )
-        let (dx, dw, ddy) = (rounded(x, precision), rounded(w, precision), rounded(dy, precision))
+        let (dx, dw, ddy) = (rounded(x, form), rounded(w, form), rounded(dy, form))
         let forward = naive(dx, transposed(dw, n, k), m, n, k)
         let backward = naive(ddy, dw, m, k, n)
         for type in [ElementType.float32, .bfloat16] {
             expectClose(
-                compute.product(xt, transposed: .dense(weight), type: type), forward, terms: k, "forward \(type)")
-            expectClose(compute.product(dyt, .dense(weight), type: type), backward, terms: n, "backward \(type)")
+                compute.product(xt, transposed: .dense(weight), type: type), forward, terms: k, form, "forward \(type)")
+            expectClose(compute.product(dyt, .dense(weight), type: type), backward, terms: n, form, "backward \(type)")
         }
         // Activations in bfloat16 hold rounded values already.
         let (xh, dyh) = (compute.converted(xt, to: .bfloat16), compute.converted(dyt, to: .bfloat16))
         let (dxh, ddyh) = (rounded(x, .bfloat16), rounded(dy, .bfloat16))
         expectClose(
-            compute.product(xh, transposed: .dense(weight)), naive(dxh, transposed(dw, n, k), m, n, k), terms: k,
+            compute.product(xh, transposed: .dense(weight)), naive(dxh, transposed(dw, n, k), m, n, k), terms: k, form,
             "bfloat16 x")
-        expectClose(compute.product(dyh, .dense(weight)), naive(ddyh, dw, m, k, n), terms: n, "bfloat16 dy")
+        expectClose(compute.product(dyh, .dense(weight)), naive(ddyh, dw, m, k, n), terms: n, form, "bfloat16 dy")
     }
 
     /// A stored weight of more elements than a panel holds.
     @Test(arguments: [3, 70], forms) func storedWeightInPanels(rows: Int, form: Form) throws {
-        let (compute, precision) = (try form.compute(threads: 2), form.precision)
+        let compute = try form.compute(threads: 2)
         let (n, k) = (4200, 520)
         let bits = noise(n * k, 1).map { UInt16($0.bitPattern >> 16) }
         let stored = try StoredTensor(
@@ -107,10 +116,10 @@ import Testing
         let weight = doubles(dense)
         expectClose(
             compute.product(compute.tensor(x, shape: [rows, k]), transposed: .stored(stored)),
-            naive(rounded(x, precision), transposed(weight, n, k), rows, n, k), terms: k, "forward")
+            naive(rounded(x, form), transposed(weight, n, k), rows, n, k), terms: k, form, "forward")
         expectClose(
             compute.product(compute.tensor(dy, shape: [rows, n]), .stored(stored)),
-            naive(rounded(dy, precision), weight, rows, k, n), terms: n, "backward")
+            naive(rounded(dy, form), weight, rows, k, n), terms: n, form, "backward")
     }
 
     /// A low-rank update that is added to the weight, of which more rows and columns exist than are expanded at a time.
@@ -120,14 +129,14 @@ import Testing
         let (w, a, b) = (noise(n * k, 1), noise(rank * k, 2), noise(n * rank, 3))
         let update = WeightUpdate(
             a: compute.tensor(a, shape: [rank, k]), b: compute.tensor(b, shape: [n, rank]), scale: 0.5)
-        let added = zip(rounded(w, form.precision), naive(doubles(b), doubles(a), n, k, rank)).map { $0 + 0.5 * $1 }
+        let added = zip(rounded(w, form), naive(doubles(b), doubles(a), n, k, rank)).map { $0 + 0.5 * $1 }
         let (x, dy) = (noise(rows * k, 4), noise(rows * n, 5))
         let weight = Weight.dense(compute.tensor(w, shape: [n, k]))
         expectClose(
             compute.product(compute.tensor(x, shape: [rows, k]), transposed: weight, adding: update),
-            naive(rounded(x, form.precision), transposed(added, n, k), rows, n, k), terms: 2 * k, "forward")
+            naive(rounded(x, form), transposed(added, n, k), rows, n, k), terms: 2 * k, form, "forward")
         let way = BackProjection(compute.tensor(dy, shape: [rows, n]), weight, adding: update, on: compute)
-        expectClose(compute.product([way]), naive(rounded(dy, form.precision), added, rows, k, n), terms: 2 * n, "backward")
+        expectClose(compute.product([way]), naive(rounded(dy, form), added, rows, k, n), terms: 2 * n, form, "backward")
     }
 
     @Test(arguments: [1, 7, 8, 300], forms) func epilogueSeesEveryElementOnce(rows: Int, form: Form) throws {
@@ -249,7 +258,7 @@ import Testing
                 scale: 0.5))
         let product = naive(doubles(x), transposed(doubles(w), n, k), m, n, k)
         let thin = naive(doubles(h), transposed(doubles(b), n, rank), m, n, rank)
-        expectClose(found, zip(product, thin).map { $0 + 0.5 * $1 }, terms: k, "thin term")
+        expectClose(found, zip(product, thin).map { $0 + 0.5 * $1 }, terms: k, Form(precision: .float32, vectors: nil), "thin term")
     }
 
     @Test func nothingTimesSomething() throws {

@@ -12,19 +12,22 @@ import Testing
         let bytes = MappedBytes(copying: [0] + blocks)[1..<blocks.count + 1]
         let stored = try StoredTensor(
             name: "w", shape: [rows, columns], format: format, bytes: bytes, rowOrder: order)
-        for precision in Precision.allCases {
-            let compute = try Compute(precision: precision, threadCount: 3)
-            let weight = values(stored.expandAll(), precision)
+        let forms = [(Precision.float32, VectorUnit?.none), (.bfloat16, nil), (.bfloat16, .float16)]
+        for (precision, vectors) in forms {
+            let compute = try Compute(precision: precision, threadCount: 3, tiles: nil, vectors: vectors)
+            // Only products of many rows run in float16.
+            let rounding = vectors == .float16 ? Precision.float32 : precision
+            let weight = values(stored.expandAll(), rounding)
             for count in [1, 3, 7] {
                 let x = noise(count * columns, 6)
                 let found = compute.product(compute.tensor(x, shape: [count, columns]), transposed: .stored(stored))
-                let operand = values(x, precision)
+                let operand = values(x, rounding)
                 let expected = (0..<count * rows).map { index in
                     let (i, r) = (index / rows, index % rows)
                     return (0..<columns).reduce(0.0) { $0 + operand[i * columns + $1] * weight[r * columns + $1] }
                 }
                 let wrong = zip(found.toArray(), expected).enumerated().first { abs(Double($1.0) - $1.1) > 1e-4 }
-                #expect(wrong == nil, "\(precision), \(count) rows: \(String(describing: wrong))")
+                #expect(wrong == nil, "\(precision), \(String(describing: vectors)), \(count) rows: \(String(describing: wrong))")
             }
         }
     }

@@ -74,7 +74,7 @@ import Testing
                                 (product.rows, product.columns) = (Int64(min(height, rows - row)), Int64(width))
                                 (product.depth, product.left_stride) = (Int64(depth), Int64(depth))
                                 product.left = UnsafeRawPointer(left.baseAddress! + row * depth)
-                                product.right = strips.baseAddress! + column * depth
+                                product.right = UnsafeRawPointer(strips.baseAddress! + column * depth)
                                 product.result = result + row * columns + column
                                 product.result_stride = Int64(columns)
                                 martlet_strip_product(&product)

@@ -101,14 +101,14 @@ final class GroupedAdapters {
     ) {
         // Tiles are packed from either orientation, and round.
         let packs = compute.tiles != nil
-        if packs || compute.precision == .float32,
+        if packs || !compute.roundsToBfloat16,
             let factor = factor.inPlace(from: columns.lowerBound, mayBeTransposed: packs)
         {
             return body(factor)
         }
         compute.withScratch(rank * columns.count) { copy in
             factor.copy(rows: 0..<rank, columns: columns, to: copy)
-            if compute.precision == .bfloat16 { martlet_round_to_bfloat16(Int64(rank * columns.count), copy, copy) }
+            if compute.roundsToBfloat16 { martlet_round_to_bfloat16(Int64(rank * columns.count), copy, copy) }
             body(MatrixPointer(copy, stride: columns.count))
         }
     }

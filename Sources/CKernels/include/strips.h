@@ -25,7 +25,7 @@ struct martlet_strip_product {
     enum martlet_left_form left_form;
     int64_t left_stride;
     // Strip after strip, each of `depth` rows.
-    const float *right;
+    const void *right;
     float *result;
     int64_t result_stride;
     int accumulate;

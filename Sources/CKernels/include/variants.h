@@ -10,14 +10,21 @@
 //   DECLARE_KERNEL(name, (parameters));
 //
 // declares all four in a header. ROUNDING_KERNEL and DECLARE_ROUNDING_KERNEL are the same for what rounds to bfloat16, with a
-// fourth copy, _avx512_bf16.
+// fourth copy, _avx512_bf16. FLOAT16_KERNEL and DECLARE_FLOAT16_KERNEL are for what computes in float16, with copies for CPUs that
+// do (_avx512_fp16) and for all others.
 #ifndef MARTLET_VARIANTS_H
 #define MARTLET_VARIANTS_H
 
 #include <stdint.h>
 
 // Levels of martlet_isa(), in rising order.
-enum { MARTLET_ISA_PORTABLE = 0, MARTLET_ISA_AVX2 = 1, MARTLET_ISA_AVX512 = 2, MARTLET_ISA_AVX512_BF16 = 3 };
+enum {
+    MARTLET_ISA_PORTABLE = 0,
+    MARTLET_ISA_AVX2 = 1,
+    MARTLET_ISA_AVX512 = 2,
+    MARTLET_ISA_AVX512_BF16 = 3,
+    MARTLET_ISA_AVX512_FP16 = 4,
+};
 
 // The instruction set in use: the best one of this CPU unless martlet_select_isa() chose another.
 int martlet_isa(void);
@@ -36,14 +43,22 @@ void martlet_select_isa(int level);
     DECLARE_KERNEL(name, parameters);                                                                                 \
     void martlet_##name##_avx512_bf16 parameters
 
+#define DECLARE_FLOAT16_KERNEL(name, parameters)                                                                      \
+    void martlet_##name parameters;                                                                                   \
+    void martlet_##name##_portable parameters;                                                                        \
+    void martlet_##name##_avx512_fp16 parameters
+
 #if defined(__x86_64__)
 #define MARTLET_TARGET_AVX2 __attribute__((target("avx2,fma,f16c")))
 #define MARTLET_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")))
 #define MARTLET_TARGET_AVX512_BF16 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c,avx512bf16")))
+#define MARTLET_TARGET_AVX512_FP16                                                                                    \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c,avx512bf16,avx512fp16")))
 #else
 #define MARTLET_TARGET_AVX2
 #define MARTLET_TARGET_AVX512
 #define MARTLET_TARGET_AVX512_BF16
+#define MARTLET_TARGET_AVX512_FP16
 #endif
 
 #define MARTLET_INLINE static inline __attribute__((always_inline))
@@ -58,6 +73,7 @@ void martlet_select_isa(int level);
 #define DISPATCH_UP_TO(best, name, parameters, arguments)                                                             \
     void martlet_##name parameters {                                                                                  \
         switch (martlet_isa()) {                                                                                      \
+        case MARTLET_ISA_AVX512_FP16:                                                                                 \
         case MARTLET_ISA_AVX512_BF16: martlet_##name##_##best arguments; break;                                       \
         case MARTLET_ISA_AVX512: martlet_##name##_avx512 arguments; break;                                            \
         case MARTLET_ISA_AVX2: martlet_##name##_avx2 arguments; break;                                                \
@@ -100,13 +116,28 @@ void martlet_select_isa(int level);
     DISPATCH_ROUNDING(name, parameters, arguments)                                                                    \
     MARTLET_INLINE void name##_body(int level, MARTLET_UNWRAPPED parameters)
 
-// In such a body: the copy of another kernel, and of another rounding kernel, for the same level.
+// The same for a body that computes in float16, with copies for CPUs that do and for all others.
+#define FLOAT16_KERNEL(name, parameters, arguments)                                                                   \
+    MARTLET_INLINE void name##_body(int level, MARTLET_UNWRAPPED parameters);                                         \
+    void martlet_##name##_portable parameters { name##_body(MARTLET_ISA_PORTABLE, MARTLET_UNWRAPPED arguments); }     \
+    MARTLET_TARGET_AVX512_FP16 void martlet_##name##_avx512_fp16 parameters {                                         \
+        name##_body(MARTLET_ISA_AVX512_FP16, MARTLET_UNWRAPPED arguments);                                            \
+    }                                                                                                                 \
+    void martlet_##name parameters {                                                                                  \
+        if (martlet_isa() == MARTLET_ISA_AVX512_FP16) return martlet_##name##_avx512_fp16 arguments;                  \
+        martlet_##name##_portable arguments;                                                                          \
+    }                                                                                                                 \
+    MARTLET_INLINE void name##_body(int level, MARTLET_UNWRAPPED parameters)
+
+// In a body that reads `level`: the copy of another kernel, and of another rounding kernel, for the same level.
 #define CALL_AT_LEVEL(name, ...)                                                                                      \
     (level >= MARTLET_ISA_AVX512 ? martlet_##name##_avx512(__VA_ARGS__)                                               \
      : level == MARTLET_ISA_AVX2 ? martlet_##name##_avx2(__VA_ARGS__)                                                 \
                                  : martlet_##name##_portable(__VA_ARGS__))
 #define CALL_ROUNDING_AT_LEVEL(name, ...)                                                                             \
-    (level == MARTLET_ISA_AVX512_BF16 ? martlet_##name##_avx512_bf16(__VA_ARGS__)                                     \
+    (level >= MARTLET_ISA_AVX512_BF16 ? martlet_##name##_avx512_bf16(__VA_ARGS__)                                     \
                                       : CALL_AT_LEVEL(name, __VA_ARGS__))
+#define CALL_FLOAT16_AT_LEVEL(name, ...)                                                                              \
+    (level == MARTLET_ISA_AVX512_FP16 ? martlet_##name##_avx512_fp16(__VA_ARGS__) : martlet_##name##_portable(__VA_ARGS__))
 
 #endif

@@ -1,11 +1,11 @@
 import CKernels
 
 /// What multiplies packed operands on one thread.
-enum ProductUnit {
+package enum ProductUnit: Sendable {
     /// Tile registers, which multiply bfloat16.
     case tiles(TileUnit)
-    /// Vectors, which multiply float32: the right operand lies in strips of columns.
-    case strips
+    /// Vectors: the right operand lies in strips of columns.
+    case strips(StripForm)
 
     /// Rows of a tile of the result: whole groups of those that a kernel takes at a time.
     var tileHeight: Int {
@@ -16,10 +16,26 @@ enum ProductUnit {
     }
 
     /// Columns of the right operand that are packed side by side, whole or not at all in most panels.
-    var columnStep: Int {
+    package var columnStep: Int {
         switch self {
         case .tiles: 2 * TilePack.side
-        case .strips: StripPack.width
+        case .strips(let form): form.width
+        }
+    }
+
+    /// Columns of a panel at most, if the depth leaves room for them.
+    var widestPanel: Int {
+        switch self {
+        case .tiles, .strips(.float32), .strips(.rounded): 288
+        case .strips(.float16): 576
+        }
+    }
+
+    /// Columns of a panel at least, where rows can be cut instead: what preparing rows costs for every panel.
+    var narrowestPanel: Int {
+        switch self {
+        case .tiles, .strips(.float32), .strips(.rounded): 64
+        case .strips(.float16): 192
         }
     }
 
@@ -27,6 +43,7 @@ enum ProductUnit {
     var roundDepth: Int {
         switch self {
         case .tiles: 3584
+        case .strips(.float16): 3072
         case .strips: 1536
         }
     }
@@ -36,8 +53,8 @@ enum ProductUnit {
 struct Factor {
     enum Rows {
         case tiles(TileRows)
-        /// Where they lie; `isRounded`: what is float32 is rounded to bfloat16 first.
-        case matrix(Tensor, isRounded: Bool)
+        /// Where they lie, and how products see them.
+        case matrix(Tensor, StripForm)
     }
 
     let rows: Rows
@@ -54,7 +71,7 @@ struct Factor {
     fileprivate func room(for columns: Int) -> Int {
         switch rows {
         case .tiles: (TilePack.count(columns, depth: depth) + 1) / 2
-        case .matrix: StripPack.count(columns, depth: depth)
+        case .matrix(_, let form): form.count(columns, depth: depth)
         }
     }
 }
@@ -74,20 +91,20 @@ struct PackedFactor {
     }
 
     /// For strips, from a row of the left operand on.
-    fileprivate func stripProduct(from row: Int) -> martlet_strip_product? {
-        guard case .matrix(let matrix, let isRounded) = factor.rows else { return nil }
+    fileprivate func stripProduct(from row: Int) -> (martlet_strip_product, StripForm)? {
+        guard case .matrix(let matrix, let form) = factor.rows else { return nil }
         var product = martlet_strip_product()
         let at = row * matrix.rowStride + factor.column
         switch matrix.elementType {
         case .float32:
             product.left = UnsafeRawPointer(matrix.floatRows + at)
-            product.left_form = isRounded ? MARTLET_LEFT_ROUNDED : MARTLET_LEFT_FLOAT32
+            product.left_form = form == .rounded ? MARTLET_LEFT_ROUNDED : MARTLET_LEFT_FLOAT32
         case .bfloat16:
             product.left = UnsafeRawPointer(matrix.bfloatRows + at)
             product.left_form = MARTLET_LEFT_BFLOAT16
         }
-        (product.left_stride, product.depth, product.right) = (Int64(matrix.rowStride), Int64(factor.depth), right)
-        return product
+        (product.left_stride, product.depth, product.right) = (Int64(matrix.rowStride), Int64(factor.depth), UnsafeRawPointer(right))
+        return (product, form)
     }
 }
 
@@ -96,7 +113,8 @@ extension Compute {
     /// - Parameter updates: those of the weights; tiles take none, because they would be rounded with the weight.
     func unit(updates: [WeightUpdate?]) -> ProductUnit? {
         if let tiles { return updates.allSatisfy { $0 == nil } ? .tiles(tiles) : nil }
-        return hasStrips ? .strips : nil
+        if vectors == nil { return nil }
+        return .strips(roundsToBfloat16 ? .rounded : precision == .bfloat16 ? .float16 : .float32)
     }
 
     /// The way of a thin term as a second factor; none without a term.
@@ -113,12 +131,14 @@ extension Compute {
                         step: TilePack.step(depth: term.rank))
                 }
             ]
-        case .strips:
+        case .strips(let form):
+            // Thin terms are not rounded to bfloat16.
+            let form = form == .rounded ? .float32 : form
             return [
-                Factor(rows: .matrix(left, isRounded: false), depth: term.rank) { columns, target in
-                    StripPack.pack(
+                Factor(rows: .matrix(left, form), depth: term.rank) { columns, target in
+                    form.pack(
                         term.right(from: columns.lowerBound), columns: columns.count, depth: term.rank, into: target,
-                        step: StripPack.step(depth: term.rank))
+                        step: form.step(depth: term.rank))
                 }
             ]
         }
@@ -152,11 +172,12 @@ extension Compute {
             if operands.count > 1 { product.operands.1 = operands[1] }
             tiles.multiply(&product)
         case .strips:
-            for (index, var product) in factors.compactMap({ $0.stripProduct(from: rows.lowerBound) }).enumerated() {
+            for (index, factor) in factors.enumerated() {
+                guard case (var product, let form)? = factor.stripProduct(from: rows.lowerBound) else { continue }
                 (product.rows, product.columns) = (Int64(rows.count), Int64(columns.count))
                 (product.result, product.result_stride) = (target, Int64(stride))
                 product.accumulate = accumulate || index > 0 ? 1 : 0
-                martlet_strip_product(&product)
+                form.multiply(&product)
             }
         }
     }

@@ -67,7 +67,7 @@ extension Compute {
     ) {
         let (count, columns, add) = (Int64(x.rows), Int64(x.columns), Int32(accumulate ? 1 : 0))
         let (values, step) = (x.matrix.start, Int64(x.matrix.stride))
-        let isRounded: Int32 = precision == .bfloat16 ? 1 : 0
+        let isRounded: Int32 = roundsToBfloat16 ? 1 : 0
         switch source {
         case .inPlace(let weight, let kernel):
             weight.forEachRun(of: rows) { part, start, bytes in
@@ -114,7 +114,7 @@ extension Compute {
         withScratch(step * weight.columns) { scratch in
             for first in Swift.stride(from: rows.lowerBound, to: rows.upperBound, by: step) {
                 let part = first..<min(rows.upperBound, first + step)
-                weight.expand(rows: part, precision: precision, into: scratch)
+                weight.expand(rows: part, precision: operandPrecision, into: scratch)
                 body(scratch, part)
             }
         }

@@ -95,7 +95,7 @@ extension Compute {
             let rows = tileRows(x, offsets: offsets)
             return { self.multiply(rows, x, $0, $1, into: $2, stride: $3, on: tiles) }
         }
-        if !hasStrips {
+        if vectors == nil {
             return { self.libraryProduct(x, $0, $1, into: $2, stride: $3) }
         }
         if panels.first?.pieces.first?.isTransposed == true {
@@ -147,7 +147,7 @@ extension Compute {
     func withBlock(_ piece: GroupedPanel.Piece, _ body: (MatrixPointer) -> Void) {
         let (rows, columns) = (piece.storedRows, piece.storedColumns)
         withScratch(rows.count * columns.count) { scratch in
-            piece.weight.expand(rows: rows, columns: columns, precision: precision, into: scratch)
+            piece.weight.expand(rows: rows, columns: columns, precision: operandPrecision, into: scratch)
             body(MatrixPointer(scratch, stride: columns.count))
         }
     }

@@ -26,41 +26,51 @@ extension Compute {
     /// - Parameters:
     ///   - x: `[rows, inputs]`; `dy`: `[rows, outputs]`.
     ///   - a: `[rank, inputs]`; `b`: `[outputs, rank]`.
-    ///   - hidden: `x · aᵀ` from the forward pass, if it was kept; products in float32 compute it anew.
+    ///   - hidden: `x · aᵀ` from the forward pass, if it was kept.
     /// - Returns: `g [rows, rank]`, `dA [rank, inputs]` and the transpose of dB, `[rank, outputs]`.
     package func lowRankBackward(
         _ x: Tensor, _ dy: Tensor, a: Tensor, b: Tensor, scale: Float, hidden: Tensor? = nil
     ) -> (g: Tensor, dA: Tensor, dBTransposed: Tensor) {
         precondition(x.rows == dy.rows && a.columns == x.columns && b.rows == dy.columns && a.rows == b.columns)
         if let tiles { return tileLowRankBackward(x, dy, a: a, b: b, scale: scale, hidden: hidden, on: tiles) }
-        let (x, dy, bTransposed, rank) = (rounded(x), rounded(dy), transposed(b), a.rows)
-        let (inputs, outputs, sumRows, blockRows) = (x.columns, dy.columns, 256, 32)
+        let (bTransposed, rank, inputs, outputs, sumRows) = (transposed(b), a.rows, x.columns, dy.columns, 256)
         let g = empty([x.rows, rank])
         let sums = (0..<(x.rows + sumRows - 1) / sumRows).map { _ in empty([rank, inputs + outputs]) }
         threads.run(tiles: sums.count) { tile in
             let (dA, dB) = (sums[tile].output, sums[tile].output + inputs)
-            let end = min(x.rows, (tile + 1) * sumRows)
-            withScratch(blockRows * rank) { h in
-                for row in stride(from: tile * sumRows, to: end, by: blockRows) {
-                    let rows = min(blockRows, end - row)
-                    let (count, k, wide) = (Int64(rows), Int64(rank), Int64(inputs + outputs))
-                    let (xs, dys, gs) = (x.floats + row * inputs, dy.floats + row * outputs, g.output + row * rank)
-                    fewProducts(
-                        rows, rank, inputs, MatrixPointer(xs, stride: inputs), MatrixPointer(a.floats, stride: inputs),
-                        into: h, stride: rank)
-                    fewProducts(
-                        rows, rank, outputs, MatrixPointer(dys, stride: outputs),
-                        MatrixPointer(bTransposed.floats, stride: outputs), into: gs, stride: rank)
+            let (start, wide) = (tile * sumRows, Int64(inputs + outputs))
+            forEachOperands(of: x, dy, start..<min(x.rows, start + sumRows)) { rows, xs, dys in
+                let (count, k, gs) = (Int64(rows.count), Int64(rank), g.output + rows.lowerBound * rank)
+                withScratch(rows.count * rank) { h in
+                    if let hidden {
+                        h.update(from: hidden.floats + rows.lowerBound * rank, count: rows.count * rank)
+                    } else {
+                        let a = MatrixPointer(a.floats, stride: inputs)
+                        fewProducts(rows.count, rank, inputs, xs, a, into: h, stride: rank)
+                    }
+                    let b = MatrixPointer(bTransposed.floats, stride: outputs)
+                    fewProducts(rows.count, rank, outputs, dys, b, into: gs, stride: rank)
                     martlet_scale(count * k, scale, gs, gs)
                     martlet_scale(count * k, scale, h, h)
-                    let isFurther: Int32 = row > tile * sumRows ? 1 : 0
-                    martlet_low_rank_gradient(count, Int64(inputs), k, gs, k, xs, Int64(inputs), isFurther, dA, wide)
-                    martlet_low_rank_gradient(count, Int64(outputs), k, h, k, dys, Int64(outputs), isFurther, dB, wide)
+                    let isFurther: Int32 = rows.lowerBound > start ? 1 : 0
+                    martlet_low_rank_gradient(
+                        count, Int64(inputs), k, gs, k, xs.start, Int64(xs.stride), isFurther, dA, wide)
+                    martlet_low_rank_gradient(
+                        count, Int64(outputs), k, h, k, dys.start, Int64(dys.stride), isFurther, dB, wide)
                 }
             }
         }
         let (dA, dB) = added(sums, split: inputs)
         return (g, dA, dB)
+    }
+
+    /// Calls `body` with a few rows of both tensors at a time, as products see them.
+    private func forEachOperands(
+        of x: Tensor, _ dy: Tensor, _ rows: Range<Int>, _ body: (Range<Int>, MatrixPointer, MatrixPointer) -> Void
+    ) {
+        for rows in TileGrid.heights(of: rows, at: 32) {
+            withOperand(x, rows) { xs in withOperand(dy, rows) { body(rows, xs, $0) } }
+        }
     }
 
     /// Adds matrices up in order and splits the columns of the sum.

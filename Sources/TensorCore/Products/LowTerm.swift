@@ -49,7 +49,7 @@ extension Compute {
     }
 
     private func givesBack(_ x: Tensor) -> Bool {
-        precision == .bfloat16 && x.elementType == .float32 && x.rows >= Self.fewRows
+        roundsToBfloat16 && x.elementType == .float32 && x.rows >= Self.fewRows
     }
 
     /// Columns to give back: a share of them, and what fills the last tile along the depth.
@@ -90,7 +90,7 @@ extension Compute {
                 Int64(weight.columns), y, Int64(stride))
         }
         withScratch(rows.count * weight.columns) { values in
-            weight.expand(rows: rows, precision: precision, into: values)
+            weight.expand(rows: rows, precision: operandPrecision, into: values)
             gather(columns, rows.count, values, stride: weight.columns, into: y, stride: stride)
         }
     }

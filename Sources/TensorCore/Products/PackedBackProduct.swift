@@ -13,7 +13,7 @@ extension Compute {
         for (index, round) in rounds.enumerated() {
             let products = round.map { factors(of: $0, on: unit) }
             let items = TileGrid.items(
-                rows: dy.rows, columns: width, depth: round.reduce(0) { $0 + $1.rows.count }, step: unit.columnStep,
+                rows: dy.rows, columns: width, depth: round.reduce(0) { $0 + $1.rows.count }, on: unit,
                 block: block, threads: threads.threadCount)
             threads.run(tiles: items.count) { item in
                 let (rows, columns) = items[item]
@@ -55,7 +55,7 @@ extension Compute {
         let factor =
             switch unit {
             case .tiles: tileFactor(of: part)
-            case .strips: stripFactor(of: part)
+            case .strips(let form): stripFactor(of: part, as: form)
             }
         return [factor] + (part.isLast ? factors(of: part.way.term, on: unit) : [])
     }
@@ -74,11 +74,10 @@ extension Compute {
         }
     }
 
-    private func stripFactor(of part: BackPart) -> Factor {
+    private func stripFactor(of part: BackPart, as form: StripForm) -> Factor {
         let (way, rows) = (part.way, part.rows)
-        let left = Factor.Rows.matrix(way.dy, isRounded: precision == .bfloat16)
-        return Factor(rows: left, column: rows.lowerBound, depth: rows.count) {
-            self.packStripsOfColumns(way.weight, adding: way.update, rows: rows, columns: $0, into: $1)
+        return Factor(rows: .matrix(way.dy, form), column: rows.lowerBound, depth: rows.count) {
+            self.packStripsOfColumns(way.weight, adding: way.update, rows: rows, columns: $0, as: form, into: $1)
         }
     }
 }

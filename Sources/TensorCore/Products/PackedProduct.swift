@@ -13,7 +13,7 @@ extension Compute {
     ) {
         let products = factors(of: projections, over: x, on: unit)
         let items = TileGrid.items(
-            rows: x.rows, columns: projections[0].weight.rows, depth: x.columns, step: unit.columnStep,
+            rows: x.rows, columns: projections[0].weight.rows, depth: x.columns, on: unit,
             threads: threads.threadCount)
         threads.run(tiles: items.count) { item in
             let (rows, columns) = items[item]
@@ -35,14 +35,15 @@ extension Compute {
         let rows: Factor.Rows =
             switch unit {
             case .tiles: .tiles(tileRows(x))
-            case .strips: .matrix(x, isRounded: precision == .bfloat16)
+            case .strips(let form): .matrix(x, form)
             }
         return projections.map { projection in
             let weight = projection.weight
             let factor = Factor(rows: rows, depth: x.columns) { columns, target in
                 switch unit {
                 case .tiles: self.packRight(weight, rows: columns, into: target.tiles)
-                case .strips: self.packStripsOfRows(weight, adding: projection.update, rows: columns, into: target)
+                case .strips(let form):
+                    self.packStripsOfRows(weight, adding: projection.update, rows: columns, as: form, into: target)
                 }
             }
             return [factor] + factors(of: projection.term, on: unit)

@@ -133,7 +133,7 @@ extension Compute {
 
     /// A tensor as a product sees it: dense float32 elements, rounded to bfloat16 if the precision says so.
     package func rounded(_ tensor: Tensor) -> Tensor {
-        if tensor.elementType == .float32 && precision == .float32 { return converted(tensor, to: .float32) }
+        if tensor.elementType == .bfloat16 || !roundsToBfloat16 { return converted(tensor, to: .float32) }
         return converted(converted(tensor, to: .bfloat16), to: .float32)
     }
 }
@@ -154,7 +154,7 @@ extension Compute {
     ) {
         let (rows, columns) = (weights[0].0.rows, weights[0].0.columns)
         let pointers = weights.compactMap { weight, update in update == nil ? weight.float32Pointer : nil }
-        if precision == .float32, pointers.count == weights.count { return body(0..<rows, pointers) }
+        if !roundsToBfloat16, pointers.count == weights.count { return body(0..<rows, pointers) }
         let panels = TileGrid.panels(rows: rows, columns: columns * weights.count)
         let most = panels.map(\.count).max() ?? 0
         withScratch(weights.count * most * columns) { scratch in
@@ -164,7 +164,7 @@ extension Compute {
                     let ((weight, update), part) = (weights[tile / parts.count], parts[tile % parts.count])
                     let start = scratch + (tile / parts.count * most + part.lowerBound) * columns
                     let rows = panel.lowerBound + part.lowerBound..<panel.lowerBound + part.upperBound
-                    weight.expand(rows: rows, precision: precision, into: start)
+                    weight.expand(rows: rows, precision: operandPrecision, into: start)
                     update?.add(to: start, rows: rows, columns: 0..<columns)
                 }
                 body(panel, weights.indices.map { UnsafePointer(scratch + $0 * most * columns) })
@@ -178,7 +178,7 @@ extension Compute {
     ) {
         let part = columns ?? 0..<x.columns
         let at = rows.lowerBound * x.rowStride + part.lowerBound
-        if x.elementType == .float32 && precision == .float32 {
+        if x.elementType == .float32 && !roundsToBfloat16 {
             return body(MatrixPointer(x.floatRows + at, stride: x.rowStride))
         }
         // Rows that follow each other without a gap are one run of elements.

@@ -33,15 +33,19 @@ package enum TileGrid {
     /// packs for itself, and rows that run over it. Every thread gets as many; rows are cut, and panels packed for
     /// each part, only where columns are too few.
     /// - Parameters:
-    ///   - step: columns of the right operand that are packed side by side.
+    ///   - unit: says how many columns of the right operand are packed side by side, and how many make a panel.
     ///   - block: elements on whose multiples a range of columns should begin.
     package static func items(
-        rows: Int, columns: Int, depth: Int, step: Int, block: Int = 1, threads: Int
+        rows: Int, columns: Int, depth: Int, on unit: ProductUnit, block: Int = 1, threads: Int
     ) -> [(rows: Range<Int>, columns: Range<Int>)] {
         // About 2 MB of panel, if that is not too narrow to be worth packing for.
-        let widest = min(288, max(128, (1 << 20) / max(1, depth))), step = (step + block - 1) / block * block
-        var number = max((columns + widest - 1) / widest, min(threads, columns / 64), 1)
-        if number < 16 * threads { number = (number + threads - 1) / threads * threads }
+        let widest = min(unit.widestPanel, max(128, (1 << 20) / max(1, depth)))
+        let step = (unit.columnStep + block - 1) / block * block
+        let hasManyRows = rows >= 256 * threads, narrowest = hasManyRows ? unit.narrowestPanel : 64
+        var number = max((columns + widest - 1) / widest, min(threads, columns / narrowest), 1)
+        if number < 16 * threads {
+            while number % threads != 0 && !(hasManyRows && threads % number == 0) { number += 1 }
+        }
         let parts = parts(of: columns, step: step, number: number)
         let heights = max(1, min(threads / max(1, parts.count), rows / 256))
         let height = max(1, ((rows + heights - 1) / heights + 31) / 32) * 32

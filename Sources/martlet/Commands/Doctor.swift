@@ -24,7 +24,7 @@ struct Doctor: ParsableCommand {
         let compute = try compute.makeCompute()
         let library = try MatrixRate.ofLibrary(threads: compute.threads.threadCount)
         if rateOnly { return Terminal.output("\(library)") }
-        let vectorRate = InstructionSet.hasFastStrips ? MatrixRate.measure(on: compute) : nil
+        let vectorRate = InstructionSet.vectors != nil ? MatrixRate.measure(on: compute) : nil
         let unit = InstructionSet.current.tiles
         let tileRate = unit.map { MatrixRate.measure($0, on: compute) }
         let fallback = InstructionSet.best == .portable ? nil : MatrixRate.ofFallback(threads: compute.threads.threadCount)

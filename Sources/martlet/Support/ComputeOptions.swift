@@ -17,7 +17,7 @@ struct ComputeOptions: ParsableArguments {
     var threads: Int?
 
     @Option(help: ArgumentHelp(
-        "Instruction set of our own kernels, for testing: portable, avx2, avx512, avx512-bf16, amx or amx-emulated.", visibility: .hidden))
+        "Instruction set of our own kernels, for testing: portable, avx2, avx512, avx512-bf16, avx512-fp16, amx or amx-emulated.", visibility: .hidden))
     var isa: String?
 
     func validate() throws {

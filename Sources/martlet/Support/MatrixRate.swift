@@ -19,7 +19,7 @@ enum MatrixRate {
 
     /// The same by OpenBLAS, wherever our own kernels are used instead.
     static func ofLibrary(threads: Int) throws -> Double {
-        measure(on: try Compute(precision: .float32, threadCount: threads, tiles: nil, hasStrips: false))
+        measure(on: try Compute(precision: .float32, threadCount: threads, tiles: nil, vectors: nil))
     }
 
     /// The same of tile registers whose operands lie in the first-level cache, added up over all threads.

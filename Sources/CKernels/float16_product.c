@@ -1,0 +1,180 @@
+#include "float16.h"
+#include "lanes.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+enum {
+    STRIP = MARTLET_FLOAT16_STRIP,
+    STEPS = MARTLET_FLOAT16_STEPS,
+    HEAD = MARTLET_FLOAT16_HEAD,
+    GROUP = MARTLET_FLOAT16_GROUP,
+    // Elements of a vector, and vectors of a strip.
+    WIDTH = 32,
+    VECTORS = STRIP / WIDTH,
+    // Most rows of a result that are kept in registers.
+    ROWS = MARTLET_STRIP_ROWS,
+    PIECE = MARTLET_FLOAT16_PIECE,
+    ROW = MARTLET_FLOAT16_ROW,
+    // Steps along the depth between what is multiplied and what is asked for.
+    AHEAD = 12,
+};
+
+typedef _Float16 halves __attribute__((ext_vector_type(WIDTH)));
+typedef _Float16 halves_anywhere __attribute__((ext_vector_type(WIDTH), aligned(2), may_alias));
+typedef _Float16 float16_lanes __attribute__((ext_vector_type(LANES)));
+
+MARTLET_INLINE void spread(uint32_t pair, halves *all) {
+    typedef uint32_t words __attribute__((ext_vector_type(WIDTH / 2)));
+    words copies = pair;
+    memcpy(all, &copies, sizeof copies);
+}
+
+// sums += left · right: where there is no such instruction, each product and sum in float32 before it is rounded.
+MARTLET_INLINE void add_product(const halves *left, const halves *right, halves *sums) {
+    typedef float floats __attribute__((ext_vector_type(WIDTH)));
+    floats product = __builtin_convertvector(*left, floats) * __builtin_convertvector(*right, floats);
+    *sums = __builtin_convertvector(__builtin_convertvector(*sums, floats) + product, halves);
+}
+
+MARTLET_INLINE void add_sum(const halves *more, halves *sums) {
+    typedef float floats __attribute__((ext_vector_type(WIDTH)));
+    *sums = __builtin_convertvector(__builtin_convertvector(*sums, floats) + __builtin_convertvector(*more, floats), halves);
+}
+
+#if defined(__x86_64__)
+MARTLET_TARGET_AVX512_FP16 MARTLET_INLINE void fuse_product(const halves *left, const halves *right, halves *sums) {
+    *sums = (halves)_mm512_fmadd_ph((__m512h)*left, (__m512h)*right, (__m512h)*sums);
+}
+MARTLET_TARGET_AVX512_FP16 MARTLET_INLINE void fuse_sum(const halves *more, halves *sums) {
+    *sums = (halves)_mm512_add_ph((__m512h)*more, (__m512h)*sums);
+}
+#define ADD_PRODUCT(level) ((level) == MARTLET_ISA_AVX512_FP16 ? fuse_product : add_product)
+#define ADD(level) ((level) == MARTLET_ISA_AVX512_FP16 ? fuse_sum : add_sum)
+#else
+#define ADD_PRODUCT(level) add_product
+#define ADD(level) add_sum
+#endif
+
+// group[rows, vectors] += a step along the depth. rows and vectors are constants wherever it is called.
+MARTLET_INLINE void add_step(int level, int rows, int vectors, const uint32_t *left, const uint16_t *right,
+                             halves group[ROWS][VECTORS]) {
+    halves columns[VECTORS];
+    UNROLLED for (int j = 0; j < vectors; j++) {
+        columns[j] = *(const halves_anywhere *)(right + j * WIDTH);
+        __builtin_prefetch(right + AHEAD * STRIP + j * WIDTH, 0, 3);
+    }
+    UNROLLED for (int i = 0; i < rows; i++) {
+        halves element;
+        spread(left[i * ROW], &element);
+        UNROLLED for (int j = 0; j < vectors; j++) ADD_PRODUCT(level)(&element, &columns[j], &group[i][j]);
+    }
+}
+
+// Sums over the steps of a block, [rows, vectors]: those of a group in registers, then added to those of the groups before.
+MARTLET_INLINE void sum_block(int level, int rows, int vectors, int64_t steps, const uint32_t *left,
+                              const uint16_t *right, halves *sums) {
+    // Without a loop, because the CPU guesses its end wrong as often as not.
+    const int is_unrolled = level == MARTLET_ISA_AVX512_FP16 && rows == ROWS && vectors == VECTORS;
+    for (int64_t d = 0; d < steps; d += GROUP, left += GROUP, right += GROUP * STRIP) {
+        halves group[ROWS][VECTORS];
+        UNROLLED for (int i = 0; i < rows; i++)
+            UNROLLED for (int j = 0; j < vectors; j++) group[i][j] = (halves)(_Float16)0;
+        int64_t count = steps - d < GROUP ? steps - d : GROUP;
+        if (is_unrolled && count == GROUP)
+            UNROLLED for (int k = 0; k < GROUP; k++) add_step(level, rows, vectors, left + k, right + k * STRIP, group);
+        else
+            for (int64_t k = 0; k < count; k++) add_step(level, rows, vectors, left + k, right + k * STRIP, group);
+        UNROLLED for (int i = 0; i < rows; i++)
+            UNROLLED for (int j = 0; j < vectors; j++) {
+                if (d > 0) ADD(level)(&sums[i * vectors + j], &group[i][j]);
+                sums[i * vectors + j] = group[i][j];
+            }
+    }
+}
+
+// result[rows, count] (+)= factor · sums for each row.
+MARTLET_INLINE void add_scaled(int rows, int64_t count, float scale, const float *inverse, const halves *sums, float *result,
+                               int64_t stride, int accumulate) {
+    const float16_lanes *values = (const float16_lanes *)sums;
+    for (int i = 0; i < rows; i++, result += stride) {
+        float factor = scale * inverse[i];
+        for (int64_t c = 0; c < count; c += LANES, values++) {
+            lanes scaled = __builtin_convertvector(*values, lanes), before;
+            if (accumulate) {
+                load_lanes(result + c, &before);
+                scaled = scaled * factor + before;
+            } else {
+                scaled *= factor;
+            }
+            store_lanes(&scaled, result + c);
+        }
+    }
+}
+
+MARTLET_INLINE void multiply_rows(int level, int rows, int vectors, int64_t depth, const struct martlet_float16_rows *left, int row,
+                                  const uint16_t *strip, float *result, int64_t stride, int accumulate) {
+    result += row * stride;
+    UNROLLED for (int i = 0; i < rows; i++)
+        UNROLLED for (int j = 0; j < 2 * vectors; j++) __builtin_prefetch(result + i * stride + j * LANES, 1, 3);
+    halves sums[ROWS * VECTORS];
+    for (int64_t d = 0; d < depth; d += STEPS, accumulate = 1) {
+        int64_t steps = depth - d < STEPS ? depth - d : STEPS;
+        float scale;
+        memcpy(&scale, strip, sizeof scale);
+        sum_block(level, rows, vectors, steps, left->elements + row * ROW + d, strip + HEAD, sums);
+        add_scaled(rows, vectors * WIDTH, scale, left->inverse + row, sums, result, stride, accumulate);
+        strip += HEAD + steps * STRIP;
+    }
+}
+
+// Rows that are copied with the first vectors of a strip.
+MARTLET_INLINE void multiply_vectors(int level, int vectors, int64_t rows, int64_t depth,
+                                     const struct martlet_float16_rows *left, const uint16_t *strip, float *result,
+                                     int64_t stride, int accumulate) {
+    if (level == MARTLET_ISA_AVX512_FP16 && rows == ROWS)
+        return multiply_rows(level, ROWS, vectors, depth, left, 0, strip, result, stride, accumulate);
+    for (int row = 0; row < rows; row++)
+        multiply_rows(level, 1, vectors, depth, left, row, strip, result, stride, accumulate);
+}
+
+// As many vectors of a strip as have columns.
+MARTLET_INLINE void multiply_strip(int level, int64_t columns, int64_t rows, int64_t depth,
+                                   const struct martlet_float16_rows *left, const uint16_t *strip, float *result,
+                                   int64_t stride, int accumulate) {
+    if (columns > 2 * WIDTH) return multiply_vectors(level, VECTORS, rows, depth, left, strip, result, stride, accumulate);
+    if (columns > WIDTH) return multiply_vectors(level, 2, rows, depth, left, strip, result, stride, accumulate);
+    multiply_vectors(level, 1, rows, depth, left, strip, result, stride, accumulate);
+}
+
+// Copies columns of a strip of the result between where they lie and a buffer.
+MARTLET_INLINE void copy_edge(int64_t rows, int64_t columns, const float *from, int64_t stride, float *to, int64_t to_stride) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < columns; c++) to[r * to_stride + c] = from[r * stride + c];
+}
+
+FLOAT16_KERNEL(float16_product, (const struct martlet_strip_product *p), (p)) {
+    __attribute__((aligned(64))) struct martlet_float16_rows left;
+    const int64_t strip_size = martlet_float16_strip_size(p->depth);
+    for (int64_t from = 0; from < p->depth; from += PIECE) {
+        int64_t depth = p->depth - from < PIECE ? p->depth - from : PIECE;
+        int accumulate = p->accumulate || from > 0;
+        for (int64_t row = 0; row < p->rows; row += ROWS) {
+            int64_t rows = p->rows - row < ROWS ? p->rows - row : ROWS;
+            CALL_FLOAT16_AT_LEVEL(float16_rows, p, row, rows, from, depth, &left);
+            const uint16_t *strip = (const uint16_t *)p->right + martlet_float16_strip_size(from);
+            float *result = p->result + row * p->result_stride;
+            for (int64_t column = 0; column < p->columns; column += STRIP, strip += strip_size) {
+                // Part of a vector goes by way of a buffer.
+                int64_t columns = p->columns - column < STRIP ? p->columns - column : STRIP, stride = p->result_stride;
+                float edge[ROWS * STRIP], *target = result + column;
+                const int is_edge = columns % WIDTH != 0;
+                if (is_edge && accumulate) copy_edge(rows, columns, result + column, stride, edge, STRIP);
+                if (is_edge) target = edge, stride = STRIP;
+                multiply_strip(level, columns, rows, depth, &left, strip, target, stride, accumulate);
+                if (is_edge) copy_edge(rows, columns, edge, STRIP, result + column, p->result_stride);
+            }
+        }
+    }
+}
