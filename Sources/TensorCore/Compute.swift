@@ -61,8 +61,11 @@ public final class Compute: Sendable {
     /// Tile registers for the products of this precision.
     package var tiles: TileUnit? { precision == .bfloat16 ? tileUnit : nil }
 
-    /// Whether operands are rounded to bfloat16: not where products of many rows take them to float16 instead.
-    package var roundsToBfloat16: Bool { precision == .bfloat16 && (tiles != nil || vectors != .float16) }
+    /// Whether products of many rows run in float16.
+    package var multipliesFloat16: Bool { precision == .bfloat16 && tiles == nil && vectors == .float16 }
+
+    /// Whether operands are rounded to bfloat16.
+    package var roundsToBfloat16: Bool { precision == .bfloat16 && !multipliesFloat16 }
 
     /// What operands of products in float32 are rounded to.
     var operandPrecision: Precision { roundsToBfloat16 ? .bfloat16 : .float32 }

@@ -48,15 +48,17 @@ import Testing
         }
         let paths = try #require(result.json["paths"] as? [[String: Any]])
         #expect(paths.allSatisfy { Set($0.keys).isSuperset(of: ["name", "available", "gflops"]) })
-        #expect(paths.map { $0["name"] as? String } == ["openblas-float32", "vectors-float32", "amx-bfloat16"])
+        #expect(paths.map { $0["name"] as? String } == ["openblas-float32", "vectors-float32", "vectors-float16", "amx-bfloat16"])
         let isWide = !["portable", "avx2"].contains(result.json["kernels"] as? String)
         #expect(paths[1]["available"] as? Bool == isWide && (paths[1]["gflops"] is Double) == isWide)
+        let isHalf = result.json["kernels"] as? String == "avx512-fp16"
+        if isHalf { #expect(paths[2]["gflops"] as? Double ?? 0 > 0) }
         // Either AMX is measured, or there is a reason why not, and forcing it is refused with that reason.
         let forced = try Program.run(["doctor", "--json", "--isa", "amx"])
-        if paths[2]["available"] as? Bool == true {
-            #expect(paths[2]["gflops"] as? Double ?? 0 > 0 && forced.status == 0)
+        if paths[3]["available"] as? Bool == true {
+            #expect(paths[3]["gflops"] as? Double ?? 0 > 0 && forced.status == 0)
         } else {
-            let reason = try #require(paths[2]["reason"] as? String)
+            let reason = try #require(paths[3]["reason"] as? String)
             #expect(forced.status == 69 && forced.message.contains(reason), "\(forced.errors)")
         }
         #expect(result.json["warnings"] is [Any])

@@ -55,11 +55,11 @@ extension Recipe {
 
         /// The arithmetic of the matrix products.
         public enum Precision: String, Sendable, CaseIterable {
-            /// `bfloat16` where the processor has matrix units for it, else `float32`.
+            /// `bfloat16` where the processor has matrix units for it or multiplies float16, else `float32`.
             case automatic = "auto"
             /// 32-bit operands and sums.
             case float32
-            /// Operands rounded to bfloat16, 32-bit sums.
+            /// Operands of 16 bits: bfloat16 with 32-bit sums, or float16 where only that is fast.
             case bfloat16
         }
 

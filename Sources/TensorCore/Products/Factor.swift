@@ -114,7 +114,7 @@ extension Compute {
     func unit(updates: [WeightUpdate?]) -> ProductUnit? {
         if let tiles { return updates.allSatisfy { $0 == nil } ? .tiles(tiles) : nil }
         if vectors == nil { return nil }
-        return .strips(roundsToBfloat16 ? .rounded : precision == .bfloat16 ? .float16 : .float32)
+        return .strips(multipliesFloat16 ? .float16 : roundsToBfloat16 ? .rounded : .float32)
     }
 
     /// The way of a thin term as a second factor; none without a term.

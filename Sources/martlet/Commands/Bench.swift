@@ -16,7 +16,8 @@ struct Bench: ParsableCommand {
             Without --tokens-file tokens are pseudo-random and the same everywhere: x = (1664525·x + 1013904223) mod 2³²,
             from x = seed; token = (x >> 8) mod vocabulary. The share of peak is the floating-point operations of base
             products (forward and input gradient), adapters and head, over the median step time, over the rate of a 2048³
-            product in this process; where products run on tile registers, over their rate from the first-level cache.
+            product in this process, in float16 where products run in it; where they run on tile registers, over their rate
+            from the first-level cache.
             """)
 
     @Option(help: "The base model: a Hugging Face folder or a .gguf file.")
@@ -109,7 +110,10 @@ struct Bench: ParsableCommand {
             model: network, optimizer: AdamW(adapter.parameters, on: compute), schedule: schedule, recompute: recompute, on: compute)
         var tokens = try BenchTokens(file: tokensFile, seed: seed, vocabulary: network.vocabularySize)
         for _ in 0..<warmup { _ = try trainer.step([tokens.batch(sequences: batch, length: seq)]) }
-        let rate = { compute.tiles.map { MatrixRate.measure($0, on: compute) } ?? MatrixRate.measure(on: compute) }
+        let precision = compute.multipliesFloat16 ? Precision.bfloat16 : .float32
+        let rate = {
+            compute.tiles.map { MatrixRate.measure($0, on: compute) } ?? MatrixRate.measure(on: compute, precision: precision)
+        }
         let firstRate = rate()
         let timer = OperationTimer()
         trainer.timer = timer
@@ -122,7 +126,8 @@ struct Bench: ParsableCommand {
         }
         report(BenchResult(
             stepSeconds: seconds, tokensPerStep: seq * batch,
-            yardstick: compute.tiles == nil ? "2048³ product in float32" : "tile registers fed from the first-level cache",
+            yardstick: compute.tiles != nil ? "tile registers fed from the first-level cache"
+                : "2048³ product in \(compute.multipliesFloat16 ? "float16" : "float32")",
             matrixRate: max(firstRate, rate()),
             usefulOperations: UsefulOperations.perToken(of: network, adapter: adapter) * Double(seq * batch),
             operations: timer.seconds, precision: compute.precision, experts: ExpertReading(network, on: compute)))

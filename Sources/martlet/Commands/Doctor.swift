@@ -7,7 +7,7 @@ struct Doctor: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Says what this machine can do: CPU, OpenBLAS and its core, measured speed, memory.",
         discussion: """
-            Speed in float32 is that of a 2048³ product on all threads, the best of five. That in bfloat16 is the rate of
+            Speed in float32 and float16 is that of a 2048³ product on all threads, the best of five. That in bfloat16 is the rate of
             AMX tile registers fed from the first-level cache, added up over all threads; the path is on only if a first
             product came out right.
             """)
@@ -25,6 +25,7 @@ struct Doctor: ParsableCommand {
         let library = try MatrixRate.ofLibrary(threads: compute.threads.threadCount)
         if rateOnly { return Terminal.output("\(library)") }
         let vectorRate = InstructionSet.vectors != nil ? MatrixRate.measure(on: compute) : nil
+        let halfRate = InstructionSet.vectors == .float16 ? try MatrixRate.inFloat16(threads: compute.threads.threadCount) : nil
         let unit = InstructionSet.current.tiles
         let tileRate = unit.map { MatrixRate.measure($0, on: compute) }
         let fallback = InstructionSet.best == .portable ? nil : MatrixRate.ofFallback(threads: compute.threads.threadCount)
@@ -50,6 +51,9 @@ struct Doctor: ParsableCommand {
                     "name": .string("vectors-float32"), "available": .bool(vectorRate != nil), "gflops": .finite(vectorRate),
                 ]),
                 .object([
+                    "name": .string("vectors-float16"), "available": .bool(halfRate != nil), "gflops": .finite(halfRate),
+                ]),
+                .object([
                     "name": .string("amx-bfloat16"), "available": .bool(unit == .amx), "gflops": .finite(tileRate),
                     "reason": reason(against: unit).map { .string($0) } ?? .null,
                 ]),
@@ -61,7 +65,7 @@ struct Doctor: ParsableCommand {
             ])),
             ("warnings", .array(warnings.map { .string($0) })),
         ])
-        json ? Terminal.output(report) : printText(library, vectorRate, tileRate, reason(against: unit), fallback, warnings, compute)
+        json ? Terminal.output(report) : printText(library, vectorRate, halfRate, tileRate, reason(against: unit), fallback, warnings, compute)
     }
 
     /// Why products do not run on the tile registers of this CPU.
@@ -74,7 +78,7 @@ struct Doctor: ParsableCommand {
     }
 
     private func printText(
-        _ library: Double, _ vectorRate: Double?, _ tileRate: Double?, _ reason: String?, _ fallback: Double?,
+        _ library: Double, _ vectorRate: Double?, _ halfRate: Double?, _ tileRate: Double?, _ reason: String?, _ fallback: Double?,
         _ warnings: [String], _ compute: Compute
     ) {
         Terminal.output("CPU        \(CPUInformation.model), \(Compute.availableProcessors()) usable processors")
@@ -84,6 +88,7 @@ struct Doctor: ParsableCommand {
         let own = vectorRate.map { String(format: "%.0f GFLOP/s in float32 on %d threads\n           ", $0, threads) } ?? ""
         Terminal.output("speed      \(own)" + String(format: "%.0f GFLOP/s in float32 by OpenBLAS on %d threads", library, threads))
         if let fallback { Terminal.output(String(format: "           %.0f GFLOP/s with its oldest kernel, %.1f times less", fallback, library / fallback)) }
+        if let halfRate { Terminal.output(String(format: "           %.0f GFLOP/s in float16", halfRate)) }
         if let tileRate {
             Terminal.output(String(format: "           %.0f GFLOP/s in bfloat16 on tile registers", tileRate))
         }
@@ -101,7 +106,7 @@ enum CPUInformation {
 
     /// The features that matter for speed here.
     static var features: [String] {
-        let known: Set = ["avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_bf16", "avx512_vnni", "amx_tile", "amx_bf16"]
+        let known: Set = ["avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_bf16", "avx512_fp16", "avx512_vnni", "amx_tile", "amx_bf16"]
         return (field("flags") ?? "").split(separator: " ").map(String.init).filter(known.contains)
     }
 

@@ -10,7 +10,7 @@ struct ComputeOptions: ParsableArguments {
         case auto, float32, bfloat16
     }
 
-    @Option(help: "Arithmetic: float32, bfloat16 (operands rounded, sums in float32), or auto: what suits this CPU.")
+    @Option(help: "Arithmetic: float32, bfloat16 (operands of 16 bits), or auto: what suits this CPU.")
     var precision = PrecisionChoice.auto
 
     @Option(help: "Threads to use; left out, as many as this process may use processors.")

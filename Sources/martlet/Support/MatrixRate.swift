@@ -5,10 +5,11 @@ import TensorCore
 /// Rates of matrix products: the yardsticks of everything else.
 enum MatrixRate {
     /// Billions of floating-point operations a second of a 2048³ product on all threads, the best of five.
-    static func measure(on compute: Compute) -> Double {
+    /// - Parameter precision: that of the product.
+    static func measure(on compute: Compute, precision: Precision = .float32) -> Double {
         let size = 2048
         let a = compute.tensor([Float](repeating: 0.5, count: size * size), shape: [size, size])
-        let reference = Compute(sharing: compute, precision: .float32)
+        let reference = Compute(sharing: compute, precision: precision)
         let seconds = (0..<5).map { _ in
             let start = ContinuousClock.now
             _ = reference.product(a, transposed: .dense(a))
@@ -20,6 +21,12 @@ enum MatrixRate {
     /// The same by OpenBLAS, wherever our own kernels are used instead.
     static func ofLibrary(threads: Int) throws -> Double {
         measure(on: try Compute(precision: .float32, threadCount: threads, tiles: nil, vectors: nil))
+    }
+
+    /// The same in float16, which vectors of our own multiply.
+    static func inFloat16(threads: Int) throws -> Double {
+        let compute = try Compute(precision: .bfloat16, threadCount: threads, tiles: nil, vectors: .float16)
+        return measure(on: compute, precision: .bfloat16)
     }
 
     /// The same of tile registers whose operands lie in the first-level cache, added up over all threads.
