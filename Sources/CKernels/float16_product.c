@@ -1,5 +1,6 @@
+#include "copies.h"
 #include "float16.h"
-#include "lanes.h"
+#include "float16_scales.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -11,7 +12,7 @@ enum {
     HEAD = MARTLET_FLOAT16_HEAD,
     GROUP = MARTLET_FLOAT16_GROUP,
     // Elements of a vector, and vectors of a strip.
-    WIDTH = 32,
+    WIDTH = MARTLET_FLOAT16_COLUMNS,
     VECTORS = STRIP / WIDTH,
     // Most rows of a result that are kept in registers.
     ROWS = MARTLET_STRIP_ROWS,
@@ -23,7 +24,6 @@ enum {
 
 typedef _Float16 halves __attribute__((ext_vector_type(WIDTH)));
 typedef _Float16 halves_anywhere __attribute__((ext_vector_type(WIDTH), aligned(2), may_alias));
-typedef _Float16 float16_lanes __attribute__((ext_vector_type(LANES)));
 
 MARTLET_INLINE void spread(uint32_t pair, halves *all) {
     typedef uint32_t words __attribute__((ext_vector_type(WIDTH / 2)));
@@ -94,26 +94,21 @@ MARTLET_INLINE void sum_block(int level, int rows, int vectors, int64_t steps, c
     }
 }
 
-// result[rows, count] (+)= factor · sums for each row.
-MARTLET_INLINE void add_scaled(int rows, int64_t count, float scale, const float *inverse, const halves *sums, float *result,
-                               int64_t stride, int accumulate) {
+// result[rows, vectors] (+)= sums without their scales, those of vectors and of rows.
+MARTLET_INLINE void add_sums(int rows, int vectors, const float *scales, const float *row_scales, const halves *sums,
+                             float *result, int64_t stride, int accumulate) {
     const float16_lanes *values = (const float16_lanes *)sums;
-    for (int i = 0; i < rows; i++, result += stride) {
-        float factor = scale * inverse[i];
-        for (int64_t c = 0; c < count; c += LANES, values++) {
-            lanes scaled = __builtin_convertvector(*values, lanes), before;
-            if (accumulate) {
-                load_lanes(result + c, &before);
-                scaled = scaled * factor + before;
-            } else {
-                scaled *= factor;
-            }
-            store_lanes(&scaled, result + c);
+    for (int i = 0; i < rows; i++, result += stride)
+        UNROLLED for (int j = 0; j < vectors * WIDTH; j += LANES, values++) {
+            lanes sum = __builtin_convertvector(*values, lanes), before = 0.0f;
+            if (accumulate) load_lanes(result + j, &before);
+            sum = sum * (lanes)(scales[j / WIDTH] * row_scales[i]) + before;
+            store_lanes(&sum, result + j);
         }
-    }
 }
 
-MARTLET_INLINE void multiply_rows(int level, int rows, int vectors, int64_t depth, const struct martlet_float16_rows *left, int row,
+MARTLET_INLINE void multiply_rows(int level, int rows, int vectors, int64_t depth,
+                                  const struct martlet_float16_rows *left, int row,
                                   const uint16_t *strip, float *result, int64_t stride, int accumulate) {
     result += row * stride;
     UNROLLED for (int i = 0; i < rows; i++)
@@ -121,10 +116,10 @@ MARTLET_INLINE void multiply_rows(int level, int rows, int vectors, int64_t dept
     halves sums[ROWS * VECTORS];
     for (int64_t d = 0; d < depth; d += STEPS, accumulate = 1) {
         int64_t steps = depth - d < STEPS ? depth - d : STEPS;
-        float scale;
-        memcpy(&scale, strip, sizeof scale);
+        float scales[VECTORS];
+        memcpy(scales, strip, sizeof scales);
         sum_block(level, rows, vectors, steps, left->elements + row * ROW + d, strip + HEAD, sums);
-        add_scaled(rows, vectors * WIDTH, scale, left->inverse + row, sums, result, stride, accumulate);
+        add_sums(rows, vectors, scales, left->inverse + row, sums, result, stride, accumulate);
         strip += HEAD + steps * STRIP;
     }
 }
@@ -148,12 +143,6 @@ MARTLET_INLINE void multiply_strip(int level, int64_t columns, int64_t rows, int
     multiply_vectors(level, 1, rows, depth, left, strip, result, stride, accumulate);
 }
 
-// Copies columns of a strip of the result between where they lie and a buffer.
-MARTLET_INLINE void copy_edge(int64_t rows, int64_t columns, const float *from, int64_t stride, float *to, int64_t to_stride) {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < columns; c++) to[r * to_stride + c] = from[r * stride + c];
-}
-
 FLOAT16_KERNEL(float16_product, (const struct martlet_strip_product *p), (p)) {
     __attribute__((aligned(64))) struct martlet_float16_rows left;
     const int64_t strip_size = martlet_float16_strip_size(p->depth);
@@ -170,10 +159,13 @@ FLOAT16_KERNEL(float16_product, (const struct martlet_strip_product *p), (p)) {
                 int64_t columns = p->columns - column < STRIP ? p->columns - column : STRIP, stride = p->result_stride;
                 float edge[ROWS * STRIP], *target = result + column;
                 const int is_edge = columns % WIDTH != 0;
-                if (is_edge && accumulate) copy_edge(rows, columns, result + column, stride, edge, STRIP);
+                if (is_edge && accumulate) {
+                    memset(edge, 0, sizeof edge);
+                    copy_corner(target, stride, rows, columns, edge, STRIP);
+                }
                 if (is_edge) target = edge, stride = STRIP;
                 multiply_strip(level, columns, rows, depth, &left, strip, target, stride, accumulate);
-                if (is_edge) copy_edge(rows, columns, edge, STRIP, result + column, p->result_stride);
+                if (is_edge) copy_corner(edge, STRIP, rows, columns, result + column, p->result_stride);
             }
         }
     }

@@ -1,7 +1,6 @@
 #include "float16.h"
 #include "float16_scales.h"
 
-typedef _Float16 float16_lanes __attribute__((ext_vector_type(LANES)));
 typedef uint16_t lane_words __attribute__((ext_vector_type(LANES)));
 
 // Sixteen elements of the left operand, or some and zeros; the form is a constant wherever it is called.

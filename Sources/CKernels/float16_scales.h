@@ -16,13 +16,15 @@ MARTLET_INLINE float power_of_two(uint32_t biased) {
     return value;
 }
 
+typedef _Float16 float16_lanes __attribute__((ext_vector_type(LANES), aligned(2), may_alias));
+
 // What brings `largest` to between 2^exponent and 2^(exponent + 1). An infinity or a NaN stays what it is.
 MARTLET_INLINE struct scale scale_to(uint32_t exponent, float largest) {
     uint32_t bits;
     memcpy(&bits, &largest, sizeof bits);
     uint32_t biased = bits >> 23;
     if (biased == 255) biased = 127 + exponent;
-    if (biased > 253) biased = 253;
+    if (biased == 254 && exponent == 0) biased = 253;
     if (biased <= exponent) biased = exponent + 1;
     return (struct scale){power_of_two(254 + exponent - biased), power_of_two(biased - exponent)};
 }

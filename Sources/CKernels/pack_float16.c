@@ -2,21 +2,37 @@
 #include "float16.h"
 #include "float16_scales.h"
 
-enum { STRIP = MARTLET_FLOAT16_STRIP, STEPS = MARTLET_FLOAT16_STEPS, HEAD = MARTLET_FLOAT16_HEAD };
+enum {
+    STRIP = MARTLET_FLOAT16_STRIP,
+    STEPS = MARTLET_FLOAT16_STEPS,
+    HEAD = MARTLET_FLOAT16_HEAD,
+    // Columns under one scale, and vectors of them.
+    COLUMNS = MARTLET_FLOAT16_COLUMNS,
+    VECTORS = COLUMNS / LANES,
+};
 
-typedef _Float16 float16_lanes __attribute__((ext_vector_type(16), aligned(2), may_alias));
-
-// A block of a strip from its elements as floats, a multiple of sixteen.
-MARTLET_INLINE void write_block(const float *values, int64_t count, uint16_t *block) {
+// The columns of a block that are under one scale, from floats.
+MARTLET_INLINE void write_columns(int64_t steps, const float *values, uint16_t *target, float *inverse) {
     lane_bits most = 0;
-    for (int64_t i = 0; i < count; i += LANES) most_of((const lane_bits *)(values + i), &most);
+    for (int64_t d = 0; d < steps; d++)
+        UNROLLED for (int j = 0; j < VECTORS; j++)
+            most_of((const lane_bits *)(values + d * STRIP + j * LANES), &most);
     struct scale scale = scale_to(0, largest_of(&most));
-    memcpy(block, &scale.inverse, sizeof scale.inverse);
-    for (int64_t i = 0; i < count; i += LANES) {
-        lanes here;
-        load_lanes(values + i, &here);
-        *(float16_lanes *)(block + HEAD + i) = __builtin_convertvector(here * scale.factor, float16_lanes);
-    }
+    *inverse = scale.inverse;
+    for (int64_t d = 0; d < steps; d++)
+        UNROLLED for (int j = 0; j < VECTORS; j++) {
+            lanes here;
+            load_lanes(values + d * STRIP + j * LANES, &here);
+            *(float16_lanes *)(target + d * STRIP + j * LANES) =
+                __builtin_convertvector(here * scale.factor, float16_lanes);
+        }
+}
+
+MARTLET_INLINE void write_block(int64_t steps, const float *values, uint16_t *block) {
+    float inverses[STRIP / COLUMNS];
+    for (int64_t group = 0; group < STRIP / COLUMNS; group++)
+        write_columns(steps, values + group * COLUMNS, block + HEAD + group * COLUMNS, &inverses[group]);
+    memcpy(block, inverses, sizeof inverses);
 }
 
 MARTLET_INLINE void pack_strips_with(int is_transposed, int64_t columns, int64_t depth, const float *source, int64_t stride,
@@ -32,7 +48,7 @@ MARTLET_INLINE void pack_strips_with(int is_transposed, int64_t columns, int64_t
                 transpose(source + column * stride + d, stride, width, steps, values, STRIP);
             else
                 copy_rows(source + d * stride + column, stride, steps, width, values, STRIP);
-            write_block(values, steps * STRIP, block);
+            write_block(steps, values, block);
             block += HEAD + steps * STRIP;
         }
     }

@@ -20,7 +20,7 @@ public enum InstructionSet: String, Sendable, CaseIterable {
 
     /// The best one of this CPU, proven by a product where it has tile registers.
     public static var best: InstructionSet {
-        martlet_tiles_state() == Int32(MARTLET_TILES_READY) ? .amx : vectors(martlet_best_isa())
+        martlet_tiles_state() == Int32(MARTLET_TILES_READY) ? .amx : atLevel(martlet_best_isa())
     }
 
     /// The one in use. Set it before anything is computed; what the CPU lacks is clipped to ``best``.
@@ -30,14 +30,14 @@ public enum InstructionSet: String, Sendable, CaseIterable {
             let clipped = newValue == .amx ? best : newValue
             let level = byLevel.firstIndex(of: clipped) ?? Int(martlet_best_isa())
             martlet_select_isa(Int32(level))
-            chosen.withLock { $0 = clipped.tiles == nil ? vectors(martlet_isa()) : clipped }
+            chosen.withLock { $0 = clipped.tiles == nil ? atLevel(martlet_isa()) : clipped }
         }
     }
 
     /// The precision that suits it: bfloat16 where products in it are faster than those in float32.
-    public var precision: Precision { tiles == nil && Self.vectors != .float16 ? .float32 : .bfloat16 }
+    public var precision: Precision { tiles != nil || self == .avx512FP16 ? .bfloat16 : .float32 }
 
-    /// Those of our own vectors that are faster than the library; none with AVX2, where the two are about even.
+    /// What our own vectors multiply faster than the library, by the set in use; nothing with AVX2, where the two are about even.
     package static var vectors: VectorUnit? {
         switch martlet_isa() {
         case Int32(MARTLET_ISA_AVX512_FP16)...: .float16
@@ -72,7 +72,7 @@ public enum InstructionSet: String, Sendable, CaseIterable {
     /// Those without tile registers, in the order of the kernels' levels.
     private static let byLevel: [InstructionSet] = [.portable, .avx2, .avx512, .avx512BF16, .avx512FP16]
 
-    private static func vectors(_ level: Int32) -> InstructionSet {
+    private static func atLevel(_ level: Int32) -> InstructionSet {
         byLevel[min(max(Int(level), 0), byLevel.count - 1)]
     }
 }

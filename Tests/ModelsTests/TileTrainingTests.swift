@@ -70,12 +70,18 @@ import Testing
 
     @Test(arguments: [("llama", "adapter"), ("mixtral", "adapter_experts")], [0, 0.1])
     func threadsAndRecomputationChangeNoBit(model: (name: String, adapter: String), dropout: Double) throws {
-        let one = try results(model.name, model.adapter, threads: 1, dropout: dropout)
-        for (threads, recompute) in [(2, false), (3, true)] {
-            let other = try results(model.name, model.adapter, threads: threads, recompute: recompute, dropout: dropout)
-            #expect(
-                other.loss == one.loss && other.gradients.map(\.values) == one.gradients.map(\.values),
-                "\(threads) threads")
+        for (tiles, vectors) in [(TileUnit.emulated, VectorUnit.float32), (nil, .float16)] {
+            func step(_ threads: Int, recompute: Bool) throws -> (loss: Double, gradients: [[Float]]) {
+                let found = try results(
+                    model.name, model.adapter, tiles: tiles, vectors: vectors, threads: threads, recompute: recompute,
+                    dropout: dropout)
+                return (found.loss, found.gradients.map(\.values))
+            }
+            let one = try step(1, recompute: false)
+            for (threads, recompute) in [(2, false), (3, true)] {
+                let other = try step(threads, recompute: recompute)
+                #expect(other.loss == one.loss && other.gradients == one.gradients, "\(threads) threads")
+            }
         }
     }
 }

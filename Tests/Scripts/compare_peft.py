@@ -96,7 +96,7 @@ def round_of(options, tokens, first):
     ours = lambda: run([options.program, "bench", *map(str, common), "--precision", options.dtype, "--json"])
     environment = {"LD_PRELOAD": options.preload} if options.preload else None
     theirs = lambda: {name: run(
-        [sys.executable, __file__, "--peer", name, "--dtype", options.dtype, *map(str, common)], environment)
+        [sys.executable, __file__, "--peer", name, "--dtype", options.peer_dtype or options.dtype, *map(str, common)], environment)
         for name in options.configurations.split(",")}
     if first == "martlet":
         mine = ours()
@@ -111,6 +111,7 @@ def main():
     parser.add_argument("--program", default=str(ROOT / ".build/release/martlet"))
     parser.add_argument("--method", choices=["lora", "qlora"], default="lora")
     parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16")
+    parser.add_argument("--peer-dtype", choices=["bfloat16", "float32"], help="that of PEFT, where another is faster there")
     parser.add_argument("--seq", type=int, default=512)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--rank", type=int, default=16)

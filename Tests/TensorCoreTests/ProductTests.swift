@@ -177,6 +177,40 @@ import Testing
         #expect(try run(5) == one)
     }
 
+    /// Nor do they where columns are cut at blocks of a format, which are wider than what packing takes together.
+    @Test(arguments: forms) func blocksAndThreadsChangeNoBit(form: Form) throws {
+        let (rows, n, k) = (64, 256, 2560)
+        let stored = try StoredTensor(
+            name: "w", shape: [n, k], format: .q6_K, bytes: MappedBytes(copying: storedBlocks(.q6_K, elements: n * k, seed: 5)))
+        func run(_ threads: Int) throws -> [Float] {
+            let compute = try form.compute(threads: threads)
+            return compute.product(compute.tensor(noise(rows * n, 1), shape: [rows, n]), .stored(stored)).toArray()
+        }
+        let one = try run(1)
+        #expect(!one.contains { !$0.isFinite })
+        for threads in [2, 3] {
+            let other = try run(threads)
+            #expect(other == one, "\(threads) threads")
+        }
+    }
+
+    /// Gradients of an adapter use what the forward pass kept of it.
+    @Test(arguments: forms) func keptProductsOfAdapters(form: Form) throws {
+        let compute = try form.compute(threads: 2)
+        let (rows, k, n, rank) = (300, 90, 70, 5)
+        func matrix(_ rows: Int, _ columns: Int, _ stream: UInt64) -> Tensor {
+            compute.rounded(compute.tensor(noise(rows * columns, stream), shape: [rows, columns]))
+        }
+        let (x, dy, a, b) = (matrix(rows, k, 1), matrix(rows, n, 2), matrix(rank, k, 3), matrix(n, rank, 4))
+        func gradients(_ hidden: Tensor?) -> [[Float]] {
+            let found = compute.lowRankBackward(x, dy, a: a, b: b, scale: 0.5, hidden: hidden)
+            return [found.g, found.dA, found.dBTransposed].map { $0.toArray() }
+        }
+        let hidden = compute.lowRankProduct(x, a)
+        #expect(gradients(hidden) == gradients(nil))
+        #expect(gradients(compute.scaled(hidden, by: 2))[2] == gradients(nil)[2].map { 2 * $0 })
+    }
+
     /// Several products at once are the same bits as each by itself, on every number of threads.
     @Test(arguments: [1, 7, 20], Precision.allCases)
     func productsTogetherAreThoseApart(rows: Int, precision: Precision) throws {

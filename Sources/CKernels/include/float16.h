@@ -3,10 +3,11 @@
 // on in float32. Rounding those sums is most of the error, and short chains keep it small: it is that of sqrt(16/2 + 6/2)
 // roundings for each product, about half of what rounding one operand to bfloat16 takes.
 //
-// Float16 has three bits more than bfloat16 but a narrow range. Operands are therefore scaled by powers of two: a block of
-// the right operand so that its largest element is from 1 to below 2, a row of the left one, piece by piece, so that it is
-// from 128 to below 256. Sums over a block's steps stay below 2^15.6, float16's largest
-// number, and what is 2^-21 of the largest element of a row keeps all its bits.
+// Float16 has three bits more than bfloat16 but a narrow range. Operands are therefore scaled by powers of two: 32 columns
+// of a block of the right operand so that their largest element is from 1 to below 2, a row of the left one, piece by
+// piece, so that it is from 128 to below 256 (numbers from 2^127 on are out of this world and may overflow). Sums over a
+// block's steps stay below 49152. What is 2^-14 of the largest element of a right block, or 2^-21 of that of a row, keeps
+// all its bits.
 #ifndef MARTLET_FLOAT16_H
 #define MARTLET_FLOAT16_H
 
@@ -18,7 +19,9 @@ enum {
     // Steps along the depth of a block, which are summed in float16; and those that are summed in one chain.
     MARTLET_FLOAT16_STEPS = 96,
     MARTLET_FLOAT16_GROUP = 16,
-    // Elements before those of a block: the float32 factor that undoes its scale, and what keeps vectors aligned.
+    // Columns under one scale: whoever cuts columns cuts on a multiple of so many, so that no cut changes a bit.
+    MARTLET_FLOAT16_COLUMNS = 32,
+    // Elements before those of a block: three float32 factors that undo its scales, and what keeps vectors aligned.
     MARTLET_FLOAT16_HEAD = 32,
     // Elements along the depth of a piece of rows, so that those in registers lie in the first-level cache; and between such
     // rows, a distance that spreads them over the cache.

@@ -24,7 +24,7 @@ struct martlet_strip_product {
     const void *left;
     enum martlet_left_form left_form;
     int64_t left_stride;
-    // Strip after strip, each of `depth` rows.
+    // Strip after strip, each of `depth` rows: of floats, or of float16 as float16.h says.
     const void *right;
     float *result;
     int64_t result_stride;

@@ -8,7 +8,7 @@ extension Compute {
         into target: UnsafeMutablePointer<Float>
     ) {
         let step = form.step(depth: rows.count)
-        let heights = TileGrid.heights(of: rows, at: form == .float16 ? form.depthStep : form.width)
+        let heights = TileGrid.heights(of: rows, at: form.packedDepth)
         forEachFloatBlock(of: weight, adding: update, heights, columns, as: form) { block, height, part in
             let strips = (part.lowerBound - columns.lowerBound) / form.width * step
             form.pack(
