@@ -177,11 +177,17 @@ import Testing
         #expect(try run(5) == one)
     }
 
-    /// Nor do they where columns are cut at blocks of a format, which are wider than what packing takes together.
+    /// Nor do they where columns are cut at blocks of a format, which are wider than what packing takes together. The blocks of
+    /// a row are large and small in turn, so that they must not be packed under one scale.
     @Test(arguments: forms) func blocksAndThreadsChangeNoBit(form: Form) throws {
         let (rows, n, k) = (64, 256, 2560)
-        let stored = try StoredTensor(
-            name: "w", shape: [n, k], format: .q6_K, bytes: MappedBytes(copying: storedBlocks(.q6_K, elements: n * k, seed: 5)))
+        var bytes = storedBlocks(.q6_K, elements: n * k, seed: 5)
+        let size = bytes.count / (n * k / 256)
+        for block in 0..<n * k / 256 {
+            // The last two bytes are the block's scale: 1 or 2⁻¹⁴.
+            (bytes[(block + 1) * size - 2], bytes[(block + 1) * size - 1]) = (0, block % 2 == 0 ? 0x3C : 0x04)
+        }
+        let stored = try StoredTensor(name: "w", shape: [n, k], format: .q6_K, bytes: MappedBytes(copying: bytes))
         func run(_ threads: Int) throws -> [Float] {
             let compute = try form.compute(threads: threads)
             return compute.product(compute.tensor(noise(rows * n, 1), shape: [rows, n]), .stored(stored)).toArray()
