@@ -98,11 +98,18 @@ MARTLET_INLINE void sum_block(int level, int rows, int vectors, int64_t steps, c
 MARTLET_INLINE void add_sums(int rows, int vectors, const float *scales, const float *row_scales, const halves *sums,
                              float *result, int64_t stride, int accumulate) {
     const float16_lanes *values = (const float16_lanes *)sums;
+    float factors[VECTORS][ROWS];
+    UNROLLED for (int j = 0; j < vectors; j++)
+        UNROLLED for (int i = 0; i < rows; i++) factors[j][i] = scales[j] * row_scales[i];
     for (int i = 0; i < rows; i++, result += stride)
         UNROLLED for (int j = 0; j < vectors * WIDTH; j += LANES, values++) {
-            lanes sum = __builtin_convertvector(*values, lanes), before = 0.0f;
-            if (accumulate) load_lanes(result + j, &before);
-            sum = sum * (lanes)(scales[j / WIDTH] * row_scales[i]) + before;
+            lanes sum = __builtin_convertvector(*values, lanes), factor = factors[j / WIDTH][i], before;
+            if (accumulate) {
+                load_lanes(result + j, &before);
+                sum = sum * factor + before;
+            } else {
+                sum *= factor;
+            }
             store_lanes(&sum, result + j);
         }
 }
