@@ -5,7 +5,7 @@
 //
 // Float16 has three bits more than bfloat16 but a narrow range. Operands are therefore scaled by powers of two: 32 columns
 // of a block of the right operand so that their largest element is from 1 to below 2, a row of the left one, piece by
-// piece, so that it is from 128 to below 256 (numbers from 2^127 on are out of this world and may overflow). Sums over a
+// piece, so that it is from 128 to below 256; only where the largest is 2^127 or more may they end up larger. Sums over a
 // block's steps stay below 49152. What is 2^-14 of the largest element of a right block, or 2^-21 of that of a row, keeps
 // all its bits.
 #ifndef MARTLET_FLOAT16_H
