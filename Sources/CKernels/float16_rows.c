@@ -51,7 +51,6 @@ FLOAT16_KERNEL(float16_rows,
                (const struct martlet_strip_product *p, int64_t row, int64_t rows, int64_t from, int64_t depth,
                 struct martlet_float16_rows *left),
                (p, row, rows, from, depth, left)) {
-    (void)level;
     for (int64_t r = 0; r < rows; r++) {
         int64_t at = (row + r) * p->left_stride + from;
         uint32_t *elements = left->elements + r * MARTLET_FLOAT16_ROW;

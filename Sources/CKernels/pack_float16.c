@@ -57,13 +57,11 @@ MARTLET_INLINE void pack_strips_with(int is_transposed, int64_t columns, int64_t
 FLOAT16_KERNEL(pack_float16,
                (int64_t columns, int64_t depth, const float *source, int64_t stride, uint16_t *strips, int64_t strip_step),
                (columns, depth, source, stride, strips, strip_step)) {
-    (void)level;
     pack_strips_with(0, columns, depth, source, stride, strips, strip_step);
 }
 
 FLOAT16_KERNEL(pack_float16_transposed,
                (int64_t columns, int64_t depth, const float *source, int64_t stride, uint16_t *strips, int64_t strip_step),
                (columns, depth, source, stride, strips, strip_step)) {
-    (void)level;
     pack_strips_with(1, columns, depth, source, stride, strips, strip_step);
 }

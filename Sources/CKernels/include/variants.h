@@ -99,35 +99,30 @@ void martlet_select_isa(int level);
 
 #define COPIES_BY_LEVEL(name, parameters, arguments)                                                                  \
     MARTLET_INLINE void name##_body(int level, MARTLET_UNWRAPPED parameters);                                         \
-    void martlet_##name##_portable parameters { name##_body(MARTLET_ISA_PORTABLE, MARTLET_UNWRAPPED arguments); }     \
-    MARTLET_TARGET_AVX2 void martlet_##name##_avx2 parameters {                                                       \
-        name##_body(MARTLET_ISA_AVX2, MARTLET_UNWRAPPED arguments);                                                   \
-    }                                                                                                                 \
-    MARTLET_TARGET_AVX512 void martlet_##name##_avx512 parameters {                                                   \
-        name##_body(MARTLET_ISA_AVX512, MARTLET_UNWRAPPED arguments);                                                 \
-    }
+    COPY_AT_LEVEL(, name, portable, PORTABLE, parameters, arguments)                                                  \
+    COPY_AT_LEVEL(MARTLET_TARGET_AVX2, name, avx2, AVX2, parameters, arguments)                                       \
+    COPY_AT_LEVEL(MARTLET_TARGET_AVX512, name, avx512, AVX512, parameters, arguments)
+
+#define COPY_AT_LEVEL(target, name, copy, isa, parameters, arguments)                                                 \
+    target void martlet_##name##_##copy parameters { name##_body(MARTLET_ISA_##isa, MARTLET_UNWRAPPED arguments); }
 
 // The same for a body that rounds to bfloat16, for which some CPUs have instructions.
 #define ROUNDING_KERNEL(name, parameters, arguments)                                                                  \
     COPIES_BY_LEVEL(name, parameters, arguments)                                                                      \
-    MARTLET_TARGET_AVX512_BF16 void martlet_##name##_avx512_bf16 parameters {                                         \
-        name##_body(MARTLET_ISA_AVX512_BF16, MARTLET_UNWRAPPED arguments);                                            \
-    }                                                                                                                 \
+    COPY_AT_LEVEL(MARTLET_TARGET_AVX512_BF16, name, avx512_bf16, AVX512_BF16, parameters, arguments)                  \
     DISPATCH_ROUNDING(name, parameters, arguments)                                                                    \
     MARTLET_INLINE void name##_body(int level, MARTLET_UNWRAPPED parameters)
 
-// The same for a body that computes in float16, with copies for CPUs that do and for all others.
+// The same for a body that computes in float16, with copies for CPUs that do and for all others; not all read `level`.
 #define FLOAT16_KERNEL(name, parameters, arguments)                                                                   \
     MARTLET_INLINE void name##_body(int level, MARTLET_UNWRAPPED parameters);                                         \
-    void martlet_##name##_portable parameters { name##_body(MARTLET_ISA_PORTABLE, MARTLET_UNWRAPPED arguments); }     \
-    MARTLET_TARGET_AVX512_FP16 void martlet_##name##_avx512_fp16 parameters {                                         \
-        name##_body(MARTLET_ISA_AVX512_FP16, MARTLET_UNWRAPPED arguments);                                            \
-    }                                                                                                                 \
+    COPY_AT_LEVEL(, name, portable, PORTABLE, parameters, arguments)                                                  \
+    COPY_AT_LEVEL(MARTLET_TARGET_AVX512_FP16, name, avx512_fp16, AVX512_FP16, parameters, arguments)                  \
     void martlet_##name parameters {                                                                                  \
         if (martlet_isa() == MARTLET_ISA_AVX512_FP16) return martlet_##name##_avx512_fp16 arguments;                  \
         martlet_##name##_portable arguments;                                                                          \
     }                                                                                                                 \
-    MARTLET_INLINE void name##_body(int level, MARTLET_UNWRAPPED parameters)
+    MARTLET_INLINE void name##_body(__attribute__((unused)) int level, MARTLET_UNWRAPPED parameters)
 
 // In a body that reads `level`: the copy of another kernel, and of another rounding kernel, for the same level.
 #define CALL_AT_LEVEL(name, ...)                                                                                      \

@@ -42,16 +42,15 @@ extension Compute {
             forEachOperands(of: x, dy, start..<min(x.rows, start + sumRows)) { rows, xs, dys in
                 let (count, k, gs) = (Int64(rows.count), Int64(rank), g.output + rows.lowerBound * rank)
                 withScratch(rows.count * rank) { h in
-                    if let hidden {
-                        h.update(from: hidden.floats + rows.lowerBound * rank, count: rows.count * rank)
-                    } else {
+                    let kept = hidden.map { $0.floats + rows.lowerBound * rank }
+                    if kept == nil {
                         let a = MatrixPointer(a.floats, stride: inputs)
                         fewProducts(rows.count, rank, inputs, xs, a, into: h, stride: rank)
                     }
                     let b = MatrixPointer(bTransposed.floats, stride: outputs)
                     fewProducts(rows.count, rank, outputs, dys, b, into: gs, stride: rank)
                     martlet_scale(count * k, scale, gs, gs)
-                    martlet_scale(count * k, scale, h, h)
+                    martlet_scale(count * k, scale, kept ?? UnsafePointer(h), h)
                     let isFurther: Int32 = rows.lowerBound > start ? 1 : 0
                     martlet_low_rank_gradient(
                         count, Int64(inputs), k, gs, k, xs.start, Int64(xs.stride), isFurther, dA, wide)
