@@ -79,15 +79,6 @@ GATE(silu_gate, (), ())
 GATE(gelu_gate, (), ())
 GATE(clamped_gate, (, float alpha, float limit), (, alpha, limit))
 
-KERNEL(soft_cap, (int64_t count, float scale, float cap, float *x, float *slope), (count, scale, cap, x, slope)) {
-    float factor = scale / cap;
-    if (slope) {
-        SIDE_BY_SIDE for (int64_t i = 0; i < count; i++) {
-            float t = hyperbolic_tangent(factor * x[i]);
-            x[i] = cap * t;
-            slope[i] = scale * (1.0f - t * t);
-        }
-    } else {
-        SIDE_BY_SIDE for (int64_t i = 0; i < count; i++) x[i] = cap * hyperbolic_tangent(factor * x[i]);
-    }
+KERNEL(soft_cap, (int64_t count, float cap, float *x), (count, cap, x)) {
+    SIDE_BY_SIDE for (int64_t i = 0; i < count; i++) x[i] = cap * hyperbolic_tangent(x[i] / cap);
 }

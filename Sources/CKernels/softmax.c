@@ -1,5 +1,4 @@
 #include "kernels.h"
-#include "bfloat16.h"
 #include "exponential.h"
 #include "rows.h"
 
@@ -33,78 +32,52 @@ KERNEL(row_dots,
     }
 }
 
-// Where gradients of logits go: to floats, or rounded to bfloat16.
-struct gradients {
-    float *floats;
-    uint16_t *rounded;
-};
+KERNEL(row_maxima, (int64_t rows, int64_t columns, const float *x, int64_t stride, float *result),
+       (rows, columns, x, stride, result)) {
+    for (int64_t r = 0; r < rows; r++) result[r] = row_maximum(x + r * stride, columns);
+}
 
-// exp(x[c] - shift), times a factor; returns the sum without factors and rounding. What has been computed is in cache when it is
-// added up and rounded.
-MARTLET_INLINE float write_exponentials(int level, const float *x, const float *factors, int64_t count, float shift,
-                                        struct gradients to) {
-    enum { PIECE = 1024 };
-    float total = 0, buffer[PIECE];
-    for (int64_t from = 0; from < count; from += PIECE) {
-        int64_t here = count - from < PIECE ? count - from : PIECE;
-        float *piece = to.rounded ? buffer : to.floats + from;
-        SAME_OR_APART SIDE_BY_SIDE
-        for (int64_t c = 0; c < here; c++) piece[c] = exponential(x[from + c] - shift);
-        total += row_sum(piece, here);
-        if (factors)
-            for (int64_t c = 0; c < here; c++) piece[c] *= factors[from + c];
-        if (to.rounded) round_row(level, here, piece, to.rounded + from);
+// Exponentials of some logits, times the derivative of their cap, in place; returns their sum without it.
+MARTLET_INLINE float exponentials_of_logits(float *x, int64_t count, float cap, float reference) {
+    enum { PIECE = 512 };
+    if (cap == 0) {
+        SIDE_BY_SIDE for (int64_t c = 0; c < count; c++) x[c] = exponential(x[c] - reference);
+        return row_sum(x, count);
+    }
+    float total = 0, tangents[PIECE];
+    for (; count > 0; x += PIECE, count -= PIECE) {
+        int64_t here = count < PIECE ? count : PIECE;
+        for (int64_t c = 0; c < here; c++) tangents[c] = hyperbolic_tangent(x[c] / cap);
+        for (int64_t c = 0; c < here; c++) x[c] = exponential(cap * tangents[c] - reference);
+        total += row_sum(x, here);
+        for (int64_t c = 0; c < here; c++) x[c] *= 1.0f - tangents[c] * tangents[c];
     }
     return total;
 }
 
-MARTLET_INLINE void cross_entropy_row(int level, int64_t columns, int32_t target, const float *logits,
-                                      const float *factors, float *loss, float *total, struct gradients to) {
-    float shift = row_maximum(logits, columns), picked = logits[target];
-    *total = write_exponentials(level, logits, factors, columns, shift, to);
-    *loss = shift + logf(*total) - picked;
-    float own = exponential(picked - shift) - *total;
-    if (factors) own *= factors[target];
-    if (to.rounded)
-        to.rounded[target] = (uint16_t)bfloat16_bits_at(level, own);
-    else
-        to.floats[target] = own;
-}
-
-MARTLET_INLINE void cross_entropy_rows(int level, int64_t rows, int64_t columns, const int32_t *targets,
-                                       const float *logits, const float *factors, float *loss, float *totals,
-                                       struct gradients to, int64_t stride) {
-    for (int64_t r = 0; r < rows; r++, logits += columns) {
-        cross_entropy_row(level, columns, targets[r], logits, factors, &loss[r], &totals[r], to);
-        if (factors) factors += columns;
-        if (to.rounded)
-            to.rounded += stride;
-        else
-            to.floats += stride;
+KERNEL(softmax_of_logits, (const struct martlet_logits *logits, float *sums, float *picked), (logits, sums, picked)) {
+    float *x = logits->values;
+    const float cap = logits->cap;
+    for (int64_t r = 0; r < logits->rows; r++, x += logits->stride) {
+        int64_t target = logits->targets[r] - logits->first;
+        if (target >= 0 && target < logits->columns)
+            picked[r] = cap == 0 ? x[target] : cap * hyperbolic_tangent(x[target] / cap);
+        sums[r] = exponentials_of_logits(x, logits->columns, cap, logits->references[r]);
     }
 }
 
 KERNEL(cross_entropy,
-       (int64_t rows, int64_t columns, const int32_t *targets, const float *logits, float *loss),
-       (rows, columns, targets, logits, loss)) {
-    for (int64_t r = 0; r < rows; r++, logits += columns) {
-        float shift = row_maximum(logits, columns);
-        loss[r] = shift + logf(sum_of_exponentials(logits, columns, shift)) - logits[targets[r]];
+       (const struct martlet_logits *logits, int64_t parts, const float *sums, const float *picked, float *totals,
+        float *losses, float *own),
+       (logits, parts, sums, picked, totals, losses, own)) {
+    const int64_t rows = logits->rows;
+    const float cap = logits->cap;
+    for (int64_t r = 0; r < rows; r++) totals[r] = 0;
+    for (int64_t part = 0; part < parts; part++)
+        for (int64_t r = 0; r < rows; r++) totals[r] += sums[part * rows + r];
+    for (int64_t r = 0; r < rows; r++) {
+        losses[r] = logf(totals[r]) + logits->references[r] - picked[r];
+        own[r] = exponential(picked[r] - logits->references[r]) - totals[r];
+        if (cap != 0) own[r] *= 1.0f - picked[r] * picked[r] / (cap * cap);
     }
-}
-
-KERNEL_BY_LEVEL(cross_entropy_f32,
-                (int64_t rows, int64_t columns, const int32_t *targets, const float *logits, const float *factors,
-                 float *loss, float *totals, float *gradient, int64_t stride),
-                (rows, columns, targets, logits, factors, loss, totals, gradient, stride)) {
-    cross_entropy_rows(level, rows, columns, targets, logits, factors, loss, totals,
-                       (struct gradients){.floats = gradient}, stride);
-}
-
-ROUNDING_KERNEL(cross_entropy_bf16,
-                (int64_t rows, int64_t columns, const int32_t *targets, const float *logits, const float *factors,
-                 float *loss, float *totals, uint16_t *gradient, int64_t stride),
-                (rows, columns, targets, logits, factors, loss, totals, gradient, stride)) {
-    cross_entropy_rows(level, rows, columns, targets, logits, factors, loss, totals,
-                       (struct gradients){.rounded = gradient}, stride);
 }

@@ -157,21 +157,24 @@ struct OperationGradientTests {
         })
     }
 
-    /// Chunks of logits take 64 MB, or 256 tokens where those need more; the loss is that of one chunk.
+    /// Gradients of the logits of a chunk take 64 MB, or those of 256 tokens where they need more; the loss is that of one chunk.
     @Test func chunksOfLogits() {
-        #expect(Graph.rowsOfLogits(tokens: 0, vocabulary: 9) == 0 && Graph.rowsOfLogits(tokens: 200, vocabulary: 1 << 18) == 200)
-        #expect(Graph.rowsOfLogits(tokens: 2048, vocabulary: 151_936) == 256)
-        #expect(Graph.rowsOfLogits(tokens: 2048, vocabulary: 32_000) == 512)
-        #expect(Graph.rowsOfLogits(tokens: 2048, vocabulary: 4096) == 2048)
-        for vocabulary in [1, 49_152, 151_936] {
+        func rows(_ tokens: Int, _ vocabulary: Int, _ type: ElementType = .float32) -> Int {
+            Graph.rowsOfLogits(tokens: tokens, vocabulary: vocabulary, type: type)
+        }
+        #expect(rows(0, 9) == 0 && rows(200, 1 << 18) == 200)
+        #expect(rows(2048, 151_936) == 256)
+        #expect(rows(2048, 32_000) == 512 && rows(2048, 32_000, .bfloat16) == 1024)
+        #expect(rows(2048, 4096) == 2048)
+        for (vocabulary, type) in [(1, ElementType.float32), (49_152, .float32), (49_152, .bfloat16), (151_936, .bfloat16)] {
             for tokens in [0, 1, 255, 341, 342, 512, 2048, 10_000] {
-                let most = (0...tokens).map { Graph.rowsOfLogits(tokens: $0, vocabulary: vocabulary) }.max() ?? 0
-                let bound = Graph.mostRowsOfLogits(tokens: tokens, vocabulary: vocabulary)
+                let most = (0...tokens).map { rows($0, vocabulary, type) }.max() ?? 0
+                let bound = Graph.mostRowsOfLogits(tokens: tokens, vocabulary: vocabulary, type: type)
                 #expect(most <= bound && bound <= most + 64, "\(tokens) tokens of \(vocabulary): \(most), at most \(bound)")
             }
         }
         let (tokens, vocabulary) = (300, 70_000)
-        #expect(Graph.rowsOfLogits(tokens: tokens, vocabulary: vocabulary) == 256)
+        #expect(rows(tokens, vocabulary) == 256)
         let (hidden, head) = (random([tokens, 3], 1), Weight.dense(random([vocabulary, 3], 2)))
         let targets = (0..<tokens).map { Int32($0 * 97 % vocabulary) }
         func loss(_ range: Range<Int>) -> (sum: Double, gradient: [Float]) {
@@ -187,6 +190,39 @@ struct OperationGradientTests {
         #expect(whole.gradient.count == 3 * tokens)
         for (found, expected) in zip(whole.gradient, first.gradient + second.gradient) { #expect(abs(found - expected) < 1e-5) }
     }
+
+    /// Logits far above the target's, for which exponentials have to be taken from the largest, beside others.
+    @Test(arguments: [Precision.float32, .bfloat16], [3, 20]) func lossOfUnlikelyTargets(precision: Precision, tokens: Int) throws {
+        let compute = try Compute(precision: precision, threadCount: 2)
+        var hidden = random([tokens, 8], 1).toArray(), head = random([150, 8], 2).toArray()
+        for id in 0..<150 { head[8 * id] = id == 100 ? 1 : 0 }
+        for (row, value) in [Float(90), 128, 256].enumerated() { hidden[8 * row] = value }
+        // Numbers that bfloat16 has.
+        (hidden, head) = (hidden.map(shortened), head.map(shortened))
+        let targets = (0..<tokens).map { Int32($0 * 7 % 100) }
+        let graph = Graph(compute: compute, gradients: Gradients())
+        let leaf = graph.leaf(compute.tensor(hidden, shape: [tokens, 8]))
+        let (loss, sum) = graph.linearCrossEntropy(leaf, head: .dense(compute.tensor(head, shape: [150, 8])), targets: targets)
+        graph.backward(from: loss)
+        let gradient = graph.gradient(of: leaf)?.toArray() ?? []
+        var expected = 0.0
+        for row in 0..<tokens {
+            func product(_ id: Int) -> Double { (0..<8).reduce(0) { $0 + Double(hidden[8 * row + $1]) * Double(head[8 * id + $1]) } }
+            let logits = (0..<150).map(product), largest = logits.max() ?? 0
+            let lse = largest + log(logits.reduce(0) { $0 + exp($1 - largest) })
+            expected += lse - logits[Int(targets[row])]
+            for column in 0..<8 {
+                let slope = (0..<150).reduce(0.0) {
+                    $0 + (exp(logits[$1] - lse) - ($1 == Int(targets[row]) ? 1 : 0)) * Double(head[8 * $1 + column])
+                }
+                let found = Double(gradient[8 * row + column])
+                #expect(abs(found - slope) < (precision == .float32 ? 1e-5 : 1e-2), "row \(row), column \(column)")
+            }
+        }
+        #expect(abs(sum - expected) < (precision == .float32 ? 1e-6 : 1e-3) * expected)
+    }
+
+    private func shortened(_ value: Float) -> Float { Float(bitPattern: value.bitPattern & 0xFFFF_0000) }
 
     @Test(arguments: [Float(0), 0.4]) func lowRankFactors(dropout: Float) {
         let (x, weight) = (random([9, 13], 1), Weight.dense(random([11, 13], 2)))

@@ -4,94 +4,79 @@ import Testing
 
 /// Softmax, cross-entropy and the exponential below them.
 @Suite struct SoftmaxKernelTests {
-    private static let kernels = available(
-        martlet_cross_entropy_f32_portable, martlet_cross_entropy_f32_avx2, martlet_cross_entropy_f32_avx512)
+    private static let exponentials = available(
+        martlet_softmax_of_logits_portable, martlet_softmax_of_logits_avx2, martlet_softmax_of_logits_avx512)
+    private static let ends = available(
+        martlet_cross_entropy_portable, martlet_cross_entropy_avx2, martlet_cross_entropy_avx512)
 
-    @Test func exponentialIsAccurateBelowZero() {
-        // What cross_entropy leaves of a row that begins with its largest logit 0 is exp(x).
-        let (rows, columns) = (12_500, 17)
-        let x = (0..<rows * columns).map { index in
-            index % columns == 0 ? 0 : Float(-87 + Double(index / columns * 16 + index % columns - 1) * 87 / 200_000)
-        }
-        for kernel in Self.kernels {
-            let y = changed(x) { logits in
-                _ = written(2 * rows) {
-                    kernel(
-                        Int64(rows), Int64(columns), [Int32](repeating: 0, count: rows), logits, nil, $0, $0 + rows, logits,
-                        Int64(columns))
+    @Test func exponentialIsAccurate() {
+        let x = (0..<200_000).map { Float(-87 + Double($0) * 175 / 200_000) }
+        for kernel in Self.exponentials {
+            let y = changed(x) { values in
+                withLogits(rows: 1, columns: x.count, values, references: [0], targets: [0]) { tile in
+                    _ = written(2) { kernel(&tile, $0, $0 + 1) }
                 }
             }
-            let worst = (0..<rows).reduce(0.0) { worst, row in
-                // But for the target's own element, from which the total is taken.
-                let at = row * columns + 1
-                return (at..<at + 16).reduce(worst) { max($0, abs(Double(y[$1]) / exp(Double(x[$1])) - 1)) }
-            }
+            let worst = zip(x, y).reduce(0.0) { max($0, abs(Double($1.1) / exp(Double($1.0)) - 1)) }
             #expect(worst < 6e-7, "relative error \(worst)")
         }
     }
 
-    @Test(arguments: kernelSizes.filter { $0 > 0 }, [false, true]) func crossEntropy(columns: Int, factors: Bool) {
-        let rows = 3
-        let logits = noise(rows * columns, 1, scale: 12), factor = noise(rows * columns, 2)
+    /// Logits of three rows in two tiles: losses, and gradients times the rows' totals.
+    @Test(arguments: kernelSizes.filter { $0 > 1 } + [1030], [Float(0), 5]) func crossEntropy(columns: Int, cap: Float) {
+        let (rows, first) = (3, columns / 3 + 1)
+        let logits = noise(rows * columns, 1, scale: 12), references = noise(rows, 2, scale: 20)
         let targets: [Int32] = [0, Int32(columns / 2), Int32(columns - 1)]
-        var (losses, slopes) = ([Double](), [Double]())
+        var expected: [Double] = []
         for r in 0..<rows {
-            let row = doubles(Array(logits[r * columns..<(r + 1) * columns]))
+            let plain = doubles(Array(logits[r * columns..<(r + 1) * columns]))
+            let row = plain.map { cap == 0 ? $0 : Double(cap) * tanh($0 / Double(cap)) }
             let largest = row.max() ?? 0
             let lse = largest + log(row.reduce(0) { $0 + exp($1 - largest) })
-            losses.append(lse - row[Int(targets[r])])
-            slopes += row.indices.map {
-                (exp(row[$0] - lse) - ($0 == targets[r] ? 1 : 0)) * (factors ? Double(factor[r * columns + $0]) : 1)
+            expected.append(lse - row[Int(targets[r])])
+            expected += row.indices.map {
+                let slope = cap == 0 ? 1 : 1 - pow(row[$0] / Double(cap), 2)
+                return (exp(row[$0] - lse) - ($0 == targets[r] ? 1 : 0)) * slope
             }
         }
-        let tolerance = KernelTolerance(relative: 3e-6, absolute: 3e-6)
-        let (n, width) = (Int64(rows), Int64(columns))
+        let tolerance = KernelTolerance(relative: 6e-6, absolute: 6e-6)
         expectAgreement(
-            available(martlet_cross_entropy_portable, martlet_cross_entropy_avx2, martlet_cross_entropy_avx512),
-            tolerance, expected: losses, "cross_entropy \(columns)"
-        ) { kernel in
-            written(rows) { kernel(n, width, targets, logits, $0) }
-        }
-        expectAgreement(Self.kernels, tolerance, expected: losses + slopes, "cross_entropy_f32 \(columns)") { kernel in
-            var values: [Float] = []
-            let gradient = changed(logits) { logits in
-                values = written(2 * rows) {
-                    kernel(n, width, targets, logits, factors ? factor : nil, $0, $0 + rows, logits, width)
+            Array(zip(Self.exponentials, Self.ends)), tolerance, expected: expected, "\(columns) columns, cap \(cap)"
+        ) { exponentials, end in
+            var (sums, picked) = ([Float](repeating: 7, count: 2 * rows), [Float](repeating: 7, count: rows))
+            var ends: [Float] = []
+            let values = changed(logits) { values in
+                for (part, range) in [0..<first, first..<columns].enumerated() {
+                    withLogits(
+                        rows: rows, columns: range.count, first: range.lowerBound, values + range.lowerBound,
+                        stride: columns, cap: cap, references: references, targets: targets
+                    ) { tile in
+                        sums.withUnsafeMutableBufferPointer {
+                            exponentials(&tile, $0.baseAddress! + part * rows, &picked)
+                        }
+                    }
+                }
+                withLogits(
+                    rows: rows, columns: 0, values, cap: cap, references: references, targets: targets
+                ) { all in
+                    ends = written(3 * rows) { end(&all, 2, sums, picked, $0, $0 + rows, $0 + 2 * rows) }
                 }
             }
-            return values.prefix(rows) + gradient.indices.map { gradient[$0] / values[rows + $0 / columns] }
+            return (0..<rows).flatMap { r in
+                let (total, loss, own) = (ends[r], ends[rows + r], ends[2 * rows + r])
+                var row = Array(values[r * columns..<(r + 1) * columns])
+                row[Int(targets[r])] = own
+                return [loss] + row.map { $0 / total }
+            }
         }
     }
 
-    /// The same numbers as in float32, rounded; rows of both may lie apart.
-    @Test(arguments: kernelSizes.filter { $0 > 0 } + [1024, 2080], [false, true])
-    func roundedCrossEntropy(columns: Int, factors: Bool) {
-        let (rows, stride) = (3, columns + 5)
-        let logits = noise(rows * columns, 1, scale: 12), slopes = noise(rows * columns, 2)
-        let targets: [Int32] = [0, Int32(columns / 2), Int32(columns - 1)]
-        let (n, width, distance) = (Int64(rows), Int64(columns), Int64(stride))
-        for (level, kernel) in available(
-            martlet_cross_entropy_bf16_portable, martlet_cross_entropy_bf16_avx2, martlet_cross_entropy_bf16_avx512,
-            martlet_cross_entropy_bf16_avx512_bf16
-        ).enumerated() {
-            let exact = Self.kernels[min(level, Self.kernels.count - 1)], factors = factors ? slopes : nil
-            var unrounded = [Float](repeating: 7, count: rows * stride)
-            var rounded = [UInt16](repeating: 0xABCD, count: rows * stride)
-            let expected = written(2 * rows) {
-                exact(n, width, targets, logits, factors, $0, $0 + rows, &unrounded, distance)
-            }
-            let found = written(2 * rows) {
-                kernel(n, width, targets, logits, factors, $0, $0 + rows, &rounded, distance)
-            }
-            #expect(found == expected, "level \(level), \(columns) columns")
-            for (at, value) in unrounded.enumerated() {
-                guard at % stride < columns else {
-                    #expect(value == 7 && rounded[at] == 0xABCD)
-                    continue
-                }
-                let bits = UInt16((value.bitPattern + 0x7FFF + (value.bitPattern >> 16 & 1)) >> 16)
-                #expect(rounded[at] == bits, "level \(level), \(at / stride), \(at % stride) of \(columns)")
-            }
+    @Test(arguments: [1, 15, 64, 65, 1000]) func maximaOfRows(columns: Int) {
+        let (rows, stride) = (3, columns + 2)
+        let x = noise(rows * stride, 1)
+        let expected = (0..<rows).map { x[$0 * stride..<$0 * stride + columns].max() ?? 0 }
+        for kernel in available(martlet_row_maxima_portable, martlet_row_maxima_avx2, martlet_row_maxima_avx512) {
+            #expect(written(rows) { kernel(Int64(rows), Int64(columns), x, Int64(stride), $0) } == expected)
         }
     }
 
@@ -112,18 +97,36 @@ import Testing
         }
     }
 
-    @Test func lossOfNonFiniteLogitsIsNotFinite() {
-        let alone = available(martlet_cross_entropy_portable, martlet_cross_entropy_avx2, martlet_cross_entropy_avx512)
+    @Test func sumsOfNonFiniteLogitsAreNotSmall() {
         for (count, value) in [(40, Float.nan), (40, .infinity), (5, .nan), (5, .infinity)] {
             for at in [0, count / 2, count - 1] {
-                var logits = noise(count, 1)
-                logits[at] = value
-                var losses = alone.map { kernel in written(1) { kernel(1, Int64(count), [1], logits, $0) }[0] }
-                losses += Self.kernels.map { kernel in
-                    written(2 + count) { kernel(1, Int64(count), [1], logits, nil, $0, $0 + 1, $0 + 2, Int64(count)) }[0]
+                for kernel in Self.exponentials {
+                    var logits = noise(count, 1), sums: [Float] = []
+                    logits[at] = value
+                    _ = changed(logits) { values in
+                        withLogits(rows: 1, columns: count, values, references: [0], targets: [1]) { tile in
+                            sums = written(2) { kernel(&tile, $0, $0 + 1) }
+                        }
+                    }
+                    #expect(!(sums[0] < 1e30), "\(value) at \(at) of \(count)")
                 }
-                #expect(losses.allSatisfy { !$0.isFinite }, "\(value) at \(at) of \(count)")
             }
+        }
+    }
+}
+
+/// Calls `body` with logits as kernels take them.
+private func withLogits(
+    rows: Int, columns: Int, first: Int = 0, _ values: UnsafeMutablePointer<Float>, stride: Int? = nil, cap: Float = 0,
+    references: [Float], targets: [Int32], _ body: (inout martlet_logits) -> Void
+) {
+    references.withUnsafeBufferPointer { references in
+        targets.withUnsafeBufferPointer { targets in
+            var logits = martlet_logits()
+            (logits.rows, logits.columns, logits.first) = (Int64(rows), Int64(columns), Int64(first))
+            (logits.values, logits.stride, logits.cap) = (values, Int64(stride ?? columns), cap)
+            (logits.references, logits.targets) = (references.baseAddress, targets.baseAddress)
+            body(&logits)
         }
     }
 }

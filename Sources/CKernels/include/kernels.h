@@ -66,8 +66,8 @@ DECLARE_GATE_KERNELS(DECLARE_ROUNDING_KERNEL, gelu_gate, _bf16, uint16_t, ());
 // cut off its derivative is 0.
 DECLARE_GATE_KERNELS(DECLARE_KERNEL, clamped_gate, , float, (, float alpha, float limit));
 DECLARE_GATE_KERNELS(DECLARE_ROUNDING_KERNEL, clamped_gate, _bf16, uint16_t, (, float alpha, float limit));
-// x[i] <- cap * tanh(scale * x[i] / cap); slope[i] = its derivative with respect to the old x[i], unless slope is null.
-DECLARE_KERNEL(soft_cap, (int64_t count, float scale, float cap, float *x, float *slope));
+// x[i] <- cap * tanh(x[i] / cap)
+DECLARE_KERNEL(soft_cap, (int64_t count, float cap, float *x));
 
 // --- norm.c ------------------------------------------------------------------------------------------------------
 
@@ -97,16 +97,30 @@ DECLARE_KERNEL(index_of_largest, (int64_t count, const float *x, int64_t *result
 // result[r] = sum over columns of a[r] * b[r], rows with strides.
 DECLARE_KERNEL(row_dots, (int64_t rows, int64_t columns, const float *a, int64_t a_stride, const float *b,
                           int64_t b_stride, float *result));
-// Cross-entropy of logits [rows, columns] against targets: loss[r] = lse - logit[target].
-DECLARE_KERNEL(cross_entropy, (int64_t rows, int64_t columns, const int32_t *targets, const float *logits, float *loss));
-// The same, and gradient[r] = totals[r] * (softmax - one_hot(target)), rows with a stride: what is computed from rows of it
-// is divided in the end. Each element times a factor [rows, columns], unless that is null. The gradient may lie where the
-// logits lie.
-DECLARE_KERNEL(cross_entropy_f32, (int64_t rows, int64_t columns, const int32_t *targets, const float *logits,
-                                   const float *factors, float *loss, float *totals, float *gradient, int64_t stride));
-DECLARE_ROUNDING_KERNEL(cross_entropy_bf16, (int64_t rows, int64_t columns, const int32_t *targets, const float *logits,
-                                             const float *factors, float *loss, float *totals, uint16_t *gradient,
-                                             int64_t stride));
+// The largest number of every row; NaN counts as none.
+DECLARE_KERNEL(row_maxima, (int64_t rows, int64_t columns, const float *x, int64_t stride, float *result));
+
+// Logits of some rows at some columns of the vocabulary, while they are in cache.
+struct martlet_logits {
+    int64_t rows, columns;
+    // Where the columns begin.
+    int64_t first;
+    float *values;
+    int64_t stride;
+    // A logit z counts as cap * tanh(z / cap), unless cap is 0.
+    float cap;
+    // For each row what is taken from its logits before the exponential, about their size; and an id of the vocabulary.
+    const float *references;
+    const int32_t *targets;
+};
+// Values become exp(logit - reference) times the derivative of the cap; sums[r] = their sum without that derivative; picked[r] =
+// the target's logit, if it is among the columns.
+DECLARE_KERNEL(softmax_of_logits, (const struct martlet_logits *logits, float *sums, float *picked));
+// totals[r] = the sum over the whole vocabulary, from those of `parts` parts of it, [parts, rows], in their order; losses[r] = its
+// logarithm + reference - picked; own[r] = what belongs at the target's place instead of its exponential, so that a row of
+// values is totals[r] times the gradient of the loss. Values and columns are not read.
+DECLARE_KERNEL(cross_entropy, (const struct martlet_logits *logits, int64_t parts, const float *sums, const float *picked,
+                               float *totals, float *losses, float *own));
 
 // --- low_rank.c --------------------------------------------------------------------------------------------------
 

@@ -68,13 +68,21 @@ package struct NetworkShape {
     /// What an evaluation needs for so many tokens at once: nothing is kept, and the widest moment of a block's forward pass
     /// takes no more than that of its backward pass.
     package func evaluationBytes(tokens: Int, supervised: Int) -> Int {
-        rows(tokens) * (backwardBytes + residualBytes) + logitsBytes(supervised: supervised) + panelBytes
+        rows(tokens) * (backwardBytes + residualBytes) + sumBytes(supervised: supervised) + panelBytes
     }
 
-    /// Logits of the largest chunk of batches with so many supervised tokens or fewer; their gradients take their place,
-    /// unless they are bfloat16.
+    /// Gradients of logits of the largest chunk of batches with so many supervised tokens or fewer, and sums.
     func logitsBytes(supervised: Int) -> Int {
-        (elementBytes == 2 ? 6 : 4) * vocabulary * Graph.mostRowsOfLogits(tokens: supervised, vocabulary: vocabulary)
+        elementBytes * vocabulary * mostRowsOfLogits(supervised) + sumBytes(supervised: supervised)
+    }
+
+    /// Sums over parts of the vocabulary for such a chunk.
+    private func sumBytes(supervised: Int) -> Int {
+        4 * (vocabulary / Compute.sharedTileStep + 1) * mostRowsOfLogits(supervised)
+    }
+
+    private func mostRowsOfLogits(_ tokens: Int) -> Int {
+        Graph.mostRowsOfLogits(tokens: tokens, vocabulary: vocabulary, type: elementBytes == 2 ? .bfloat16 : .float32)
     }
 
     /// A panel of a weight as float32. Panels of experts are smaller.

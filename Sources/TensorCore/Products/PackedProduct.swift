@@ -6,16 +6,16 @@ import CKernels
 /// products over them, unless they lie as tiles do; vectors read them where they lie. No cut changes a bit: a number's sum
 /// runs along the depth in an order of its own.
 extension Compute {
-    /// Walks over the tiles of `x · weightᵀ + term` for weights of one shape; see `forEachTile(of:over:_:)`.
+    /// Walks over the tiles of `x · weightᵀ + term` for weights of one shape; see `forEachTile(of:over:cutFor:_:)`.
     func forEachPackedTile(
-        of projections: [Projection], over x: Tensor, on unit: ProductUnit,
+        of projections: [Projection], over x: Tensor, on unit: ProductUnit, cutFor threads: Int,
         _ body: (Range<Int>, Range<Int>, _ fill: (Int, UnsafeMutablePointer<Float>, Int) -> Void) -> Void
     ) {
         let products = factors(of: projections, over: x, on: unit)
         let items = TileGrid.items(
             rows: x.rows, columns: projections[0].weight.rows, depth: x.columns, on: unit,
-            threads: threads.threadCount)
-        threads.run(tiles: items.count) { item in
+            threads: threads)
+        self.threads.run(tiles: items.count) { item in
             let (rows, columns) = items[item]
             withPacked(products, columns: columns) { packed in
                 // Results that meet share the cache.

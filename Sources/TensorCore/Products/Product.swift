@@ -38,6 +38,31 @@ extension Compute {
         return y
     }
 
+    /// Columns that a tile of the product below begins at are multiples of this, unless the result is only one tile wide.
+    package static let sharedTileStep = 64
+
+    /// `x · weightᵀ` in tiles that depend on shapes only, so that sums over a tile do, too.
+    /// - Parameters:
+    ///   - y: where the product goes; its rows may lie apart. `nil`: nowhere.
+    ///   - body: is given each tile while it is in cache, and may change it.
+    package func product(_ x: Tensor, transposed weight: Weight, into y: Tensor?, _ body: Epilogue) {
+        if x.rows < Self.fewRows {
+            let (rows, columns, whole) = (0..<x.rows, 0..<weight.rows, product(x, transposed: weight))
+            return withResult(y, rows, columns) { target, stride in
+                for row in rows {
+                    (target + row * stride).update(from: whole.floats + row * weight.rows, count: weight.rows)
+                }
+                body(rows, columns, target, stride)
+            }
+        }
+        forEachTile(of: [Projection(weight)], over: x, cutFor: 1) { rows, columns, fill in
+            withResult(y, rows, columns) { target, stride in
+                fill(0, target, stride)
+                body(rows, columns, target, stride)
+            }
+        }
+    }
+
     /// Two products over the same activations that meet tile by tile, while both are in cache.
     /// - Parameters:
     ///   - pair: two weights of one shape.
@@ -70,8 +95,9 @@ extension Compute {
 
     /// Walks over the tiles of products of the same activations with weights of one shape. `body` is given a function that
     /// writes the tile of one of them, with all that belongs to it.
+    /// - Parameter threads: for how many the tiles are cut.
     private func forEachTile(
-        of projections: [Projection], over x: Tensor,
+        of projections: [Projection], over x: Tensor, cutFor threads: Int? = nil,
         _ body: (Range<Int>, Range<Int>, _ fill: (Int, UnsafeMutablePointer<Float>, Int) -> Void) -> Void
     ) {
         let shape = (rows: projections[0].weight.rows, columns: projections[0].weight.columns)
@@ -81,7 +107,7 @@ extension Compute {
                 "product of \(x.shape) with transposed [\(weight.rows), \(weight.columns)]")
         }
         if let unit = unit(updates: projections.map(\.update)) {
-            return forEachPackedTile(of: projections, over: x, on: unit, body)
+            return forEachPackedTile(of: projections, over: x, on: unit, cutFor: threads ?? self.threads.threadCount, body)
         }
         forEachPanel(of: projections.map { ($0.weight, $0.update) }) { panel, values in
             forEachTile(TileGrid.tiles(rows: x.rows, columns: panel.count)) { rows, within in
@@ -201,13 +227,14 @@ extension Compute {
         _ y: Tensor?, _ rows: Range<Int>, _ columns: Range<Int>, _ body: (UnsafeMutablePointer<Float>, Int) -> Void
     ) {
         if let y, y.elementType == .float32 {
-            return body(y.output + rows.lowerBound * y.columns + columns.lowerBound, y.columns)
+            let target = UnsafeMutablePointer(mutating: y.floatRows)
+            return body(target + rows.lowerBound * y.rowStride + columns.lowerBound, y.rowStride)
         }
         withScratch(rows.count * columns.count) { scratch in
             body(scratch, columns.count)
             guard let y else { return }
-            let target = y.bfloatOutput + rows.lowerBound * y.columns + columns.lowerBound
-            let (width, stride) = (Int64(columns.count), Int64(y.columns))
+            let target = UnsafeMutablePointer(mutating: y.bfloatRows) + rows.lowerBound * y.rowStride + columns.lowerBound
+            let (width, stride) = (Int64(columns.count), Int64(y.rowStride))
             martlet_rows_to_bfloat16(Int64(rows.count), width, scratch, width, target, stride)
         }
     }
