@@ -1,9 +1,10 @@
 #include "attention_blocks.h"
 
 // Queries or gradients of outputs of one block and head: as prepare_query_side leaves them; and as rows, or as the
-// right operand of tiles that has the queries along its depth.
+// right operand of tiles that has the queries along its depth. In float16 rows, and columns of gradients, under one scale.
 struct query_side {
     float *columns, *rows;
+    float inverse;
 };
 
 // Scratch of a block and head, and what the block needs of it.
@@ -30,10 +31,15 @@ MARTLET_INLINE float *prepare_query_sides(int level, const struct martlet_attent
                                           struct query_side *side) {
     *side = (struct query_side){.columns = scratch, .rows = scratch + prepared_floats(a, size, parts)};
     prepare_query_side(level, a, from, stride, queries, size, parts, side->columns);
-    if (a->tiles)
+    if (a->tiles) {
         CALL_ROUNDING_AT_LEVEL(pack_columns_f32, size, queries, from, stride, 0, (uint16_t *)side->rows, QUERY_STEP);
-    else
+    } else if (a->halves) {
+        struct scale scale = scale_to(0, largest_of_rows(queries, size, from, stride));
+        side->inverse = scale.inverse;
+        write_rows_of_halves(queries, size, scale.factor, from, stride, (uint16_t *)side->rows, size);
+    } else {
         copy_rows(from, stride, queries, size, side->rows, spread(size));
+    }
     return side->rows + spread(size) * BLOCK;
 }
 
@@ -49,12 +55,15 @@ MARTLET_INLINE void prepare(int level, const struct martlet_attention *a, const 
     int64_t queries = block->queries;
     scratch = prepare_query_sides(level, a, q, a->query_stride, queries, a->head_size, parts, scratch, &pass->query);
     prepare_query_sides(level, a, d_output, a->output_stride, queries, a->value_size, 1, scratch, &pass->d_output);
+    if (a->halves)
+        write_rows_of_halves(a->value_size, BLOCK, 1 / pass->d_output.inverse, pass->d_output.columns, BLOCK,
+                             (uint16_t *)pass->d_output.columns, BLOCK);
     memset(pass->d_query, 0, (size_t)(a->head_size * BLOCK) * sizeof(float));
     memcpy(padded_lse, lse, (size_t)queries * sizeof *lse);
     memcpy(padded_delta, delta, (size_t)queries * sizeof *delta);
     memcpy(pass->lse, padded_lse, sizeof padded_lse);
     memcpy(pass->delta, padded_delta, sizeof padded_delta);
-    find_visibility(block, &pass->seen);
+    find_visibility(a, block, &pass->seen);
 }
 
 // differentiate() of keys that all queries see, without a cap, a row of scores at a time.
@@ -132,6 +141,40 @@ MARTLET_INLINE void sum_over_queries(int level, const struct martlet_attention *
     CALL_AT_LEVEL(block_product, &product);
 }
 
+// result[keys, size] += inverse * scores[keys, queries] · side, over the queries of a strip, with scores as words.
+MARTLET_INLINE void sum_words_over_queries(const struct martlet_attention *a, const struct strip *strip, int64_t queries,
+                                           int64_t size, const float *scores, const struct query_side *side,
+                                           float inverse, float *result) {
+    int64_t query = strip->vector * LANES, end = query + strip->vectors * LANES;
+    struct martlet_float16_block product = {
+        .rows = strip->keys, .vectors = size / MARTLET_FLOAT16_COLUMNS, .depth = (end < queries ? end : queries) - query,
+        .left = (const uint32_t *)scores + strip->key * BLOCK + query, .left_stride = BLOCK,
+        .right = (const uint16_t *)side->rows + query * size, .right_stride = size, .factor = inverse * side->inverse,
+        .result = result + strip->key * size, .result_stride = size, .accumulate = 1,
+    };
+    a->halves(&product);
+}
+
+// differentiate_strip() with products in float16, but for the scores.
+MARTLET_INLINE void differentiate_halves(int level, const struct martlet_attention *a, int64_t queries, int64_t from,
+                                         const struct strip *strip, const struct martlet_attention_operand *k,
+                                         const struct martlet_attention_operand *v, struct pass *pass, float *d_key,
+                                         float *d_value) {
+    const int64_t columns = strip->vectors * LANES;
+    float *weights = pass->scores + strip->key * BLOCK + strip->vector * LANES;
+    float *slopes = pass->slopes + strip->key * BLOCK + strip->vector * LANES;
+    multiply_by_halves(a, from, strip, a->value_size, v, (const uint16_t *)pass->d_output.columns, pass->d_output.inverse,
+                       pass->slopes);
+    differentiate(level, a, from, strip, pass);
+    write_rows_of_words(strip->keys, columns, WEIGHT_SCALE, weights, BLOCK);
+    sum_words_over_queries(a, strip, queries, a->value_size, pass->scores, &pass->d_output, 1 / WEIGHT_SCALE, d_value);
+    struct scale scale = scale_to(7, largest_of_rows(strip->keys, columns, slopes, BLOCK));
+    halve_strip(strip, scale.factor, pass->slopes, pass->tiles);
+    write_rows_of_words(strip->keys, columns, scale.factor, slopes, BLOCK);
+    sum_words_over_queries(a, strip, queries, a->head_size, pass->slopes, &pass->query, scale.inverse, d_key);
+    sum_halves_over_keys(a, from, strip, a->head_size, k, pass->tiles, scale.inverse, pass->d_query);
+}
+
 // One strip of a block of keys; d_key and d_value begin at the block.
 MARTLET_INLINE void differentiate_strip(int level, const struct martlet_attention *a, int64_t queries, int64_t from,
                                         const struct strip *strip, const struct martlet_attention_operand *k,
@@ -139,6 +182,7 @@ MARTLET_INLINE void differentiate_strip(int level, const struct martlet_attentio
                                         float *d_value) {
     multiply_by_query_side(level, a, from, strip, a->head_size, k, pass->query.columns, pass->scores);
     cap_strip(a, strip, pass->scores);
+    if (a->halves) return differentiate_halves(level, a, queries, from, strip, k, v, pass, d_key, d_value);
     multiply_by_query_side(level, a, from, strip, a->value_size, v, pass->d_output.columns, pass->slopes);
     differentiate(level, a, from, strip, pass);
     sum_over_queries(level, a, strip, queries, a->value_size, pass->scores, &pass->d_output, pass->tiles, d_value);

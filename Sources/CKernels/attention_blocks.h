@@ -9,6 +9,8 @@
 #include "copies.h"
 #include "exponential.h"
 #include "fetch.h"
+#include "float16.h"
+#include "float16_scales.h"
 #include "kernels.h"
 #include "pairs.h"
 
@@ -16,6 +18,8 @@ enum {
     BLOCK = MARTLET_ATTENTION_BLOCK,
     // Vectors of queries in a block.
     VECTORS = BLOCK / LANES,
+    // Vectors of queries that are one vector of float16.
+    HALF_VECTORS = MARTLET_FLOAT16_COLUMNS / LANES,
     // Most strips that a block of keys falls into.
     STRIPS = BLOCK / LANES,
 };
@@ -32,8 +36,10 @@ struct visibility {
     int64_t vectors;
 };
 
-MARTLET_INLINE void find_visibility(const struct martlet_attention_block *block, struct visibility *seen) {
+MARTLET_INLINE void find_visibility(const struct martlet_attention *a, const struct martlet_attention_block *block,
+                                    struct visibility *seen) {
     seen->vectors = (block->queries + LANES - 1) / LANES;
+    if (a->halves) seen->vectors += seen->vectors % HALF_VECTORS;
     for (int64_t i = 0; i < BLOCK; i++) {
         int64_t query = i < block->queries ? i : block->queries - 1;
         seen->first[i] = block->first[query];
@@ -70,6 +76,7 @@ MARTLET_INLINE int find_strips(const struct martlet_attention *a, const struct v
         while (high > low && seen->first[(high - 1) * LANES] >= next) high--;
         if (low == high) continue;
         if (a->tiles) low -= low % (MARTLET_TILE_DEPTH / LANES);
+        if (a->halves) low -= low % HALF_VECTORS, high += high % HALF_VECTORS;
         int masked = seen->first[high * LANES - 1] > key || seen->last[low * LANES] < next;
         strips[count++] = (struct strip){key - from, next - key, low, high - low, masked};
     }
@@ -158,6 +165,45 @@ MARTLET_INLINE void sum_tiles_over_keys(const struct martlet_attention *a, int64
     a->tiles(&product);
 }
 
+// --- Products in float16 -----------------------------------------------------------------------------------------
+
+// Weights are at most 1: so that small ones keep their bits.
+#define WEIGHT_SCALE 256.0f
+
+// result[keys, queries] = operand[keys, size] · side, where the keys are those of a strip. side: [size, BLOCK]; inverse undoes
+// its scale.
+MARTLET_INLINE void multiply_by_halves(const struct martlet_attention *a, int64_t from, const struct strip *strip,
+                                       int64_t size, const struct martlet_attention_operand *operand,
+                                       const uint16_t *side, float inverse, float *result) {
+    struct martlet_float16_block product = {
+        .rows = strip->keys, .vectors = strip->vectors / HALF_VECTORS, .depth = size,
+        .left = operand->words + (from + strip->key) * operand->stride, .left_stride = operand->stride,
+        .right = side + strip->vector * LANES, .right_stride = BLOCK, .factor = inverse * operand->inverses[from / BLOCK],
+        .result = result + strip->key * BLOCK + strip->vector * LANES, .result_stride = BLOCK,
+    };
+    a->halves(&product);
+}
+
+// result[size, queries] += operandᵀ · scores[keys, queries], over the keys of a strip.
+MARTLET_INLINE void sum_halves_over_keys(const struct martlet_attention *a, int64_t from, const struct strip *strip,
+                                         int64_t size, const struct martlet_attention_operand *operand,
+                                         const uint16_t *scores, float inverse, float *result) {
+    struct martlet_float16_block product = {
+        .rows = size, .vectors = strip->vectors / HALF_VECTORS, .depth = strip->keys,
+        .left = operand->words + (from + strip->key) * operand->stride, .left_stride = operand->stride,
+        .left_is_transposed = 1, .right = scores + strip->key * BLOCK + strip->vector * LANES, .right_stride = BLOCK,
+        .factor = inverse * operand->inverses[from / BLOCK], .result = result + strip->vector * LANES,
+        .result_stride = BLOCK, .accumulate = 1,
+    };
+    a->halves(&product);
+}
+
+// The scores of a strip in float16, at the same places.
+MARTLET_INLINE void halve_strip(const struct strip *strip, float factor, const float *scores, uint16_t *halves) {
+    int64_t at = strip->key * BLOCK + strip->vector * LANES;
+    write_rows_of_halves(strip->keys, strip->vectors * LANES, factor, scores + at, BLOCK, halves + at, BLOCK);
+}
+
 // --- Scores as tiles ---------------------------------------------------------------------------------------------
 
 // Leaves in both what rounding to `pairs` took from them.
@@ -220,7 +266,11 @@ MARTLET_INLINE void copy_part(const uint16_t *from, uint16_t *to, int64_t rows, 
 // Rows of queries or of gradients as the right operand of multiply_by_query_side, in as many parts as the left has.
 MARTLET_INLINE void prepare_query_side(int level, const struct martlet_attention *a, const float *from,
                                        int64_t stride, int64_t queries, int64_t size, int64_t parts, float *side) {
-    if (!a->tiles) return transpose(from, stride, queries, size, side, BLOCK);
+    if (!a->tiles) {
+        // Lanes of a vector of float16 without a query must be numbers.
+        if (a->halves && queries < BLOCK) memset(side, 0, (size_t)(size * BLOCK) * sizeof *side);
+        return transpose(from, stride, queries, size, side, BLOCK);
+    }
     uint16_t *tiles = (uint16_t *)side;
     int64_t part = tile_step(size), step = parts * part;
     CALL_ROUNDING_AT_LEVEL(pack_rows_f32, queries, size, from, stride, 1, tiles, step);

@@ -215,8 +215,13 @@ MARTLET_INLINE void attend(int level, const struct martlet_attention *a, const s
         if (a->tiles) {
             weigh_tiles(level, a, seen, from, &strips[n], scores, head, tiles, low);
             sum_tiles_over_keys(a, from, &strips[n], a->value_size, v, tiles, low, head->output);
+            continue;
+        }
+        weigh(level, a, seen, from, &strips[n], scores, head);
+        if (a->halves) {
+            halve_strip(&strips[n], WEIGHT_SCALE, scores, tiles);
+            sum_halves_over_keys(a, from, &strips[n], a->value_size, v, tiles, 1 / WEIGHT_SCALE, head->output);
         } else {
-            weigh(level, a, seen, from, &strips[n], scores, head);
             sum_over_keys(level, from, &strips[n], a->value_size, v, scores, head->output);
         }
     }
@@ -253,7 +258,7 @@ ROUNDING_KERNEL(attention_forward,
     struct visibility seen;
     struct strip strips[STRIPS];
     struct head head;
-    find_visibility(block, &seen);
+    find_visibility(a, block, &seen);
     for (int64_t h = 0; h < heads; h++) {
         find_head(a, h, scratch, &head);
         fetch_rows(output + h * a->value_size, a->output_stride, block->queries, a->value_size, 1);

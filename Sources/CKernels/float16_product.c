@@ -1,18 +1,14 @@
 #include "copies.h"
 #include "float16.h"
+#include "float16_lanes.h"
 #include "float16_scales.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 enum {
     STRIP = MARTLET_FLOAT16_STRIP,
     STEPS = MARTLET_FLOAT16_STEPS,
     HEAD = MARTLET_FLOAT16_HEAD,
     GROUP = MARTLET_FLOAT16_GROUP,
-    // Elements of a vector, and vectors of a strip.
-    WIDTH = MARTLET_FLOAT16_COLUMNS,
+    // Vectors of a strip.
     VECTORS = STRIP / WIDTH,
     // Most rows of a result that are kept in registers.
     ROWS = MARTLET_STRIP_ROWS,
@@ -21,41 +17,6 @@ enum {
     // Steps along the depth between what is multiplied and what is asked for.
     AHEAD = 12,
 };
-
-typedef _Float16 halves __attribute__((ext_vector_type(WIDTH)));
-typedef _Float16 halves_anywhere __attribute__((ext_vector_type(WIDTH), aligned(2), may_alias));
-
-MARTLET_INLINE void spread(uint32_t pair, halves *all) {
-    typedef uint32_t words __attribute__((ext_vector_type(WIDTH / 2)));
-    words copies = pair;
-    memcpy(all, &copies, sizeof copies);
-}
-
-// sums += left · right: where there is no such instruction, each product and sum in float32 before it is rounded.
-MARTLET_INLINE void add_product(const halves *left, const halves *right, halves *sums) {
-    typedef float floats __attribute__((ext_vector_type(WIDTH)));
-    floats product = __builtin_convertvector(*left, floats) * __builtin_convertvector(*right, floats);
-    *sums = __builtin_convertvector(__builtin_convertvector(*sums, floats) + product, halves);
-}
-
-MARTLET_INLINE void add_sum(const halves *more, halves *sums) {
-    typedef float floats __attribute__((ext_vector_type(WIDTH)));
-    *sums = __builtin_convertvector(__builtin_convertvector(*sums, floats) + __builtin_convertvector(*more, floats), halves);
-}
-
-#if defined(__x86_64__)
-MARTLET_TARGET_AVX512_FP16 MARTLET_INLINE void fuse_product(const halves *left, const halves *right, halves *sums) {
-    *sums = (halves)_mm512_fmadd_ph((__m512h)*left, (__m512h)*right, (__m512h)*sums);
-}
-MARTLET_TARGET_AVX512_FP16 MARTLET_INLINE void fuse_sum(const halves *more, halves *sums) {
-    *sums = (halves)_mm512_add_ph((__m512h)*more, (__m512h)*sums);
-}
-#define ADD_PRODUCT(level) ((level) == MARTLET_ISA_AVX512_FP16 ? fuse_product : add_product)
-#define ADD(level) ((level) == MARTLET_ISA_AVX512_FP16 ? fuse_sum : add_sum)
-#else
-#define ADD_PRODUCT(level) add_product
-#define ADD(level) add_sum
-#endif
 
 // group[rows, vectors] += a step along the depth. rows and vectors are constants wherever it is called.
 MARTLET_INLINE void add_step(int level, int rows, int vectors, const uint32_t *left, const uint16_t *right,

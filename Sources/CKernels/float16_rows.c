@@ -1,8 +1,6 @@
 #include "float16.h"
 #include "float16_scales.h"
 
-typedef uint16_t lane_words __attribute__((ext_vector_type(LANES)));
-
 // Sixteen elements of the left operand, or some and zeros; the form is a constant wherever it is called.
 MARTLET_INLINE void read_lanes(enum martlet_left_form form, const void *left, int64_t at, int64_t count, lanes *values) {
     if (form == MARTLET_LEFT_FLOAT32) {
@@ -13,16 +11,6 @@ MARTLET_INLINE void read_lanes(enum martlet_left_form form, const void *left, in
     memcpy(&words, (const uint16_t *)left + at, (size_t)count * sizeof(uint16_t));
     lane_bits bits = __builtin_convertvector(words, lane_bits) << 16;
     memcpy(values, &bits, sizeof bits);
-}
-
-// Brings sixteen elements to float16, each twice in a word.
-MARTLET_INLINE void write_lanes(const lanes *values, float factor, uint32_t *elements) {
-    float16_lanes rounded = __builtin_convertvector(*values * factor, float16_lanes);
-    lane_words half;
-    memcpy(&half, &rounded, sizeof half);
-    lane_bits words = __builtin_convertvector(half, lane_bits);
-    words |= words << 16;
-    memcpy(elements, &words, sizeof words);
 }
 
 MARTLET_INLINE void copy_row(enum martlet_left_form form, const void *left, int64_t at, int64_t depth, uint32_t *elements,
@@ -42,9 +30,9 @@ MARTLET_INLINE void copy_row(enum martlet_left_form form, const void *left, int6
     *inverse = scale.inverse;
     for (int64_t d = 0; d < whole; d += LANES) {
         read_lanes(form, left, at + d, LANES, &values);
-        write_lanes(&values, scale.factor, elements + d);
+        write_words(&values, scale.factor, elements + d);
     }
-    if (whole < depth) write_lanes(&rest, scale.factor, elements + whole);
+    if (whole < depth) write_words(&rest, scale.factor, elements + whole);
 }
 
 FLOAT16_KERNEL(float16_rows,

@@ -23,8 +23,7 @@ MARTLET_INLINE void write_columns(int64_t steps, const float *values, uint16_t *
         UNROLLED for (int j = 0; j < VECTORS; j++) {
             lanes here;
             load_lanes(values + d * STRIP + j * LANES, &here);
-            *(float16_lanes *)(target + d * STRIP + j * LANES) =
-                __builtin_convertvector(here * scale.factor, float16_lanes);
+            write_halves(&here, scale.factor, target + d * STRIP + j * LANES);
         }
 }
 

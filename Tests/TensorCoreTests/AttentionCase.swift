@@ -7,7 +7,8 @@ struct AttentionCase: CustomStringConvertible, Sendable {
     let queries, keys, headSize, valueSize, heads: Int
     let scale, cap: Float
     let window, chunk: Int?
-    let q, k, v, dOutput: [Float]
+    var q: [Float]
+    let k, v, dOutput: [Float]
     let sinks: [Float]?
     let first, last: [Int32]
 
@@ -43,6 +44,9 @@ struct AttentionCase: CustomStringConvertible, Sendable {
             cap: [0, 0, 0.5, 4][roll(4)], hasSinks: roll(2) == 0, unseen: unseen)
     }
 
+    /// Those whose products can run in float16.
+    static let inFloat16 = all.filter { $0.headSize % 32 == 0 && $0.valueSize % 32 == 0 }
+
     /// Chosen cases, and as many random ones as `MARTLET_ATTENTION_CASES` says.
     static let all = chosen + (0..<randomCount).map(AttentionCase.init(random:))
     private static let randomCount =
@@ -53,6 +57,7 @@ struct AttentionCase: CustomStringConvertible, Sendable {
         AttentionCase(queries: 64, keys: 64, headSize: 64, valueSize: 64, heads: 1),
         AttentionCase(queries: 64, keys: 256, headSize: 64, valueSize: 64, heads: 3, hasSinks: true),
         AttentionCase(queries: 37, keys: 150, headSize: 80, valueSize: 80, heads: 2, window: 33),
+        AttentionCase(queries: 37, keys: 150, headSize: 64, valueSize: 32, heads: 2, window: 33, cap: 3),
         AttentionCase(queries: 50, keys: 70, headSize: 96, valueSize: 128, heads: 1, cap: 2),
         AttentionCase(queries: 16, keys: 83, headSize: 192, valueSize: 128, heads: 1),
         AttentionCase(queries: 20, keys: 31, headSize: 256, valueSize: 256, heads: 1, window: 7, cap: 0.7, hasSinks: true),
@@ -73,7 +78,7 @@ struct AttentionCase: CustomStringConvertible, Sendable {
     /// The first key of the block.
     var firstKey: Int { Int(first[0]) / Int(MARTLET_ATTENTION_BLOCK) * Int(MARTLET_ATTENTION_BLOCK) }
 
-    /// Calls `body` with keys and values as rows and as tiles.
+    /// Calls `body` with keys and values as rows, as words of float16 and as tiles.
     func withOperands(
         _ body: (UnsafePointer<martlet_attention_operand>, UnsafePointer<martlet_attention_operand>) -> Void
     ) {
@@ -95,17 +100,39 @@ struct AttentionCase: CustomStringConvertible, Sendable {
             martlet_attention_pack_keys(Int64(keys), Int64(size), rows, Int64(size), &scratch, &tiles)
         }
         martlet_pack_columns_f32(Int64(size), Int64(keys), rows, Int64(size), 1, &transposed, Int64(transposedStep))
+        let (words, inverses) = float16Words(rows, size)
         rows.withUnsafeBufferPointer { rows in
-            tiles.withUnsafeBufferPointer { tiles in
-                transposed.withUnsafeBufferPointer { transposed in
-                    var operand = martlet_attention_operand(
-                        rows: rows.baseAddress, stride: Int64(size), tiles: tiles.baseAddress,
-                        transposed: transposed.baseAddress, step: Int64(step), transposed_step: Int64(transposedStep),
-                        parts: Int64(parts))
-                    body(&operand)
+            words.withUnsafeBufferPointer { words in
+                inverses.withUnsafeBufferPointer { inverses in
+                    tiles.withUnsafeBufferPointer { tiles in
+                        transposed.withUnsafeBufferPointer { transposed in
+                            var operand = martlet_attention_operand(
+                                rows: rows.baseAddress, words: words.baseAddress, stride: Int64(size),
+                                inverses: inverses.baseAddress, tiles: tiles.baseAddress,
+                                transposed: transposed.baseAddress, step: Int64(step),
+                                transposed_step: Int64(transposedStep), parts: Int64(parts))
+                            body(&operand)
+                        }
+                    }
                 }
             }
         }
+    }
+
+    /// Rows in float16, every block of them under a scale; none where their size does not allow it.
+    private func float16Words(_ rows: [Float], _ size: Int) -> (words: [UInt32], inverses: [Float]) {
+        if size % 16 != 0 { return ([], []) }
+        var (values, inverses) = (rows, [Float]())
+        for row in stride(from: 0, to: keys, by: Int(MARTLET_ATTENTION_BLOCK)) {
+            let count = min(keys - row, Int(MARTLET_ATTENTION_BLOCK))
+            values.withUnsafeMutableBufferPointer { values in
+                inverses += written(1) {
+                    martlet_to_float16_words(
+                        Int64(count), Int64(size), values.baseAddress! + row * size, Int64(size), $0)
+                }
+            }
+        }
+        return (values.map(\.bitPattern), inverses)
     }
 
     func withBlock(_ body: (UnsafePointer<martlet_attention_block>) -> Void) {

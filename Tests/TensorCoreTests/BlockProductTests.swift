@@ -37,6 +37,62 @@ import Testing
         }
     }
 
+    /// Small whole numbers, whose sums float16 holds.
+    @Test(arguments: [(1, 1, 1), (8, 2, 64), (7, 3, 65), (64, 2, 130), (17, 1, 15), (13, 4, 16)], [false, true])
+    func blocksInFloat16(sizes: (Int, Int, Int), isTransposed: Bool) {
+        let (rows, vectors, depth) = sizes
+        let (columns, leftStride) = (32 * vectors, (isTransposed ? rows : depth) + 3)
+        func wholes(_ count: Int, _ stream: UInt64) -> [Float] { noise(count, stream, scale: 3).map { $0.rounded() } }
+        func half(_ value: Float) -> UInt16 { Float16(value).bitPattern }
+        let (left, right) = (wholes(leftStride * max(rows, depth), 1), wholes(depth * (columns + 1), 2))
+        let (words, halves) = (left.map { UInt32(half($0)) * 0x10001 }, right.map(half))
+        let old = noise(rows * (columns + 2), 3)
+        for (accumulate, kernel) in [false, true].flatMap({ accumulate in
+            float16Copies(martlet_float16_block_portable, martlet_float16_block_avx512_fp16).map { (accumulate, $0) }
+        }) {
+            let found = changed(old) { result in
+                words.withUnsafeBufferPointer { words in
+                    halves.withUnsafeBufferPointer { halves in
+                        var product = martlet_float16_block(
+                            rows: Int64(rows), vectors: Int64(vectors), depth: Int64(depth), left: words.baseAddress,
+                            left_stride: Int64(leftStride), left_is_transposed: isTransposed ? 1 : 0,
+                            right: halves.baseAddress, right_stride: Int64(columns + 1), factor: 0.25, result: result,
+                            result_stride: Int64(columns + 2), accumulate: accumulate ? 1 : 0)
+                        kernel(&product)
+                    }
+                }
+            }
+            for at in old.indices {
+                let (row, column) = (at / (columns + 2), at % (columns + 2))
+                // What lies between rows stays.
+                let sum = (0..<(column < columns ? depth : 0)).reduce(Float(0)) {
+                    let l = left[isTransposed ? $1 * leftStride + row : row * leftStride + $1]
+                    return $0 + l * right[$1 * (columns + 1) + column]
+                }
+                let expected = column < columns ? 0.25 * sum + (accumulate ? old[at] : 0) : old[at]
+                #expect(abs(found[at] - expected) < 1e-5, "\(row), \(column) of \(sizes), added \(accumulate)")
+            }
+        }
+    }
+
+    @Test(arguments: [Float(1), 3e-30, 7e30]) func wordsOfFloat16(size: Float) {
+        let (rows, columns, stride) = (5, 48, 50)
+        let x = noise(rows * stride, 1, scale: size)
+        let largest = (0..<rows).flatMap { x[$0 * stride..<$0 * stride + columns] }.map(abs).max() ?? 0
+        for kernel in float16Copies(martlet_to_float16_words_portable, martlet_to_float16_words_avx512_fp16) {
+            var inverse: Float = 0
+            let words = changed(x) { kernel(Int64(rows), Int64(columns), $0, Int64(stride), &inverse) }.map(\.bitPattern)
+            #expect(largest / inverse >= 1 && largest / inverse < 2 && inverse.significand == 1)
+            for at in x.indices {
+                if at % stride >= columns {
+                    #expect(words[at] == x[at].bitPattern)
+                } else {
+                    #expect(words[at] == UInt32(Float16(x[at] / inverse).bitPattern) * 0x10001)
+                }
+            }
+        }
+    }
+
     /// Rows, columns and depth of products with panels: shorter and longer than the strips, pieces and sums in them.
     static let panels = [
         (1, 1, 1), (64, 64, 64), (65, 17, 63), (16, 300, 130), (300, 70, 65), (9, 31, 200), (2, 5, 16), (3, 8, 33),

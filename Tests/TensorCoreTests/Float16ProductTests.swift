@@ -9,10 +9,6 @@ import Testing
     /// Columns under one scale.
     private static let scaled = Int(MARTLET_FLOAT16_COLUMNS)
 
-    /// The copies of a kernel that this CPU runs.
-    private func copies<Kernel>(_ portable: Kernel, _ best: Kernel) -> [Kernel] {
-        martlet_best_isa() >= Int32(MARTLET_ISA_AVX512_FP16) ? [portable, best] : [portable]
-    }
 
     private func strips(_ matrix: [Float], columns: Int, depth: Int) -> [UInt16] {
         let step = Int(martlet_float16_strip_size(Int64(depth)))
@@ -70,7 +66,7 @@ import Testing
                         ? left.withUnsafeBytes(multiply) : halves.withUnsafeBytes(multiply)
                 }
             }
-            let results = copies(martlet_float16_product_portable, martlet_float16_product_avx512_fp16).map(found)
+            let results = float16Copies(martlet_float16_product_portable, martlet_float16_product_avx512_fp16).map(found)
             for (level, values) in results.enumerated() {
                 var worst = 0.0
                 for (at, value) in values.enumerated() {
@@ -100,7 +96,7 @@ import Testing
         let expected = (0..<rows * columns).map { at in
             (0..<depth).reduce(Float(0)) { $0 + left[at / columns * depth + $1] * right[$1 * columns + at % columns] }
         }
-        for kernel in copies(martlet_float16_product_portable, martlet_float16_product_avx512_fp16) {
+        for kernel in float16Copies(martlet_float16_product_portable, martlet_float16_product_avx512_fp16) {
             let found = written(rows * columns) { result in
                 left.withUnsafeBytes {
                     run(
@@ -194,10 +190,10 @@ import Testing
             #expect(strips[count] == 0x7D00, "written past the end")
             return strips
         }
-        for pack in copies(martlet_pack_float16_portable, martlet_pack_float16_avx512_fp16) {
+        for pack in float16Copies(martlet_pack_float16_portable, martlet_pack_float16_avx512_fp16) {
             check(packed(pack, columns + 3), { source[$0 * (columns + 3) + $1] }, "pack_float16")
         }
-        for pack in copies(martlet_pack_float16_transposed_portable, martlet_pack_float16_transposed_avx512_fp16) {
+        for pack in float16Copies(martlet_pack_float16_transposed_portable, martlet_pack_float16_transposed_avx512_fp16) {
             check(packed(pack, depth + 3), { source[$1 * (depth + 3) + $0] }, "pack_float16_transposed")
         }
     }

@@ -32,6 +32,11 @@ func available<Kernel>(_ forms: Kernel...) -> [Kernel] {
     Array(forms.prefix(Int(martlet_best_isa()) + 1))
 }
 
+/// The copies of a kernel in float16 that this CPU runs.
+func float16Copies<Kernel>(_ portable: Kernel, _ best: Kernel) -> [Kernel] {
+    martlet_best_isa() >= Int32(MARTLET_ISA_AVX512_FP16) ? [portable, best] : [portable]
+}
+
 /// Runs every form and compares it with double arithmetic and with the portable form.
 func expectAgreement<Kernel>(
     _ kernels: [Kernel], _ tolerance: KernelTolerance, expected: [Double], _ what: String,

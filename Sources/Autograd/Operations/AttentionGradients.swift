@@ -35,8 +35,8 @@ extension AttentionPass {
         let dv = compute.empty([q.rows, options.keyValueHeads * options.valueSize])
         let (dOutput, delta) = operands(dOutput, output)
         let inputs = Inputs(
-            keys: AttentionOperand(k, options.headSize, layout, .both, exact: true, compute),
-            values: AttentionOperand(v, options.valueSize, layout, .whole, compute),
+            keys: AttentionOperand(k, options.headSize, layout, .both, exact: true, inFloat16: isInFloat16, compute),
+            values: AttentionOperand(v, options.valueSize, layout, .whole, inFloat16: isInFloat16, compute),
             dOutput: dOutput, lse: lse, delta: delta)
         let longest = zip(layout.offsets, layout.offsets.dropFirst()).map { $1 - $0 }.max() ?? 0
         for stretch in TileOrder.pieces(0..<longest, Self.stretch) {

@@ -10,8 +10,9 @@ struct AttentionOperand {
         case whole, transposed, both
     }
 
-    /// Rows of float32, rounded as the precision says, or tiles.
-    private let rows, tiles, transposed: Tensor?
+    /// Rows of float32, rounded as the precision says; words of float16, in place of float32, with what undoes the scale of
+    /// every block, `[heads, blocks]`; or tiles.
+    private let rows, words, inverses, tiles, transposed: Tensor?
     private let stride, size: Int
     /// Parts of tiles along the depth: one, or those with which hardly anything is lost to rounding.
     private let parts: Int
@@ -22,31 +23,37 @@ struct AttentionOperand {
     /// The tokens of a sequence among all rows, and where its tiles begin in those of a head.
     private struct Stretch {
         let tokens: Range<Int>
-        let tiles, transposed: Int
+        let tiles, transposed, blocks: Int
     }
 
     /// Packs the rows that the sequences of the layout have: `x` is `[prefix + tokens, heads · size]`, of either type.
-    /// Where `exact` float32 is not rounded, neither in rows nor, but for the least, in whole tiles.
+    /// Where `exact` float32 is not rounded, neither in rows nor, but for the least, in whole tiles. Where products run in
+    /// float16, exact operands are float32 as a whole, others float16.
     init(
-        _ x: Tensor, _ size: Int, _ layout: SequenceLayout, _ form: Form, exact: Bool = false, _ compute: Compute
+        _ x: Tensor, _ size: Int, _ layout: SequenceLayout, _ form: Form, exact: Bool = false, inFloat16: Bool,
+        _ compute: Compute
     ) {
         let parts = exact && x.elementType == .float32 ? Int(MARTLET_ATTENTION_PARTS) : 1
         (self.size, self.parts) = (size, parts)
         stride = Int(martlet_attention_spread(Int64(size)))
-        var stretches: [Stretch] = [], (tileCount, transposedCount) = (0, 0)
+        var stretches: [Stretch] = [], (tileCount, transposedCount, blockCount) = (0, 0, 0)
         for (start, end) in zip(layout.offsets, layout.offsets.dropFirst()) {
             let tokens = start..<end + layout.prefix
-            stretches.append(Stretch(tokens: tokens, tiles: tileCount, transposed: transposedCount))
+            stretches.append(
+                Stretch(tokens: tokens, tiles: tileCount, transposed: transposedCount, blocks: blockCount))
+            blockCount += TileOrder.pieces(tokens, AttentionPass.blockSize).count
             tileCount += parts * TilePack.count(tokens.count, depth: size)
             transposedCount += TilePack.count(size, depth: tokens.count)
         }
         (self.stretches, keyCount) = (stretches, layout.prefix + layout.tokenCount)
         let heads = x.columns / size
+        let shape = [heads * keyCount, stride]
+        rows = compute.tiles == nil && (exact || !inFloat16) ? compute.empty(shape) : nil
+        words = inFloat16 && !(exact && form == .whole) ? compute.empty(shape) : nil
+        inverses = words.map { _ in compute.empty([heads, blockCount]) }
         if compute.tiles == nil {
-            rows = compute.empty([heads * keyCount, stride])
             (tiles, transposed) = (nil, nil)
         } else {
-            rows = nil
             tiles = form == .transposed ? nil : compute.emptyTiles([heads, tileCount])
             transposed = form == .whole ? nil : compute.emptyTiles([heads, transposedCount])
         }
@@ -57,7 +64,10 @@ struct AttentionOperand {
     func at(_ sequence: Int, _ head: Int) -> martlet_attention_operand {
         let stretch = stretches[sequence]
         var operand = martlet_attention_operand()
-        operand.rows = rows.map { $0.floats + (head * keyCount + stretch.tokens.lowerBound) * stride }
+        let row = (head * keyCount + stretch.tokens.lowerBound) * stride
+        operand.rows = rows.map { $0.floats + row }
+        operand.words = words.map { UnsafeRawPointer($0.floats + row).assumingMemoryBound(to: UInt32.self) }
+        operand.inverses = inverses.map { $0.floats + head * $0.columns + stretch.blocks }
         operand.stride = Int64(stride)
         operand.tiles = tiles.map { $0.bfloats + head * $0.columns + stretch.tiles }
         operand.transposed = transposed.map { $0.bfloats + head * $0.columns + stretch.transposed }
@@ -77,12 +87,16 @@ struct AttentionOperand {
             let (sequence, part) = pieces[tile]
             let row = stretches[sequence].tokens.lowerBound + part.lowerBound
             for head in 0..<heads {
-                if let rows {
-                    let target = rows.output + (head * keyCount + row) * stride
-                    copy(x, row..<row + part.count, head, to: target, compute)
-                } else {
-                    packTiles(x, row, part, head, at(sequence, head), compute)
+                let source = row..<row + part.count, place = (head * keyCount + row) * stride
+                if let rows { copy(x, source, head, to: rows.output + place, compute) }
+                if let words, let inverses {
+                    let block = stretches[sequence].blocks + part.lowerBound / AttentionPass.blockSize
+                    copy(x, source, head, to: words.output + place, compute)
+                    martlet_to_float16_words(
+                        Int64(part.count), Int64(size), words.output + place, Int64(stride),
+                        inverses.output + head * inverses.columns + block)
                 }
+                if compute.tiles != nil { packTiles(x, row, part, head, at(sequence, head), compute) }
             }
         }
     }

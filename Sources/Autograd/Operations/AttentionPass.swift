@@ -47,7 +47,14 @@ struct AttentionPass {
         case .emulated: shape.tiles = martlet_tile_product_emulated
         case nil: shape.tiles = nil
         }
+        shape.halves = isInFloat16 ? martlet_float16_block : nil
         return shape
+    }
+
+    /// Whether products but those of scores run in float16.
+    var isInFloat16: Bool {
+        let width = Int(MARTLET_FLOAT16_COLUMNS)
+        return compute.multipliesFloat16 && options.headSize % width == 0 && options.valueSize % width == 0
     }
 
     /// Query heads that share a key/value head.
@@ -89,8 +96,8 @@ struct AttentionPass {
     // MARK: Many queries
 
     private func forward(into output: Tensor, _ lse: Tensor) {
-        let keys = AttentionOperand(k, options.headSize, layout, .whole, exact: true, compute)
-        let values = AttentionOperand(v, options.valueSize, layout, .transposed, compute)
+        let keys = AttentionOperand(k, options.headSize, layout, .whole, exact: true, inFloat16: isInFloat16, compute)
+        let values = AttentionOperand(v, options.valueSize, layout, .transposed, inFloat16: isInFloat16, compute)
         var shape = shape
         let blocks = (0..<layout.sequenceCount).flatMap { sequence in
             (0..<options.keyValueHeads).flatMap { head in

@@ -8,6 +8,7 @@
 #define MARTLET_ATTENTION_H
 
 #include "block_product.h"
+#include "float16_block.h"
 #include "tiles.h"
 #include "variants.h"
 
@@ -34,15 +35,20 @@ struct martlet_attention {
     // A score s becomes scale * s, then, unless cap is 0, cap * tanh(scale * s / cap).
     float scale, cap;
     int64_t query_stride, output_stride;
-    // What multiplies operands in bfloat16; null: products in float32.
+    // What multiplies operands in bfloat16; or in float16 all but the scores, whose rounding an exponential would enlarge, if
+    // sizes are multiples of 32; both null: products in float32.
     void (*tiles)(const struct martlet_tile_product *);
+    void (*halves)(const struct martlet_float16_block *);
 };
 
 // Keys or values of one sequence and head.
 struct martlet_attention_operand {
-    // For products in float32: rows.
+    // For products in float32: rows. For those in float16: rows of words, every MARTLET_ATTENTION_BLOCK of them under a
+    // scale, and what undoes that. Of keys the forward pass needs the first and the backward pass both, of values both the second.
     const float *rows;
+    const uint32_t *words;
     int64_t stride;
+    const float *inverses;
     // For tiles: the matrix [tokens, size] and its transpose as left operands, and the distance between their blocks.
     // Of keys the forward pass needs the first and the backward pass both; of values the forward pass the second, the
     // backward pass the first.
