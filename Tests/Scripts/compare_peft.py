@@ -9,6 +9,8 @@ length and batch. Peak memory is VmHWM of each process. A round in which other p
 during a run is void and repeated. Needs torch, transformers and peft, for qlora bitsandbytes too. Prints every round and
 the medians of the ratios; --json FILE keeps everything.
 
+Models with routed experts: PEFT adapts attention and all experts, with transformers' grouped products (lora only).
+
 PEFT's configurations: `plain` (sdpa attention), `compiled` (eager attention, torch.compile layer by layer). tcmalloc is
 preloaded for PEFT if --preload names it. Weights and adapters of PEFT are bfloat16 with --dtype bfloat16, else float32.
 """
@@ -39,11 +41,16 @@ def peer(options):
         arguments["quantization_config"] = transformers.BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype)
         arguments["device_map"] = {"": "cpu"}
+    targets = {"target_modules": "all-linear"}
+    if has_experts(options):
+        arguments["experts_implementation"] = "grouped_mm"
+        targets = {"target_modules": ["q_proj", "k_proj", "v_proj", "o_proj"],
+                   "target_parameters": ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]}
     torch.manual_seed(1)
     base = transformers.AutoModelForCausalLM.from_pretrained(options.model, **arguments)
     base.config.use_cache = False
     model = peft.get_peft_model(base, peft.LoraConfig(
-        r=options.rank, lora_alpha=2 * options.rank, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM",
+        r=options.rank, lora_alpha=2 * options.rank, lora_dropout=0.0, task_type="CAUSAL_LM", **targets,
     ), autocast_adapter_dtype=False).train()
     if options.recompute:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
@@ -69,6 +76,14 @@ def peer(options):
         "first_loss": losses[0], "threads": torch.get_num_threads(), "torch": torch.__version__, "peft": peft.__version__}))
 
 
+def configuration(options):
+    return json.loads((pathlib.Path(options.model) / "config.json").read_text())
+
+
+def has_experts(options):
+    return any(name in configuration(options) for name in ("num_experts", "num_local_experts", "n_routed_experts"))
+
+
 def write_tokens(options):
     """The generator of `martlet bench`, or ids of a file, written where both sides read them."""
     path = pathlib.Path(tempfile.mkdtemp(prefix="martlet-peft-")) / "tokens.i32"
@@ -79,7 +94,7 @@ def write_tokens(options):
         ids = numpy.fromfile(options.tokens_file, dtype="<i4")
         ids = numpy.resize(ids, need)
     else:
-        vocabulary = json.loads((pathlib.Path(options.model) / "config.json").read_text())["vocab_size"]
+        vocabulary = configuration(options)["vocab_size"]
         ids, x = numpy.empty(need, dtype="<i4"), 1
         for i in range(need):
             x = (1664525 * x + 1013904223) & 0xFFFFFFFF
@@ -129,6 +144,8 @@ def main():
     options = parser.parse_args()
     if options.peer:
         return peer(options)
+    if options.method == "qlora" and has_experts(options):
+        sys.exit("bitsandbytes leaves fused experts in 16 bits: there is no QLoRA of all experts to compare with; use --method lora")
     tokens, rounds, void = write_tokens(options), [], 0
     for attempt in range(options.attempts):
         ours, theirs = round_of(options, tokens, "martlet" if attempt % 2 == 0 else "peft")

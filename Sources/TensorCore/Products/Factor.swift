@@ -93,17 +93,8 @@ struct PackedFactor {
     /// For strips, from a row of the left operand on.
     fileprivate func stripProduct(from row: Int) -> (martlet_strip_product, StripForm)? {
         guard case .matrix(let matrix, let form) = factor.rows else { return nil }
-        var product = martlet_strip_product()
-        let at = row * matrix.rowStride + factor.column
-        switch matrix.elementType {
-        case .float32:
-            product.left = UnsafeRawPointer(matrix.floatRows + at)
-            product.left_form = form == .rounded ? MARTLET_LEFT_ROUNDED : MARTLET_LEFT_FLOAT32
-        case .bfloat16:
-            product.left = UnsafeRawPointer(matrix.bfloatRows + at)
-            product.left_form = MARTLET_LEFT_BFLOAT16
-        }
-        (product.left_stride, product.depth, product.right) = (Int64(matrix.rowStride), Int64(factor.depth), UnsafeRawPointer(right))
+        var product = martlet_strip_product(matrix, row: row, column: factor.column, form)
+        (product.depth, product.right) = (Int64(factor.depth), UnsafeRawPointer(right))
         return (product, form)
     }
 }
@@ -180,6 +171,23 @@ extension Compute {
                 form.multiply(&product)
             }
         }
+    }
+}
+
+extension martlet_strip_product {
+    /// A product whose left operand begins at an element of a matrix.
+    init(_ matrix: Tensor, row: Int, column: Int, _ form: StripForm) {
+        self.init()
+        let at = row * matrix.rowStride + column
+        switch matrix.elementType {
+        case .float32:
+            left = UnsafeRawPointer(matrix.floatRows + at)
+            left_form = form == .rounded ? MARTLET_LEFT_ROUNDED : MARTLET_LEFT_FLOAT32
+        case .bfloat16:
+            left = UnsafeRawPointer(matrix.bfloatRows + at)
+            left_form = MARTLET_LEFT_BFLOAT16
+        }
+        left_stride = Int64(matrix.rowStride)
     }
 }
 

@@ -19,15 +19,13 @@ struct GroupedPanel {
 }
 
 extension Compute {
-    /// Elements of a group's weight that are expanded at a time, for half of the second-level cache of a core: 512 KB as
-    /// float32, or as bfloat16 for tiles.
-    private var groupedPanelElements: Int { tiles == nil ? 1 << 17 : 1 << 18 }
-
     /// The panels of a result: their columns are stored rows, or stored columns.
     func panels(of weight: GroupedWeight, _ offsets: [Int], areRows: Bool) -> [GroupedPanel] {
         let reached = zip(offsets, offsets.dropFirst()).count { $0 < $1 }
-        // At least about eight panels, so that threads stay busy to the end.
-        let elements = min(groupedPanelElements, reached * weight.outputs * weight.inputs / 8)
+        // For half of the second-level cache of a core: 512 KB as float32, or in 16 bits for tiles and in float16. But at least
+        // about eight panels, so that threads stay busy to the end.
+        let most = tiles == nil && !packsGroups(offsets) ? 1 << 17 : 1 << 18
+        let elements = min(most, reached * weight.outputs * weight.inputs / 8)
         return areRows ? weight.rowPanels(offsets, elements: elements) : weight.columnPanels(offsets, elements: elements)
     }
 }

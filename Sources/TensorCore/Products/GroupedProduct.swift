@@ -95,6 +95,9 @@ extension Compute {
             let rows = tileRows(x, offsets: offsets)
             return { self.multiply(rows, x, $0, $1, into: $2, stride: $3, on: tiles) }
         }
+        if packsGroups(offsets) {
+            return { self.stripProduct(x, $0, $1, into: $2, stride: $3) }
+        }
         if vectors == nil {
             return { self.libraryProduct(x, $0, $1, into: $2, stride: $3) }
         }

@@ -6,13 +6,19 @@ extension Compute {
         threads.run(tiles: parts.count) { _ = parts[$0].checksum }
     }
 
-    /// Expands the matrices of all groups once, panel by panel as a product in this precision does (into tiles where it
-    /// runs on those), on all threads.
+    /// Expands the matrices of all groups once, panel by panel as a product of many rows in this precision does (into
+    /// tiles or strips of float16 where it runs on those), on all threads.
     public func expandAll(_ weight: GroupedWeight) {
         let panels = panels(of: weight, Array(0...weight.count), areRows: true)
         threads.run(tiles: panels.count) { tile in
             for piece in panels[tile].pieces {
-                if tiles == nil { withBlock(piece) { _ in } } else { withTiles(of: piece) { _ in } }
+                if tiles != nil {
+                    withTiles(of: piece) { _ in }
+                } else if multipliesFloat16 {
+                    withStrips(of: piece, as: .float16) { _ in }
+                } else {
+                    withBlock(piece) { _ in }
+                }
             }
         }
     }
