@@ -5,7 +5,7 @@ public enum Precision: String, Sendable, Codable, CaseIterable {
     /// Everything in float32: the reference.
     case float32
     /// Product operands rounded to bfloat16 (nearest even), sums in float32. Where the CPU has no tile registers for that but
-    /// computes in float16, dense products round to float16 under scales that keep the range, and sum 96 steps in it before
+    /// computes in float16, products round to float16 under scales that keep the range, and sum 64 or 96 steps in it before
     /// they go on in float32: about as exact. The forward pass hands float32 on from
     /// operation to operation, because what is rounded there changes all layers after it; what is kept of it inside a block,
     /// and the gradients there, are bfloat16.
