@@ -74,6 +74,9 @@ public struct SelfAttention: AttentionLayer {
         }
     }
 
+    /// All query and key heads, if they are normed.
+    public var normedWidth: Int { headNorms == nil ? 0 : (options.heads + options.keyValueHeads) * options.headSize }
+
     /// `[tokens, hidden]` → `[tokens, hidden]`; see ``AttentionLayer``.
     public func callAsFunction(
         _ x: Variable, angles: RotaryAngles?, layout: SequenceLayout, cache: KeyValueCache? = nil,

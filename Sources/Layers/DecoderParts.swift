@@ -6,6 +6,8 @@ public protocol AttentionLayer {
     var linears: [Linear] { get }
     /// Heads, sizes, scale and visibility.
     var options: AttentionOptions { get }
+    /// Elements per token that its own norms give, all together.
+    var normedWidth: Int { get }
 
     /// `[tokens, hidden]` → `[tokens, hidden]`.
     /// - Parameters:

@@ -48,6 +48,12 @@ public struct LatentAttention: AttentionLayer {
         return queries + [keyValueDown, keyValueUp, output]
     }
 
+    /// The narrow vectors, as far as they are normed.
+    public var normedWidth: Int {
+        guard case .narrow(_, let norm, _) = query else { return latentNorm.weight.count }
+        return norm.weight.count + latentNorm.weight.count
+    }
+
     /// `[tokens, hidden]` → `[tokens, hidden]`; see ``AttentionLayer``.
     public func callAsFunction(
         _ x: Variable, angles: RotaryAngles?, layout: SequenceLayout, cache: KeyValueCache? = nil,

@@ -18,6 +18,8 @@ public protocol CausalLanguageModel {
     var mixtures: [MixtureOfExperts] { get }
     /// What the attention of every block computes.
     var attentions: [AttentionOptions] { get }
+    /// Elements per token that the norms of the blocks give, all together.
+    var normedWidth: Int { get }
     /// The embedding's table `[vocabulary, hidden]`.
     var embedding: Weight { get }
     /// The head's weight `[vocabulary, hidden]`; the embedding's where they are tied.

@@ -1,5 +1,6 @@
 import Autograd
 import Layers
+import TensorCore
 
 /// A decoder block: `x += attention(norm(x)); x += feedForward(norm(x))`, where the two results may be normed again
 /// before they are added. A class, so that a pass over the blocks copies none.
@@ -25,6 +26,11 @@ final class DecoderBlock {
     }
 
     var linears: [Linear] { attention.linears + feedForward.linears }
+    /// Elements per token that its norms give, all together.
+    var normedWidth: Int {
+        let norms = [attentionNorm, attentionOutputNorm, feedForwardNorm, feedForwardOutputNorm]
+        return norms.reduce(attention.normedWidth) { $0 + ($1?.weight.count ?? 0) }
+    }
     var adapterTargets: [any AdapterTarget] { linears as [any AdapterTarget] + feedForward.banks }
 
     /// `[tokens, hidden]` → `[tokens, hidden]`.

@@ -17,6 +17,7 @@ struct DecoderModel: CausalLanguageModel {
     var linears: [Linear] { blocks.flatMap(\.linears) }
     var adapterTargets: [any AdapterTarget] { blocks.flatMap(\.adapterTargets) }
     var attentions: [AttentionOptions] { blocks.map(\.attention.options) }
+    var normedWidth: Int { blocks.reduce(0) { $0 + $1.normedWidth } }
     var mixtures: [MixtureOfExperts] { blocks.compactMap { $0.feedForward as? MixtureOfExperts } }
 
     /// Takes the weights out of a checkpoint. Tensors that the network has no use for are an error.

@@ -42,6 +42,15 @@ struct OperationGradientTests {
         expectSmall(checker.check([random([7, 12], 1), random([4], 2)]) { $0.rmsNorm($1[0], weight: $1[1], epsilon: 1e-5) })
     }
 
+    /// Where a weight is zero, the result does not tell what was normed.
+    @Test(arguments: [0, 1e-38]) func rmsNormWithWeightsOfNothing(nothing: Float) {
+        let weights = [nothing, 0.5, -nothing, -2, 0.01, nothing, 1, 3, 0.7]
+        let weight = compute.tensor(weights, shape: [9])
+        expectSmall(checker.check([random([67, 9], 1), weight]) { $0.rmsNorm($1[0], weight: $1[1], epsilon: 1e-5) })
+        let frozen = Variable(constant: weight)
+        expectSmall(checker.check([random([67, 18], 1)]) { $0.rmsNorm($1[0], weight: frozen, epsilon: 1e-5) })
+    }
+
     @Test(arguments: [GateFunction.silu, .geluTanh, .clamped(alpha: 1.702, limit: 7)])
     func gatedActivation(function: GateFunction) {
         expectSmall(checker.check([random([6, 19], 1), random([6, 19], 2)]) { $0.gatedActivation($1[0], $1[1], function) })

@@ -11,7 +11,7 @@ import Training
 
 /// What the plan says of a network against what the network takes.
 @Suite struct NetworkShapeTests {
-    static let names = ["llama", "mixtral", "qwen3_moe", "deepseek_v3", "llama4_text", "gpt_oss"]
+    static let names = ["llama", "mixtral", "qwen3_moe", "deepseek_v3", "llama4_text", "gpt_oss", "gemma3_text", "qwen3"]
 
     private func model(_ name: String, _ compute: Compute) throws -> any CausalLanguageModel {
         try BaseModel.open(tinyModels.appendingPathComponent(name).path).makeModel(on: compute)
@@ -43,7 +43,7 @@ import Training
         let held = Double(compute.buffers.statistics.liveBytes - before) / Double(ids.count)
         let planned = Double(model.layerCount * NetworkShape(model, elementBytes: 4).keptBytesPerBlock)
         // Narrow models have shares that wide ones do not: statistics of norms and attention, low-rank values.
-        #expect(planned > 0.75 * held && planned < 1.3 * held, "planned \(planned), held \(held)")
+        #expect(planned > 0.9 * held && planned < 1.2 * held, "planned \(planned), held \(held)")
         graph.backward(from: hidden)
     }
 

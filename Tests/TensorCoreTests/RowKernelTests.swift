@@ -36,24 +36,26 @@ import Testing
             }
             return result + factors
         }
-        let factors = inverse.map { Float($0) }
+        // The way back starts from any columns that become x̂ when they are multiplied with `undo`.
+        let factors = inverse.map { Float($0) }, undo = (0..<columns).map { Float($0 % 5) - 2.5 }
+        let scaled = (0..<rows * columns).map { x[$0] * factors[$0 / columns] / undo[$0 % columns] }
         let backward = available(
             martlet_rms_norm_backward_portable, martlet_rms_norm_backward_avx2, martlet_rms_norm_backward_avx512)
         expectAgreement(backward, .sum, expected: dx + dw, "rms_norm_backward \(columns)") { norm in
             var weights: [Float] = []
             let result = written(rows * columns) { dx in
                 weights = changed([Float](repeating: 0.5, count: columns)) {
-                    norm(Int64(rows), Int64(columns), x, w, factors, dy, nil, dx, $0)
+                    norm(Int64(rows), Int64(columns), scaled, undo, w, factors, dy, nil, dx, $0)
                 }
             }
             return result + weights
         }
         expectAgreement(backward, .sum, expected: dx, "rms_norm_backward without weights \(columns)") { norm in
-            written(rows * columns) { norm(Int64(rows), Int64(columns), x, w, factors, dy, nil, $0, nil) }
+            written(rows * columns) { norm(Int64(rows), Int64(columns), scaled, undo, w, factors, dy, nil, $0, nil) }
         }
         let before = noise(rows * columns, 9), total = zip(dx, before).map { $0 + Double($1) }
         expectAgreement(backward, .sum, expected: total, "rms_norm_backward in the place of a sum \(columns)") { norm in
-            changed(before) { norm(Int64(rows), Int64(columns), x, w, factors, dy, $0, $0, nil) }
+            changed(before) { norm(Int64(rows), Int64(columns), scaled, undo, w, factors, dy, $0, $0, nil) }
         }
     }
 

@@ -25,12 +25,14 @@ extension Graph {
                 }
             }
         }
-        let wantsInput = x.needsGradient
+        let (wantsInput, shape) = (x.needsGradient, input.shape)
+        let kept = weights?.needsGradient == true ? x.kept : nil
         return record("gather", y, inputs: [x] + (weights.map { [$0] } ?? [])) { dy in
-            let dx = wantsInput ? compute.empty(input.shape, compute.precision.activationType) : nil
-            let dFactors = weights?.needsGradient == true ? compute.empty([groups.tokenCount, chosen]) : nil
-            let (gradients, targets, slopes) = (TensorRows(dy), dx.map(TensorRows.init), dFactors?.output)
-            compute.forEachRowBlock(of: input.rows, rowElements: width * chosen) { tokens in
+            let dx = wantsInput ? compute.empty(shape, compute.precision.activationType) : nil
+            let dFactors = kept.map { _ in compute.empty([groups.tokenCount, chosen]) }
+            let (gradients, targets, values) = (TensorRows(dy), dx.map(TensorRows.init), (kept?.value()).map(TensorRows.init))
+            let slopes = dFactors?.output
+            compute.forEachRowBlock(of: groups.tokenCount, rowElements: width * chosen) { tokens in
                 compute.withScratch(2 * width) { scratch in
                     for token in tokens {
                         let choices = token * chosen..<(token + 1) * chosen
@@ -40,8 +42,8 @@ extension Graph {
                                 scales.put(choice, gradient, width, sum, adding: choice > choices.lowerBound)
                             }
                         }
-                        guard let slopes else { continue }
-                        let row = from.read(token, widenedIn: scratch + width)
+                        guard let slopes, let values else { continue }
+                        let row = values.read(token, widenedIn: scratch + width)
                         for choice in choices {
                             let gradient = gradients.read(Int(groups.rows[choice]), widenedIn: scratch)
                             martlet_row_dots(1, Int64(width), gradient, Int64(width), row, Int64(width), slopes + choice)

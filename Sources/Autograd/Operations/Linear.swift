@@ -137,10 +137,12 @@ extension Graph {
         let meeting = record("linear", x.value, inputs: [x], trainsParameters: backward.trains) { _ in
             [backward.inputGradient()]
         }
+        // The variable itself would keep its value until the backward pass.
+        let hasResidual = residual != nil
         return values.enumerated().map { index, value in
             record("linear", value, inputs: [meeting] + (residual.map { [$0] } ?? [])) { dy in
                 let first = backward.take(dy, of: index) ? dy : nil
-                return residual == nil ? [first] : [first, dy]
+                return hasResidual ? [first, dy] : [first]
             }
         }
     }

@@ -74,11 +74,11 @@ DECLARE_KERNEL(soft_cap, (int64_t count, float cap, float *x));
 // RMSNorm (Zhang & Sennrich, 2019): inverse[r] = 1 / sqrt(mean(x[r]^2) + epsilon), y[r] = x[r] * inverse[r] * weight.
 DECLARE_KERNEL(rms_norm_forward, (int64_t rows, int64_t columns, const float *x, const float *weight, float epsilon,
                                   float *y, float *inverse));
-// dx = sum + inverse * (w*dy - x_hat * mean(w*dy*x_hat)), x_hat = x * inverse. sum may be dx, or null. d_weight [columns]
-// is added to, or null.
-DECLARE_KERNEL(rms_norm_backward, (int64_t rows, int64_t columns, const float *x, const float *weight,
-                                   const float *inverse, const float *dy, const float *sum, float *dx,
-                                   float *d_weight));
+// dx = sum + inverse * (w*dy - x_hat * mean(w*dy*x_hat)), x_hat = y * undo [columns]. sum may be dx, or null. d_weight
+// [columns] is added to, or null.
+DECLARE_KERNEL(rms_norm_backward, (int64_t rows, int64_t columns, const float *y, const float *undo,
+                                   const float *weight, const float *inverse, const float *dy, const float *sum,
+                                   float *dx, float *d_weight));
 
 // --- rotary.c ----------------------------------------------------------------------------------------------------
 

@@ -9,39 +9,42 @@ package struct NetworkShape {
     private let linears: [Linear]
     private let mixtures: [MixtureOfExperts]
     private let embedding, head: Weight
-    private let layers, elementBytes, hidden, vocabulary: Int
+    private let attentions: [AttentionOptions]
+    private let layers, elementBytes, hidden, vocabulary, normedWidth: Int
 
     package init(_ network: any CausalLanguageModel, elementBytes: Int) {
         linears = network.linears.filter { $0.role != .experts }
         (mixtures, embedding, head) = (network.mixtures, network.embedding, network.head)
         (layers, vocabulary) = (max(1, network.layerCount), network.vocabularySize)
+        (attentions, normedWidth) = (network.attentions, network.normedWidth)
         (hidden, self.elementBytes) = (network.head.columns, elementBytes)
     }
 
     /// A row of the residual stream: float32 in every precision.
     var residualBytes: Int { 4 * hidden }
 
-    /// What a block keeps per token, on average over all: the outputs of its linear layers (rotated or not; those that
-    /// go into attention or the residual stream as float32), the output of attention, and what its experts keep. Norms and
-    /// activations of dense parts are computed again.
+    /// What a block keeps per token, on average over all: the results of norms, what goes into attention (queries and keys
+    /// as float32) and what comes out, gates and ups, and what its experts keep. Layers that end in the residual stream
+    /// keep nothing, and activations of dense parts are computed again.
     package var keptBytesPerBlock: Int {
-        let outputs = linears.reduce(0) {
-            $0 + ($1.weight.rows == hidden || $1.role == .attention ? 4 : elementBytes) * $1.weight.rows
+        let attention = attentions.reduce(0) { sum, form in
+            let (scores, values) = (form.headSize + 1, elementBytes * form.valueSize)
+            return sum + form.heads * (4 * scores + values) + form.keyValueHeads * (4 * form.headSize + values)
         }
-        let attention = linears.reduce(0) { most, layer in
-            layer.role == .attention && layer.weight.rows == hidden ? max(most, layer.weight.columns) : most
+        let feedForward = linears.reduce(0) { sum, layer in
+            layer.role == .attention || layer.weight.columns != hidden ? sum : sum + elementBytes * layer.weight.rows
         }
-        return (outputs + mixtures.reduce(0) { $0 + keptBytes($1) }) / layers + elementBytes * attention
+        let experts = mixtures.reduce(0) { $0 + keptBytes($1) }
+        return (elementBytes * normedWidth + attention + feedForward + experts) / layers
     }
 
-    /// What a mixture keeps per token: its input and its output once; for each chosen expert the output of both layers,
-    /// and, for the gradients of adapters, the input of both as products see it: float32, or tiles, which take less.
+    /// What a mixture keeps per token besides its normed input: for each chosen expert the output of both layers, and, for the gradients of
+    /// adapters, the input of both as products see it: float32, or tiles, which take less.
     private func keptBytes(_ mixture: MixtureOfExperts) -> Int {
         let (both, width) = (mixture.gateUp.weight.outputs, mixture.down.weight.inputs)
         let inputs =
             (mixture.gateUp.isAdaptedAnywhere ? 4 * hidden : 0) + (mixture.down.isAdaptedAnywhere ? 4 * width : 0)
-        return elementBytes * hidden + residualBytes
-            + mixture.routing.chosen * (elementBytes * (both + hidden) + inputs + 12)
+        return mixture.routing.chosen * (elementBytes * (both + hidden) + inputs + 12)
     }
 
     /// What one block's backward pass needs besides: the activation computed again, float32, and three gradients as wide as
@@ -66,9 +69,17 @@ package struct NetworkShape {
     private func rows(_ tokens: Int) -> Int { elementBytes == 2 ? tokens + TilePack.side - 1 : tokens }
 
     /// What an evaluation needs for so many tokens at once: nothing is kept, and the widest moment of a block's forward pass
-    /// takes no more than that of its backward pass.
+    /// takes no more than that of its backward pass, or is in its attention, with a few rows of the residual stream.
     package func evaluationBytes(tokens: Int, supervised: Int) -> Int {
-        rows(tokens) * (backwardBytes + residualBytes) + sumBytes(supervised: supervised) + panelBytes
+        let widest = max(backwardBytes + residualBytes, attentionBytes + 5 * residualBytes)
+        return rows(tokens) * widest + sumBytes(supervised: supervised) + panelBytes
+    }
+
+    /// What goes into attention and comes out, float32: queries and keys as they are projected, normed, and rotated.
+    private var attentionBytes: Int {
+        attentions.reduce(0) { most, form in
+            max(most, 4 * (form.heads + form.keyValueHeads) * (3 * form.headSize + form.valueSize))
+        }
     }
 
     /// Gradients of logits of the largest chunk of batches with so many supervised tokens or fewer, and sums.
