@@ -1,11 +1,14 @@
 #include "attention_blocks.h"
 
 // Queries or gradients of outputs of one block and head: as prepare_query_side leaves them; and as rows, or as the
-// right operand of tiles that has the queries along its depth. In float16 rows, and columns of gradients, under one scale.
+// right operand of tiles that has the queries along its depth. In float16 rows, and columns of gradients, under a scale
+// each, that of columns as large as sums of products with up to 2 have room for.
 struct query_side {
     float *columns, *rows;
-    float inverse;
+    struct scale row_scale, column_scale;
 };
+
+enum { LARGE_EXPONENT = 7 };
 
 // Scratch of a block and head, and what the block needs of it.
 struct pass {
@@ -34,9 +37,10 @@ MARTLET_INLINE float *prepare_query_sides(int level, const struct martlet_attent
     if (a->tiles) {
         CALL_ROUNDING_AT_LEVEL(pack_columns_f32, size, queries, from, stride, 0, (uint16_t *)side->rows, QUERY_STEP);
     } else if (a->halves) {
-        struct scale scale = scale_to(0, largest_of_rows(queries, size, from, stride));
-        side->inverse = scale.inverse;
-        write_rows_of_halves(queries, size, scale.factor, from, stride, (uint16_t *)side->rows, size);
+        float largest = largest_of_rows(queries, size, from, stride);
+        side->row_scale = scale_to(0, largest);
+        side->column_scale = scale_to(LARGE_EXPONENT, largest);
+        write_rows_of_halves(queries, size, side->row_scale.factor, from, stride, (uint16_t *)side->rows, size);
     } else {
         copy_rows(from, stride, queries, size, side->rows, spread(size));
     }
@@ -56,7 +60,7 @@ MARTLET_INLINE void prepare(int level, const struct martlet_attention *a, const 
     scratch = prepare_query_sides(level, a, q, a->query_stride, queries, a->head_size, parts, scratch, &pass->query);
     prepare_query_sides(level, a, d_output, a->output_stride, queries, a->value_size, 1, scratch, &pass->d_output);
     if (a->halves)
-        write_rows_of_halves(a->value_size, BLOCK, 1 / pass->d_output.inverse, pass->d_output.columns, BLOCK,
+        write_rows_of_halves(a->value_size, BLOCK, pass->d_output.column_scale.factor, pass->d_output.columns, BLOCK,
                              (uint16_t *)pass->d_output.columns, BLOCK);
     memset(pass->d_query, 0, (size_t)(a->head_size * BLOCK) * sizeof(float));
     memcpy(padded_lse, lse, (size_t)queries * sizeof *lse);
@@ -149,7 +153,7 @@ MARTLET_INLINE void sum_words_over_queries(const struct martlet_attention *a, co
     struct martlet_float16_block product = {
         .rows = strip->keys, .vectors = size / MARTLET_FLOAT16_COLUMNS, .depth = (end < queries ? end : queries) - query,
         .left = (const uint32_t *)scores + strip->key * BLOCK + query, .left_stride = BLOCK,
-        .right = (const uint16_t *)side->rows + query * size, .right_stride = size, .factor = inverse * side->inverse,
+        .right = (const uint16_t *)side->rows + query * size, .right_stride = size, .factor = inverse * side->row_scale.inverse,
         .result = result + strip->key * size, .result_stride = size, .accumulate = 1,
     };
     a->halves(&product);
@@ -163,12 +167,12 @@ MARTLET_INLINE void differentiate_halves(int level, const struct martlet_attenti
     const int64_t columns = strip->vectors * LANES;
     float *weights = pass->scores + strip->key * BLOCK + strip->vector * LANES;
     float *slopes = pass->slopes + strip->key * BLOCK + strip->vector * LANES;
-    multiply_by_halves(a, from, strip, a->value_size, v, (const uint16_t *)pass->d_output.columns, pass->d_output.inverse,
-                       pass->slopes);
+    multiply_by_halves(a, from, strip, a->value_size, v, (const uint16_t *)pass->d_output.columns,
+                       pass->d_output.column_scale.inverse, pass->slopes);
     differentiate(level, a, from, strip, pass);
     write_rows_of_words(strip->keys, columns, WEIGHT_SCALE, weights, BLOCK);
     sum_words_over_queries(a, strip, queries, a->value_size, pass->scores, &pass->d_output, 1 / WEIGHT_SCALE, d_value);
-    struct scale scale = scale_to(7, largest_of_rows(strip->keys, columns, slopes, BLOCK));
+    struct scale scale = scale_to(LARGE_EXPONENT, largest_of_rows(strip->keys, columns, slopes, BLOCK));
     halve_strip(strip, scale.factor, pass->slopes, pass->tiles);
     write_rows_of_words(strip->keys, columns, scale.factor, slopes, BLOCK);
     sum_words_over_queries(a, strip, queries, a->head_size, pass->slopes, &pass->query, scale.inverse, d_key);

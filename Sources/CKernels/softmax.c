@@ -48,7 +48,9 @@ MARTLET_INLINE float exponentials_of_logits(float *x, int64_t count, float cap, 
     for (; count > 0; x += PIECE, count -= PIECE) {
         int64_t here = count < PIECE ? count : PIECE;
         for (int64_t c = 0; c < here; c++) tangents[c] = hyperbolic_tangent(x[c] / cap);
-        for (int64_t c = 0; c < here; c++) x[c] = exponential(cap * tangents[c] - reference);
+        // As picked logits are: rounded before the difference.
+        for (int64_t c = 0; c < here; c++) x[c] = cap * tangents[c];
+        for (int64_t c = 0; c < here; c++) x[c] = exponential(x[c] - reference);
         total += row_sum(x, here);
         for (int64_t c = 0; c < here; c++) x[c] *= 1.0f - tangents[c] * tangents[c];
     }
@@ -76,8 +78,11 @@ KERNEL(cross_entropy,
     for (int64_t part = 0; part < parts; part++)
         for (int64_t r = 0; r < rows; r++) totals[r] += sums[part * rows + r];
     for (int64_t r = 0; r < rows; r++) {
-        losses[r] = logf(totals[r]) + logits->references[r] - picked[r];
-        own[r] = exponential(picked[r] - logits->references[r]) - totals[r];
+        float rest = exponential(picked[r] - logits->references[r]) - totals[r];
+        own[r] = rest > 0 ? 0 : rest;
+        // What is left of the total tells a small loss better than a difference of logarithms.
+        losses[r] = own[r] > -0.5f * totals[r] ? -log1pf(own[r] / totals[r])
+                                               : logf(totals[r]) + logits->references[r] - picked[r];
         if (cap != 0) own[r] *= 1.0f - picked[r] * picked[r] / (cap * cap);
     }
 }

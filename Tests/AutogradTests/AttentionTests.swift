@@ -32,6 +32,8 @@ struct AttentionTests {
         AttentionOptions(heads: 4, keyValueHeads: 2, headSize: 6, valueSize: 4, scale: 0.4),
         AttentionOptions(heads: 3, keyValueHeads: 1, headSize: 16, scale: 0.3, window: 150),
         AttentionOptions(heads: 2, keyValueHeads: 2, headSize: 5, scale: 0.5, chunk: 300, softCap: 2),
+        AttentionOptions(heads: 4, keyValueHeads: 2, headSize: 64, valueSize: 32, scale: 0.1, window: 150),
+        AttentionOptions(heads: 2, keyValueHeads: 1, headSize: 32, scale: 0.15, softCap: 3),
     ]
     private static let layout = SequenceLayout(offsets: [0, 3, 70, 770, 1330])
 
@@ -79,23 +81,28 @@ struct AttentionTests {
         try continuesACache(count, window, on: try Compute(threadCount: 2), within: 1e-5)
         try continuesACache(
             count, window, on: try Compute(precision: .bfloat16, threadCount: 2, tiles: .emulated), within: 0.03)
+        let inFloat16 = try Compute(precision: .bfloat16, threadCount: 2, tiles: nil, vectors: .float16)
+        try continuesACache(count, window, headSize: 32, valueSize: 64, on: inFloat16, within: 0.03)
     }
 
-    private func continuesACache(_ count: Int, _ window: Int?, on compute: Compute, within tolerance: Float) throws {
+    private func continuesACache(
+        _ count: Int, _ window: Int?, headSize: Int = 20, valueSize: Int = 12, on compute: Compute, within tolerance: Float
+    ) throws {
         let options = AttentionOptions(
-            heads: 6, keyValueHeads: 2, headSize: 20, valueSize: 12, scale: 0.2, window: window, softCap: window.map { _ in 3 })
+            heads: 6, keyValueHeads: 2, headSize: headSize, valueSize: valueSize, scale: 0.2, window: window,
+            softCap: window.map { _ in 3 })
         let rows = 700
-        let (q, k) = (random([rows, 120], 1, on: compute), random([rows + 4, 40], 2, on: compute))
-        let (v, sinks) = (random([rows + 4, 24], 3, on: compute), random([6], 4, on: compute))
+        let (q, k) = (random([rows, 6 * headSize], 1, on: compute), random([rows + 4, 2 * headSize], 2, on: compute))
+        let (v, sinks) = (random([rows + 4, 2 * valueSize], 3, on: compute), random([6], 4, on: compute))
         func attention(_ q: Tensor, _ layout: SequenceLayout) -> [Float] {
             Graph(compute: compute).attention(
                 Variable(constant: q), Variable(constant: k), Variable(constant: v), layout: layout, options: options,
                 sinks: sinks).value.toArray()
         }
         let all = attention(q, SequenceLayout(count: rows))
-        let tail = compute.tensor(Array(q.toArray().suffix(count * 120)), shape: [count, 120])
+        let tail = compute.tensor(Array(q.toArray().suffix(count * 6 * headSize)), shape: [count, 6 * headSize])
         let last = attention(tail, SequenceLayout(count: count, after: rows - count))
-        let worst = zip(last, all.suffix(count * 72)).map { abs($0 - $1) }.max() ?? .infinity
+        let worst = zip(last, all.suffix(count * 6 * valueSize)).map { abs($0 - $1) }.max() ?? .infinity
         #expect(worst < tolerance)
     }
 

@@ -200,35 +200,91 @@ struct OperationGradientTests {
         for (found, expected) in zip(whole.gradient, first.gradient + second.gradient) { #expect(abs(found - expected) < 1e-5) }
     }
 
-    /// Logits far above the target's, for which exponentials have to be taken from the largest, beside others.
-    @Test(arguments: [Precision.float32, .bfloat16], [3, 20]) func lossOfUnlikelyTargets(precision: Precision, tokens: Int) throws {
-        let compute = try Compute(precision: precision, threadCount: 2)
-        var hidden = random([tokens, 8], 1).toArray(), head = random([150, 8], 2).toArray()
-        for id in 0..<150 { head[8 * id] = id == 100 ? 1 : 0 }
-        for (row, value) in [Float(90), 128, 256].enumerated() { hidden[8 * row] = value }
+    /// What losses are tried with: products of the library, of strips in either format, of tiles.
+    private static let units: [(Precision, TileUnit?, VectorUnit?)] = [
+        (.float32, nil, nil), (.float32, nil, .float32), (.bfloat16, nil, .float32), (.bfloat16, nil, .float16),
+        (.bfloat16, .emulated, .float32),
+    ]
+
+    /// A head of several tiles, and logits of which one is far above the target's: by so much that exponentials have to be
+    /// taken from the largest (more than 99), or just not, beside rows that are like others.
+    @Test(arguments: units, [[85], [20, 90, 128, 256]] as [[Float]])
+    func lossOfUnlikelyTargets(unit: (Precision, TileUnit?, VectorUnit?), logits: [Float]) throws {
+        let (tokens, vocabulary) = (20, 1500)
+        var hidden = random([tokens, 8], 1).toArray(), head = random([vocabulary, 8], 2).toArray()
+        for id in 0..<vocabulary { head[8 * id] = id == 1000 ? 1 : 0 }
+        for (row, value) in logits.enumerated() { hidden[8 * row + 8] = value }
         // Numbers that bfloat16 has.
         (hidden, head) = (hidden.map(shortened), head.map(shortened))
-        let targets = (0..<tokens).map { Int32($0 * 7 % 100) }
-        let graph = Graph(compute: compute, gradients: Gradients())
-        let leaf = graph.leaf(compute.tensor(hidden, shape: [tokens, 8]))
-        let (loss, sum) = graph.linearCrossEntropy(leaf, head: .dense(compute.tensor(head, shape: [150, 8])), targets: targets)
-        graph.backward(from: loss)
-        let gradient = graph.gradient(of: leaf)?.toArray() ?? []
-        var expected = 0.0
-        for row in 0..<tokens {
-            func product(_ id: Int) -> Double { (0..<8).reduce(0) { $0 + Double(hidden[8 * row + $1]) * Double(head[8 * id + $1]) } }
-            let logits = (0..<150).map(product), largest = logits.max() ?? 0
-            let lse = largest + log(logits.reduce(0) { $0 + exp($1 - largest) })
-            expected += lse - logits[Int(targets[row])]
-            for column in 0..<8 {
-                let slope = (0..<150).reduce(0.0) {
-                    $0 + (exp(logits[$1] - lse) - ($1 == Int(targets[row]) ? 1 : 0)) * Double(head[8 * $1 + column])
-                }
-                let found = Double(gradient[8 * row + column])
-                #expect(abs(found - slope) < (precision == .float32 ? 1e-5 : 1e-2), "row \(row), column \(column)")
+        for (tokens, softCap) in [(tokens, nil), (tokens, 200), (3, nil)] as [(Int, Float?)] {
+            let targets = (0..<tokens).map { Int32($0 * 79 % vocabulary) }
+            func result(threads: Int) throws -> (loss: Double, gradient: [Float]) {
+                let compute = try Compute(precision: unit.0, threadCount: threads, tiles: unit.1, vectors: unit.2)
+                let graph = Graph(compute: compute, gradients: Gradients())
+                let leaf = graph.leaf(compute.tensor(Array(hidden[0..<8 * tokens]), shape: [tokens, 8]))
+                let weight = Weight.dense(compute.tensor(head, shape: [vocabulary, 8]))
+                let (loss, sum) = graph.linearCrossEntropy(leaf, head: weight, targets: targets, softCap: softCap)
+                graph.backward(from: loss)
+                return (sum, graph.gradient(of: leaf)?.toArray() ?? [])
+            }
+            let found = try result(threads: 1)
+            let again = try result(threads: 3)
+            #expect(found.loss == again.loss && found.gradient == again.gradient)
+            let expected = doubleCrossEntropy(hidden, head, targets, width: 8, softCap: softCap)
+            #expect(abs(found.loss - expected.loss) < (unit.0 == .float32 ? 1e-6 : 1e-3) * expected.loss)
+            #expect(found.gradient.count == expected.gradient.count)
+            for (at, (found, expected)) in zip(found.gradient, expected.gradient).enumerated() {
+                #expect(abs(Double(found) - expected) < (unit.0 == .float32 ? 1e-5 : 1e-2), "number \(at)")
             }
         }
-        #expect(abs(sum - expected) < (precision == .float32 ? 1e-6 : 1e-3) * expected)
+    }
+
+    /// Sum of the losses of all tokens, and its gradient with respect to their hidden states.
+    private func doubleCrossEntropy(
+        _ hidden: [Float], _ head: [Float], _ targets: [Int32], width: Int, softCap: Float?
+    ) -> (loss: Double, gradient: [Double]) {
+        var (loss, gradient) = (0.0, [Double]())
+        let ids = 0..<head.count / width
+        for (row, target) in targets.enumerated() {
+            let raw = ids.map { id in
+                (0..<width).reduce(0.0) { $0 + Double(hidden[width * row + $1]) * Double(head[width * id + $1]) }
+            }
+            let logits = softCap.map { cap in raw.map { Double(cap) * tanh($0 / Double(cap)) } } ?? raw
+            let largest = logits.max() ?? 0
+            let lse = largest + log(logits.reduce(0) { $0 + exp($1 - largest) })
+            loss += lse - logits[Int(target)]
+            let slopes = ids.map { id in
+                let bend = softCap.map { 1 - pow(logits[id] / Double($0), 2) } ?? 1
+                return (exp(logits[id] - lse) - (id == Int(target) ? 1 : 0)) * bend
+            }
+            gradient += (0..<width).map { column in ids.reduce(0) { $0 + slopes[$1] * Double(head[width * $1 + column]) } }
+        }
+        return (loss, gradient)
+    }
+
+    /// What a run has to see: no number that looks like a loss.
+    @Test(arguments: units, [Float.nan, .infinity]) func lossOfNoNumbers(unit: (Precision, TileUnit?, VectorUnit?), value: Float) throws {
+        let compute = try Compute(precision: unit.0, threadCount: 2, tiles: unit.1, vectors: unit.2)
+        let head = Weight.dense(random([300, 8], 2))
+        for place in [0, 9 * 8 + 3] {
+            var hidden = random([10, 8], 1).toArray()
+            hidden[place] = value
+            let states = Variable(constant: compute.tensor(hidden, shape: [10, 8]))
+            let targets = (0..<10).map { Int32($0 * 29) }
+            #expect(!Graph(compute: compute).linearCrossEntropy(states, head: head, targets: targets).sum.isFinite)
+        }
+    }
+
+    /// Losses of tokens that are all but certain keep their digits.
+    @Test func lossOfLikelyTargets() {
+        for gap in [Float(1), 6, 12, 15] {
+            // Three logits: 20 + gap, 20, and 20.
+            let hidden = Variable(constant: compute.tensor([20 + gap, 20], shape: [1, 2]))
+            let head = Weight.dense(compute.tensor([1, 0, 0, 1, 0, 1], shape: [3, 2]))
+            let sum = Graph(compute: compute).linearCrossEntropy(hidden, head: head, targets: [0]).sum
+            let expected = log1p(2 * exp(-Double(gap)))
+            #expect(abs(sum - expected) < 1e-4 * expected + 2e-7, "\(gap): \(sum) instead of \(expected)")
+        }
     }
 
     private func shortened(_ value: Float) -> Float { Float(bitPattern: value.bitPattern & 0xFFFF_0000) }

@@ -45,4 +45,18 @@ struct TileGridTests {
         let items = TileGrid.items(rows: 2048, columns: 1536, depth: 576, on: Self.floats, threads: 2)
         #expect(items.map(\.columns.count) == [288, 288, 240, 240, 240, 240])
     }
+
+    /// Sums over tiles of a loss lie in an array with a place for so many columns.
+    @Test(arguments: [1, 63, 65, 96, 97, 190, 300, 1000, 1500, 32_000, 49_153]) func tilesOfALossBeginApart(columns: Int) {
+        for depth in [64, 576, 4096, 16_384, 20_000, 50_000] {
+            let panels = TileGrid.panels(rows: columns, columns: depth).map(\.lowerBound)
+            let packed = [Self.tiles, Self.floats, Self.float16].map { unit in
+                TileGrid.items(rows: 600, columns: columns, depth: depth, on: unit, threads: 1).map(\.columns.lowerBound)
+            }
+            for starts in packed + [panels] {
+                #expect(Set(starts.map { $0 / Compute.sharedTileStep }).count == Set(starts).count)
+            }
+            #expect(panels.allSatisfy { $0 % 64 == 0 })
+        }
+    }
 }

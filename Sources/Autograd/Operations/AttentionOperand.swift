@@ -4,7 +4,7 @@ import TensorCore
 /// Keys or values in the form that attention multiplies with, every head of every sequence by itself, packed once for
 /// all queries.
 struct AttentionOperand {
-    /// Which operands of products are wanted where products run on tiles.
+    /// Which operands of products are wanted. Rows of float32 serve for all; tiles and float16 for one each.
     enum Form {
         /// The matrix `[tokens, size]`, its transpose, or both.
         case whole, transposed, both
@@ -28,7 +28,7 @@ struct AttentionOperand {
 
     /// Packs the rows that the sequences of the layout have: `x` is `[prefix + tokens, heads · size]`, of either type.
     /// Where `exact` float32 is not rounded, neither in rows nor, but for the least, in whole tiles. Where products run in
-    /// float16, exact operands are float32 as a whole, others float16.
+    /// float16, an exact operand is float32 where it is wanted whole, and every other is float16.
     init(
         _ x: Tensor, _ size: Int, _ layout: SequenceLayout, _ form: Form, exact: Bool = false, inFloat16: Bool,
         _ compute: Compute
@@ -88,10 +88,10 @@ struct AttentionOperand {
             let row = stretches[sequence].tokens.lowerBound + part.lowerBound
             for head in 0..<heads {
                 let source = row..<row + part.count, place = (head * keyCount + row) * stride
-                if let rows { copy(x, source, head, to: rows.output + place, compute) }
+                if let rows { copy(x, source, head, to: rows.output + place, rounds: compute.precision == .bfloat16 && !isExact) }
                 if let words, let inverses {
                     let block = stretches[sequence].blocks + part.lowerBound / AttentionPass.blockSize
-                    copy(x, source, head, to: words.output + place, compute)
+                    copy(x, source, head, to: words.output + place, rounds: false)
                     martlet_to_float16_words(
                         Int64(part.count), Int64(size), words.output + place, Int64(stride),
                         inverses.output + head * inverses.columns + block)
@@ -101,17 +101,17 @@ struct AttentionOperand {
         }
     }
 
-    /// Copies rows of a head as float32, rounded if the precision says so.
+    /// Copies rows of a head as float32.
+    /// - Parameter rounds: to what bfloat16 has.
     private func copy(
-        _ x: Tensor, _ rows: Range<Int>, _ head: Int, to target: UnsafeMutablePointer<Float>, _ compute: Compute
+        _ x: Tensor, _ rows: Range<Int>, _ head: Int, to target: UnsafeMutablePointer<Float>, rounds: Bool
     ) {
         for (index, row) in rows.enumerated() {
             let (from, target) = (row * x.rowStride + head * size, target + index * stride)
             switch x.elementType {
             case .bfloat16: martlet_from_bfloat16(Int64(size), x.bfloatRows + from, target)
-            case .float32 where isExact || compute.precision == .float32:
-                target.update(from: x.floatRows + from, count: size)
-            case .float32: martlet_round_to_bfloat16(Int64(size), x.floatRows + from, target)
+            case .float32 where rounds: martlet_round_to_bfloat16(Int64(size), x.floatRows + from, target)
+            case .float32: target.update(from: x.floatRows + from, count: size)
             }
         }
     }

@@ -9,7 +9,8 @@ extension Compute {
     /// Expands the matrices of all groups once, panel by panel as a product of many rows in this precision does (into
     /// tiles or strips of float16 where it runs on those), on all threads.
     public func expandAll(_ weight: GroupedWeight) {
-        let panels = panels(of: weight, Array(0...weight.count), areRows: true)
+        let offsets = (0...weight.count).map { $0 * Self.fewestPacked }
+        let panels = panels(of: weight, offsets, areRows: true)
         threads.run(tiles: panels.count) { tile in
             for piece in panels[tile].pieces {
                 if tiles != nil {

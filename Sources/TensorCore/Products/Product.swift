@@ -38,7 +38,7 @@ extension Compute {
         return y
     }
 
-    /// Columns that a tile of the product below begins at are multiples of this, unless the result is only one tile wide.
+    /// No two tiles of the product below begin within the same so many columns.
     package static let sharedTileStep = 64
 
     /// `x · weightᵀ` in tiles that depend on shapes only, so that sums over a tile do, too.

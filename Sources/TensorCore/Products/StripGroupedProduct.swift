@@ -8,7 +8,7 @@ extension Compute {
         return multipliesFloat16 && (offsets.last ?? 0) >= Self.fewestPacked * reached
     }
 
-    private static let fewestPacked = 32
+    static let fewestPacked = 32
 
     /// Adds the contribution of one block of weights to a panel; the first one sets it.
     func stripProduct(

@@ -23,9 +23,9 @@ package enum TileGrid {
         return stride(from: 0, to: count, by: size).map { $0..<min(count, $0 + size) }
     }
 
-    /// Cuts the rows of a weight with `columns` columns into panels.
-    static func panels(rows: Int, columns: Int) -> [Range<Int>] {
-        let most = max(64, panelElements / max(1, columns) / 64 * 64)
+    /// Cuts the rows of a weight with `columns` columns into panels that begin at multiples of 64.
+    package static func panels(rows: Int, columns: Int) -> [Range<Int>] {
+        let most = max(128, panelElements / max(1, columns) / 64 * 64)
         return rows <= most ? [0..<rows] : pieces(rows, target: most)
     }
 
