@@ -66,6 +66,11 @@ public final class Graph {
     public var routingLog: RoutingLog?
     /// The loss that spreads tokens over experts, if it is asked for.
     public var loadBalance: LoadBalance?
+    /// Whether blocks that are computed again keep what attention over long sequences gave
+    /// (``AttentionOptions/isLong(over:)``), most of their time. Changes no bit.
+    public var keepsLongAttention = false
+    /// What a block that is computed twice keeps from the first time.
+    var keptResults: KeptResults?
     private var tape: [Node] = []
     private let recent = RecentValue()
 

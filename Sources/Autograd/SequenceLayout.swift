@@ -20,6 +20,8 @@ public struct SequenceLayout: Sendable, Equatable {
 
     /// Number of tokens.
     public var tokenCount: Int { offsets[offsets.count - 1] }
+    /// Tokens of the longest sequence, with those that came before.
+    public var longest: Int { prefix + (zip(offsets, offsets.dropFirst()).map { $1 - $0 }.max() ?? 0) }
     /// Number of sequences.
     public var sequenceCount: Int { offsets.count - 1 }
     /// Position of every token in its sequence.

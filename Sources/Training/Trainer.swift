@@ -38,6 +38,8 @@ public final class Trainer {
     public let seed: UInt64
     /// Factor of the loss that spreads tokens over experts; 0 = off.
     public var auxiliaryLossCoefficient = 0.0
+    /// Whether blocks that are computed again keep what attention over long sequences gave. Changes no bit.
+    public var keepsLongAttention = false
     /// Most tokens of a micro-batch that go through the model at once; larger ones are cut between sequences. `nil` cuts
     /// none.
     public var splitTokens: Int?
@@ -124,6 +126,7 @@ public final class Trainer {
         try batch.check(vocabulary: model.vocabularySize)
         let graph = Graph(compute: compute, gradients: gradients)
         graph.dropout = DropoutContext(seed: seed, step: UInt64(step), firstToken: batch.streamOffset)
+        graph.keepsLongAttention = keepsLongAttention
         return graph
     }
 

@@ -96,10 +96,11 @@ func relativeError(_ a: [Float], _ b: [Float]) -> Double {
 /// Mean loss over the supervised tokens and the summed gradients, if some are asked for.
 func meanLoss(
     _ model: any CausalLanguageModel, _ ids: [Int32], _ targets: [Int32], _ layout: SequenceLayout,
-    gradients: Gradients? = nil, recompute: Bool = false, dropout: DropoutContext? = nil, on compute: Compute
+    gradients: Gradients? = nil, recompute: Bool = false, keepsLongAttention: Bool = false, dropout: DropoutContext? = nil,
+    on compute: Compute
 ) -> Double {
     let graph = Graph(compute: compute, gradients: gradients)
-    graph.dropout = dropout
+    (graph.dropout, graph.keepsLongAttention) = (dropout, keepsLongAttention)
     let hidden = model.hiddenStates(ids, layout: layout, cache: nil, recompute: recompute, in: graph)
     let (loss, sum) = model.loss(hidden, targets: targets, in: graph)
     graph.backward(from: loss)

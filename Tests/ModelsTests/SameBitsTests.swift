@@ -7,10 +7,11 @@ import Testing
 
 /// What must not change a bit, and what may change a few.
 @Suite struct SameBitsTests {
-    /// Loss and gradients of the tiny model with its adapter and dropout on 700 tokens in four sequences, which is more
-    /// than one tile of every product.
+    /// Loss and gradients of the tiny model with its adapter and dropout; by default on 700 tokens in four sequences, which
+    /// is more than one tile of every product.
     private func results(
-        _ name: String = "llama", precision: Precision = .float32, threads: Int = 2, recompute: Bool = false
+        _ name: String = "llama", precision: Precision = .float32, threads: Int = 2, recompute: Bool = false,
+        keepsLongAttention: Bool = false, offsets: [Int] = [0, 1, 130, 333, 700]
     ) throws -> (loss: Double, gradients: [[Float]]) {
         let compute = try Compute(precision: precision, threadCount: threads)
         let reference = try Reference(name)
@@ -20,12 +21,12 @@ import Testing
         configuration.dropout = 0.1
         let adapter = try LoRAAdapter(configuration, factors: file.factors, layers: model.linears)
         let seed = try reference.ids("long_input_ids")
-        let ids = (0..<700).map { seed[$0 * $0 % seed.count] }
-        let layout = SequenceLayout(offsets: [0, 1, 130, 333, 700])
+        let layout = SequenceLayout(offsets: offsets)
+        let ids = (0..<layout.tokenCount).map { seed[$0 * $0 % seed.count] }
         let targets = ids.indices.map { layout.offsets.contains($0 + 1) ? -100 : ids[$0 + 1] }
         let gradients = Gradients()
         let loss = meanLoss(
-            model, ids, targets, layout, gradients: gradients, recompute: recompute,
+            model, ids, targets, layout, gradients: gradients, recompute: recompute, keepsLongAttention: keepsLongAttention,
             dropout: DropoutContext(seed: 1, step: 3, firstToken: 7), on: compute)
         return (loss, try adapter.parameters.map { try #require(gradients[$0]).toArray() })
     }
@@ -44,6 +45,15 @@ import Testing
         let kept = try results(name, precision: precision)
         let recomputed = try results(name, precision: precision, recompute: true)
         #expect(kept.loss == recomputed.loss && kept.gradients == recomputed.gradients)
+    }
+
+    @Test(arguments: ["llama", "gemma3_text", "deepseek_v3"], Precision.allCases)
+    func keptAttentionChangesNoBit(name: String, precision: Precision) throws {
+        let found = try [(false, false), (true, false), (true, true)].map { recompute, keeps in
+            try results(
+                name, precision: precision, recompute: recompute, keepsLongAttention: keeps, offsets: [0, 50, 2100])
+        }
+        for other in found[1...] { #expect(found[0].loss == other.loss && found[0].gradients == other.gradients) }
     }
 
     @Test(arguments: references) func bfloat16IsCloseToFloat32(name: String) throws {

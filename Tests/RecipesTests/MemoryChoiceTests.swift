@@ -73,6 +73,34 @@ import Training
         }
     }
 
+    /// What attention over a long sequence gave is kept where blocks are computed again, if that fits.
+    @Test func longAttentionIsKeptIfThereIsRoom() throws {
+        try withRecipe { recipe, root in
+            for length in [2047, 2048] {
+                var recipe = recipe
+                let place = root.appendingPathComponent("long.jsonl")
+                let ids = (0..<length).map { "\($0 * 3 % 288)" }.joined(separator: ", ")
+                try Data(#"{"input_ids": [\#(ids)]}"#.utf8).write(to: place)
+                recipe.data.train = [Recipe.Source(path: place.path, format: .tokens)]
+                recipe.data.maxLength = length
+                let run = try PreparedRun(recipe, memoryLimit: nil, on: compute)
+                let planner = MemoryPlanner(run.recipe, run.model, run.data, run.adapter, compute)
+                func choose(_ limit: Int) -> MemoryChoice {
+                    planner.choose(recompute: true, splitTokens: .automatic, limit: limit)
+                }
+                let most = planner.plan(recompute: true, keepsLongAttention: true, tokens: length).required
+                let least = planner.plan(recompute: true, tokens: length).required
+                let isLong = length == 2048
+                #expect((most > least) == isLong)
+                let (kept, again) = (choose(most), choose(least))
+                #expect(kept.fits && kept.keepsLongAttention == isLong && kept.plan.required == most)
+                #expect(kept.description.contains("but for attention") == isLong)
+                #expect(again.fits && again.recompute && !again.keepsLongAttention && again.splitTokens == nil)
+                #expect(again.plan.required == least)
+            }
+        }
+    }
+
     /// A validation file with one example of so many tokens and ten of 24.
     private func validate(_ recipe: inout Recipe, in root: URL, longest: Int) throws {
         let lengths = [longest] + [Int](repeating: 24, count: 10)

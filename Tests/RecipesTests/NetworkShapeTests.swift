@@ -47,6 +47,31 @@ import Training
         graph.backward(from: hidden)
     }
 
+    /// The same where blocks are computed again: their inputs, and what attention gave if it is long and is to be kept.
+    @Test(arguments: ["llama", "deepseek_v3", "gemma3_text"], [64, 2048])
+    func inputsOfBlocksAreThoseHeld(name: String, length: Int) throws {
+        let compute = try Compute(threadCount: 1)
+        let model = try model(name, compute)
+        let settings = AdapterConfiguration(rank: 2, targets: .group(.allLinear))
+        _ = try LoRAAdapter(attaching: settings, to: model.adapterTargets, seed: 1, on: compute)
+        let layout = SequenceLayout(offsets: Array(stride(from: 0, through: 2048, by: length)))
+        let shape = NetworkShape(model, elementBytes: 4)
+        let attention = shape.longAttentionBytes(longest: length)
+        #expect((attention > 0) == (length == 2048))
+        for keeps in [false, true] {
+            let graph = Graph(compute: compute, gradients: Gradients())
+            graph.keepsLongAttention = keeps
+            let before = compute.buffers.statistics.liveBytes
+            let hidden = model.hiddenStates(
+                (0..<2048).map { Int32($0 * 31 % 280) }, layout: layout, cache: nil, recompute: true, in: graph)
+            let held = Double(compute.buffers.statistics.liveBytes - before) / 2048
+            let planned = Double(model.layerCount * shape.residualBytes + (keeps ? attention : 0))
+            // The first block's input needs no gradient and is held all the same; so is the result, twice.
+            #expect(planned > 0.6 * held && planned <= held, "planned \(planned), held \(held)")
+            graph.backward(from: hidden)
+        }
+    }
+
     /// The most that an evaluation takes at any time is what the plan allows for it, which is less than training takes for
     /// as many tokens.
     @Test(arguments: names) func evaluationsTakeWhatIsPlanned(name: String) throws {

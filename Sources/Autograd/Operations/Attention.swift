@@ -27,6 +27,9 @@ public struct AttentionOptions: Sendable {
         self.softCap = softCap
     }
 
+    /// Whether so much is seen in a sequence of `length` tokens that what attention gave is worth its memory.
+    public func isLong(over length: Int) -> Bool { min(length, window ?? length, chunk ?? length) >= 2048 }
+
     /// First position that a query at `position` sees.
     func firstVisible(_ position: Int) -> Int {
         max(0, window.map { position - $0 + 1 } ?? 0, chunk.map { position / $0 * $0 } ?? 0)
@@ -59,7 +62,9 @@ extension Graph {
             AttentionPass(
                 q: queries, k: keys, v: values, layout: layout, options: options, sinks: sinks, compute: compute)
         }
-        let (output, lse) = pass(v.value).forward()
+        let results = options.isLong(over: layout.longest) ? keptResults : nil
+        let (output, lse) =
+            results?.next(isSecondRun: isRecording) { pass(v.value).forward() } ?? pass(v.value).forward()
         let (keptValues, keptOutput) = (rounded(toKeep: v.value), rounded(toKeep: output))
         return record("attention", output, inputs: [q, k, v], again: { keptOutput }) { gradient in
             let (dq, dk, dv) = pass(keptValues).backward(gradient, keptOutput, lse)

@@ -8,6 +8,8 @@ package import TensorCore
 public struct MemoryChoice: Sendable {
     /// Whether blocks are computed again in the backward pass. Changes no bit.
     public let recompute: Bool
+    /// Whether what attention over long sequences gave is kept then, because there is room. Changes no bit.
+    public let keepsLongAttention: Bool
     /// Most tokens of a micro-batch that are computed at once; `nil` = all. Changes the last bits.
     public let splitTokens: Int?
     /// Most tokens of an evaluation that are computed at once, in whole examples.
@@ -22,7 +24,8 @@ public struct MemoryChoice: Sendable {
 
     /// What was chosen, and what it takes.
     public var description: String {
-        let blocks = recompute ? "blocks computed again in the backward pass" : "all activations kept"
+        let again = "blocks computed again in the backward pass" + (keepsLongAttention ? ", but for attention" : "")
+        let blocks = recompute ? again : "all activations kept"
         let split = splitTokens.map { ", micro-batches in pieces of at most \($0) tokens" } ?? ""
         return "\(blocks)\(split): \(MemoryPlan.inWords(plan.total))"
     }
@@ -75,7 +78,7 @@ package struct MemoryPlanner {
     /// takes anyway with blocks computed again. No limit decides it, nor whether blocks are computed again, so that neither
     /// changes a bit of a validation loss.
     package func evaluationTokens(beside tokens: Int) -> Int {
-        let training = shape.trainingBytes(tokens: tokens, supervised: min(tokens, supervised), recompute: true)
+        let training = shape.trainingBytes(tokens: tokens, supervised: min(tokens, supervised), again: 0)
         func fits(_ count: Int) -> Bool {
             shape.evaluationBytes(tokens: count, supervised: count) <= training.kept + training.scratch
         }
@@ -94,7 +97,8 @@ package struct MemoryPlanner {
     private static let codeBytes = 30 << 20
 
     /// The plan of a run that computes so many tokens at once.
-    package func plan(recompute: Bool, tokens: Int) -> MemoryPlan {
+    /// - Parameter keepsLongAttention: even where blocks are computed again.
+    package func plan(recompute: Bool, keepsLongAttention: Bool = false, tokens: Int) -> MemoryPlan {
         let tokens = min(tokens, batch)
         // An example is never cut, so the longest may be larger than what is computed at once.
         let evaluation = validation.map { data in
@@ -109,12 +113,12 @@ package struct MemoryPlanner {
                 evaluation: evaluation,
                 distinctTokens: known.overflow ? vocabularySize : min(known.partialValue, vocabularySize),
                 trainedParameters: trainedParameters,
-                recompute: recompute),
+                again: recompute ? (keepsLongAttention ? shape.longAttentionBytes(longest: longest) : 0) : nil),
             program: program)
     }
 
-    /// The quickest way to train within the limit: first by computing blocks again, then by the least number of pieces of
-    /// a micro-batch. If nothing fits, what takes the least.
+    /// The quickest way to train within the limit: first by computing blocks again, with their long attention if need be, then
+    /// by the least number of pieces of a micro-batch. If nothing fits, what takes the least.
     /// - Parameters:
     ///   - recompute: whether blocks are computed again; `nil` leaves it open.
     ///   - splitTokens: `.automatic` leaves it open.
@@ -125,20 +129,21 @@ package struct MemoryPlanner {
         for tokens in sizes(splitTokens) {
             // Pieces are only for what recomputation does not settle.
             let ways = recompute.map { [$0] } ?? (tokens == nil || splitTokens != .automatic ? [false, true] : [true])
-            for way in ways {
-                let choice = choice(recompute: way, splitTokens: tokens, limit)
+            for (recompute, keeps) in [(false, false), (true, true), (true, false)] where ways.contains(recompute) {
+                let choice = choice(recompute: recompute, keepsLongAttention: keeps, splitTokens: tokens, limit)
                 if choice.fits { return choice }
-                if choice.plan.total < last?.plan.total ?? .max { last = choice }
+                if choice.plan.total <= last?.plan.total ?? .max { last = choice }
             }
         }
-        return last ?? choice(recompute: recompute ?? false, splitTokens: nil, limit)
+        return last ?? choice(recompute: recompute ?? false, keepsLongAttention: false, splitTokens: nil, limit)
     }
 
-    private func choice(recompute: Bool, splitTokens: Int?, _ limit: Int?) -> MemoryChoice {
+    private func choice(recompute: Bool, keepsLongAttention: Bool, splitTokens: Int?, _ limit: Int?) -> MemoryChoice {
         let tokens = min(splitTokens ?? batch, batch)
         return MemoryChoice(
-            recompute: recompute, splitTokens: splitTokens, evaluationTokens: evaluationTokens(beside: tokens),
-            plan: plan(recompute: recompute, tokens: tokens), limit: limit)
+            recompute: recompute, keepsLongAttention: keepsLongAttention && shape.longAttentionBytes(longest: longest) > 0,
+            splitTokens: splitTokens, evaluationTokens: evaluationTokens(beside: tokens),
+            plan: plan(recompute: recompute, keepsLongAttention: keepsLongAttention, tokens: tokens), limit: limit)
     }
 
     /// Sizes of pieces to try, the largest first; `nil` is the whole micro-batch.

@@ -38,7 +38,7 @@ public struct MemoryPlan: Sendable {
     init(_ shape: NetworkShape, _ sizes: Sizes, program: Int) {
         tokens = sizes.tokens
         let training = shape.trainingBytes(
-            tokens: sizes.tokens, supervised: sizes.supervisedTokens, recompute: sizes.recompute)
+            tokens: sizes.tokens, supervised: sizes.supervisedTokens, again: sizes.again)
         let evaluation = sizes.evaluation.map { shape.evaluationBytes(tokens: $0.tokens, supervised: $0.supervised) }
         bytes = [
             .program: program,
@@ -60,8 +60,8 @@ public struct MemoryPlan: Sendable {
         /// Different token ids that the run can meet, at most.
         var distinctTokens: Int
         var trainedParameters: Int
-        /// Whether blocks are computed again in the backward pass.
-        var recompute: Bool
+        /// What every token keeps besides where blocks are computed again; `nil`: they are not.
+        var again: Int?
     }
 }
 

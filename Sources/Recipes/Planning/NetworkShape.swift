@@ -21,7 +21,7 @@ package struct NetworkShape {
     }
 
     /// A row of the residual stream: float32 in every precision.
-    var residualBytes: Int { 4 * hidden }
+    package var residualBytes: Int { 4 * hidden }
 
     /// What a block keeps per token, on average over all: the results of norms, what goes into attention (queries and keys
     /// as float32) and what comes out, gates and ups, and what its experts keep. Layers that end in the residual stream
@@ -57,9 +57,16 @@ package struct NetworkShape {
         return (4 + 3 * elementBytes) * widest + 4 * residualBytes
     }
 
+    /// What long attention keeps per token where blocks are computed again, if the longest sequence has so many tokens: its
+    /// output and the sums of its softmax, float32.
+    package func longAttentionBytes(longest: Int) -> Int {
+        attentions.filter { $0.isLong(over: longest) }.reduce(0) { $0 + 4 * $1.heads * ($1.valueSize + 1) }
+    }
+
     /// What training needs for so many tokens at once: what the forward pass keeps, and what passes by.
-    func trainingBytes(tokens: Int, supervised: Int, recompute: Bool) -> (kept: Int, scratch: Int) {
-        let perToken = recompute ? layers * residualBytes + keptBytesPerBlock : layers * keptBytesPerBlock
+    /// - Parameter again: what every token keeps besides where blocks are computed again; `nil`: they are not.
+    func trainingBytes(tokens: Int, supervised: Int, again: Int?) -> (kept: Int, scratch: Int) {
+        let perToken = again.map { layers * residualBytes + keptBytesPerBlock + $0 } ?? layers * keptBytesPerBlock
         let passing = rows(tokens) * (backwardBytes + residualBytes) + logitsBytes(supervised: supervised)
         return (rows(tokens) * perToken, passing + panelBytes)
     }

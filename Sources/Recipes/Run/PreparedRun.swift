@@ -86,7 +86,7 @@ public final class PreparedRun {
             schedule: recipe.schedule(totalSteps: totalSteps), maxGradientNorm: recipe.training.maxGradNorm,
             recompute: recipe.training.recompute == .blocks, seed: UInt64(recipe.training.seed), on: compute)
         trainer.auxiliaryLossCoefficient = recipe.training.auxLossCoefficient
-        trainer.splitTokens = memory.splitTokens
+        (trainer.splitTokens, trainer.keepsLongAttention) = (memory.splitTokens, memory.keepsLongAttention)
         let stream = try stream(at: checkpoint?.state.cursor ?? DataCursor())
         let settings = TrainingRun.Settings(
             totalSteps: totalSteps, checkpointEverySteps: recipe.checkpoint.everySteps, keep: recipe.checkpoint.keep,

@@ -24,22 +24,24 @@ extension Compute {
         let reached = zip(offsets, offsets.dropFirst()).count { $0 < $1 }
         // For half of the second-level cache of a core: 512 KB as float32, or in 16 bits for tiles and in float16. But at least
         // about eight panels, so that threads stay busy to the end.
-        let most = tiles == nil && !packsGroups(offsets) ? 1 << 17 : 1 << 18
-        let elements = min(most, reached * weight.outputs * weight.inputs / 8)
-        return areRows ? weight.rowPanels(offsets, elements: elements) : weight.columnPanels(offsets, elements: elements)
+        let inStrips = packsGroups(offsets)
+        let elements = min(tiles == nil && !inStrips ? 1 << 17 : 1 << 18, reached * weight.outputs * weight.inputs / 8)
+        if !areRows { return weight.columnPanels(offsets, elements: elements) }
+        return weight.rowPanels(offsets, elements: elements, step: inStrips ? StripForm.float16.width : 64)
     }
 }
 
 extension GroupedWeight {
     /// Panels whose columns are stored rows, the heaviest first.
-    func rowPanels(_ offsets: [Int], elements: Int) -> [GroupedPanel] {
+    /// - Parameter step: columns that are packed side by side.
+    func rowPanels(_ offsets: [Int], elements: Int, step: Int) -> [GroupedPanel] {
         panels(offsets) { group, rows in
             // Backwards over several parts, each part of the outputs adds to all inputs.
             let isForward = rowsAreOutputs
             let groups = isForward ? parts[group].map { [$0] } : [parts[group]]
             return groups.flatMap { parts in
                 TileGrid.groupedPanels(
-                    rows: parts[0].rows.count, depth: parts[0].weight.columns, elements: elements
+                    rows: parts[0].rows.count, depth: parts[0].weight.columns, elements: elements, step: step
                 ).map { part in
                     let first = isForward ? parts[0].outputs.lowerBound : 0
                     return GroupedPanel(

@@ -15,11 +15,11 @@ package enum TileGrid {
         return (pieces(rows, target: height), pieces(columns, target: width))
     }
 
-    /// Cuts `0..<count` into pieces of about `target`, on multiples of 64 where there is room.
-    package static func pieces(_ count: Int, target: Int) -> [Range<Int>] {
+    /// Cuts `0..<count` into pieces of about `target`, on multiples of `step` where there is room.
+    package static func pieces(_ count: Int, target: Int, step: Int = 64) -> [Range<Int>] {
         let number = max(1, (count + target / 2) / target)
         let even = (count + number - 1) / number
-        let size = max(1, even > 64 ? (even + 63) / 64 * 64 : even)
+        let size = max(1, even > step ? (even + step - 1) / step * step : even)
         return stride(from: 0, to: count, by: size).map { $0..<min(count, $0 + size) }
     }
 
@@ -73,9 +73,11 @@ package enum TileGrid {
     static let mostPackedElements = 1 << 22
 
     /// Cuts the stored rows of a group into panels of the result, `depth` elements each.
-    /// - Parameter elements: of the weight in a panel, about.
-    static func groupedPanels(rows: Int, depth: Int, elements: Int) -> [Range<Int>] {
-        pieces(rows, target: min(512, max(64, elements / max(1, depth) / 64 * 64)))
+    /// - Parameters:
+    ///   - elements: of the weight in a panel, about.
+    ///   - step: how many stored rows are packed side by side.
+    static func groupedPanels(rows: Int, depth: Int, elements: Int, step: Int) -> [Range<Int>] {
+        pieces(rows, target: min(512, max(step, elements / max(1, depth) / step * step)), step: step)
     }
 
     /// Elements of the result that a panel over stored columns has, if its group has few rows.

@@ -55,7 +55,7 @@ struct Bench: ParsableCommand {
     @Option(help: "File of token ids (32-bit little-endian integers) to take one after another, over and over.")
     var tokensFile: String?
 
-    @Flag(help: "Compute blocks again in the backward pass instead of keeping their activations.")
+    @Flag(help: "Compute blocks again in the backward pass, but for attention over 2,048 tokens and more, instead of keeping their activations.")
     var recompute = false
 
     @Flag(help: ArgumentHelp("Measure the generation of tokens instead of training steps, one sequence at a time.", discussion: "A round is --seq tokens; the yardstick is the rate at which this process reads memory."))
@@ -108,6 +108,7 @@ struct Bench: ParsableCommand {
         let schedule = LearningRateSchedule(peak: 2e-4, decay: .constant, warmupSteps: 0, totalSteps: warmup + steps)
         let trainer = Trainer(
             model: network, optimizer: AdamW(adapter.parameters, on: compute), schedule: schedule, recompute: recompute, on: compute)
+        trainer.keepsLongAttention = true
         var tokens = try BenchTokens(file: tokensFile, seed: seed, vocabulary: network.vocabularySize)
         for _ in 0..<warmup { _ = try trainer.step([tokens.batch(sequences: batch, length: seq)]) }
         let precision = compute.multipliesFloat16 ? Precision.bfloat16 : .float32
