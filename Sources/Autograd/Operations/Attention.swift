@@ -62,9 +62,9 @@ extension Graph {
             AttentionPass(
                 q: queries, k: keys, v: values, layout: layout, options: options, sinks: sinks, compute: compute)
         }
+        func forward() -> (Tensor, Tensor) { pass(v.value).forward() }
         let results = options.isLong(over: layout.longest) ? keptResults : nil
-        let (output, lse) =
-            results?.next(isSecondRun: isRecording) { pass(v.value).forward() } ?? pass(v.value).forward()
+        let (output, lse) = results?.next(isSecondRun: isRecording, forward) ?? forward()
         let (keptValues, keptOutput) = (rounded(toKeep: v.value), rounded(toKeep: output))
         return record("attention", output, inputs: [q, k, v], again: { keptOutput }) { gradient in
             let (dq, dk, dv) = pass(keptValues).backward(gradient, keptOutput, lse)

@@ -38,8 +38,7 @@ extension AttentionPass {
             keys: AttentionOperand(k, options.headSize, layout, .both, exact: true, inFloat16: isInFloat16, compute),
             values: AttentionOperand(v, options.valueSize, layout, .whole, inFloat16: isInFloat16, compute),
             dOutput: dOutput, lse: lse, delta: delta)
-        let longest = zip(layout.offsets, layout.offsets.dropFirst()).map { $1 - $0 }.max() ?? 0
-        for stretch in TileOrder.pieces(0..<longest, Self.stretch) {
+        for stretch in TileOrder.pieces(0..<layout.longest, Self.stretch) {
             var parts = parts(stretch), count = 0
             for index in parts.indices {
                 parts[index].offset = count

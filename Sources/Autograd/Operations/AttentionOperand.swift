@@ -83,12 +83,13 @@ struct AttentionOperand {
         let pieces = stretches.indices.flatMap { sequence in
             TileOrder.pieces(0..<stretches[sequence].tokens.count, AttentionPass.blockSize).map { (sequence, $0) }
         }
+        let rounds = compute.precision == .bfloat16 && !isExact
         compute.threads.run(tiles: pieces.count) { tile in
             let (sequence, part) = pieces[tile]
             let row = stretches[sequence].tokens.lowerBound + part.lowerBound
             for head in 0..<heads {
                 let source = row..<row + part.count, place = (head * keyCount + row) * stride
-                if let rows { copy(x, source, head, to: rows.output + place, rounds: compute.precision == .bfloat16 && !isExact) }
+                if let rows { copy(x, source, head, to: rows.output + place, rounds: rounds) }
                 if let words, let inverses {
                     let block = stretches[sequence].blocks + part.lowerBound / AttentionPass.blockSize
                     copy(x, source, head, to: words.output + place, rounds: false)

@@ -132,7 +132,7 @@ package struct MemoryPlanner {
             for (recompute, keeps) in [(false, false), (true, true), (true, false)] where ways.contains(recompute) {
                 let choice = choice(recompute: recompute, keepsLongAttention: keeps, splitTokens: tokens, limit)
                 if choice.fits { return choice }
-                if choice.plan.total <= last?.plan.total ?? .max { last = choice }
+                if choice.plan.total < last?.plan.total ?? .max { last = choice }
             }
         }
         return last ?? choice(recompute: recompute ?? false, keepsLongAttention: false, splitTokens: nil, limit)

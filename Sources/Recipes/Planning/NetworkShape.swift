@@ -38,8 +38,8 @@ package struct NetworkShape {
         return (elementBytes * normedWidth + attention + feedForward + experts) / layers
     }
 
-    /// What a mixture keeps per token besides its normed input: for each chosen expert the output of both layers, and, for the gradients of
-    /// adapters, the input of both as products see it: float32, or tiles, which take less.
+    /// What a mixture keeps per token besides its normed input: for each chosen expert the output of both layers, and, for
+    /// the gradients of adapters, the input of both as products see it: float32, or tiles, which take less.
     private func keptBytes(_ mixture: MixtureOfExperts) -> Int {
         let (both, width) = (mixture.gateUp.weight.outputs, mixture.down.weight.inputs)
         let inputs =

@@ -16,12 +16,15 @@ struct GroupedPanel {
     let group: Int
     let rows, columns: Range<Int>
     let pieces: [Piece]
+
+    /// How many groups have rows.
+    static func groupsReached(_ offsets: [Int]) -> Int { zip(offsets, offsets.dropFirst()).count { $0 < $1 } }
 }
 
 extension Compute {
     /// The panels of a result: their columns are stored rows, or stored columns.
     func panels(of weight: GroupedWeight, _ offsets: [Int], areRows: Bool) -> [GroupedPanel] {
-        let reached = zip(offsets, offsets.dropFirst()).count { $0 < $1 }
+        let reached = GroupedPanel.groupsReached(offsets)
         // For half of the second-level cache of a core: 512 KB as float32, or in 16 bits for tiles and in float16. But at least
         // about eight panels, so that threads stay busy to the end.
         let inStrips = packsGroups(offsets)

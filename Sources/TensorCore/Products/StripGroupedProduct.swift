@@ -4,8 +4,7 @@ import CKernels
 extension Compute {
     /// Whether packing weights in float16 costs less than it saves: a function of the rows of the groups that have any.
     func packsGroups(_ offsets: [Int]) -> Bool {
-        let reached = zip(offsets, offsets.dropFirst()).count { $0 < $1 }
-        return multipliesFloat16 && (offsets.last ?? 0) >= Self.fewestPacked * reached
+        multipliesFloat16 && (offsets.last ?? 0) >= Self.fewestPacked * GroupedPanel.groupsReached(offsets)
     }
 
     static let fewestPacked = 32
