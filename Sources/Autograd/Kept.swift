@@ -50,7 +50,8 @@ extension Graph {
         roundsToKeep(value) ? compute.empty(value.shape, compute.precision.activationType) : value
     }
 
-    private func roundsToKeep(_ value: Tensor) -> Bool {
+    /// Whether less than this value is kept of it.
+    func roundsToKeep(_ value: Tensor) -> Bool {
         isRecording && value.elementType != compute.precision.activationType
     }
 }

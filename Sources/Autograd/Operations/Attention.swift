@@ -55,21 +55,30 @@ extension Graph {
     ) -> Variable {
         precondition(sinks.map { $0.count == options.heads } ?? true, "sinks must be one number for each head")
         let compute = compute
-        // Scores are large, and the softmax lives on their differences: rounded queries and keys show in every weight,
-        // and the backward pass has to find the weights again that the forward pass used. They are kept as they come.
-        let (queries, keys) = (compute.converted(q.value, to: .float32), k.value)
-        func pass(_ values: Tensor) -> AttentionPass {
+        func pass(_ queries: Tensor, _ keys: Tensor, _ values: Tensor) -> AttentionPass {
             AttentionPass(
                 q: queries, k: keys, v: values, layout: layout, options: options, sinks: sinks, compute: compute)
         }
-        func forward() -> (Tensor, Tensor) { pass(v.value).forward() }
+        let queries = compute.converted(q.value, to: .float32)
+        func forward() -> (Tensor, Tensor) { pass(queries, k.value, v.value).forward() }
         let results = options.isLong(over: layout.longest) ? keptResults : nil
         let (output, lse) = results?.next(isSecondRun: isRecording, forward) ?? forward()
+        let (keptQueries, keptKeys) = (kept(heads: queries, options), kept(heads: k.value, options))
         let (keptValues, keptOutput) = (rounded(toKeep: v.value), rounded(toKeep: output))
         return record("attention", output, inputs: [q, k, v], again: { keptOutput }) { gradient in
-            let (dq, dk, dv) = pass(keptValues).backward(gradient, keptOutput, lse)
+            let (dq, dk, dv) = pass(keptQueries.value(), keptKeys.value(), keptValues)
+                .backward(gradient, keptOutput, lse)
             // What turned queries and keys reads their gradients once more, and rounds them then.
             return [dq, dk, compute.converted(dv, to: compute.precision.activationType)]
         }
+    }
+
+    /// What the backward pass keeps of queries or keys. Scores are large, and the softmax lives on their differences: the
+    /// backward pass has to find the weights again that the forward pass used, which it does not from bfloat16. The forward
+    /// pass itself does better without any rounding.
+    private func kept(heads x: Tensor, _ options: AttentionOptions) -> Kept {
+        guard roundsToKeep(x) else { return Kept(x) }
+        let (compute, rows) = (compute, FixedPointRows(x, stretch: options.headSize, on: compute))
+        return Kept(again: { rows.expanded(on: compute) })
     }
 }

@@ -7,6 +7,7 @@
 #include "dot.h"
 #include "expand.h"
 #include "experts.h"
+#include "fixed_point.h"
 #include "float16.h"
 #include "four_bit.h"
 #include "kernels.h"

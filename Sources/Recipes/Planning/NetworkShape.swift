@@ -23,13 +23,13 @@ package struct NetworkShape {
     /// A row of the residual stream: float32 in every precision.
     package var residualBytes: Int { 4 * hidden }
 
-    /// What a block keeps per token, on average over all: the results of norms, what goes into attention (queries and keys
-    /// as float32) and what comes out, gates and ups, and what its experts keep. Layers that end in the residual stream
-    /// keep nothing, and activations of dense parts are computed again.
+    /// What a block keeps per token, on average over all: the results of norms, what goes into attention (with a scale for
+    /// every head, where queries and keys are not float32) and what comes out, gates and ups, and what its experts keep.
+    /// Layers that end in the residual stream keep nothing, and activations of dense parts are computed again.
     package var keptBytesPerBlock: Int {
         let attention = attentions.reduce(0) { sum, form in
-            let (scores, values) = (form.headSize + 1, elementBytes * form.valueSize)
-            return sum + form.heads * (4 * scores + values) + form.keyValueHeads * (4 * form.headSize + values)
+            let head = elementBytes * (form.headSize + form.valueSize) + (elementBytes == 2 ? 4 : 0)
+            return sum + form.heads * (head + 4) + form.keyValueHeads * head
         }
         let feedForward = linears.reduce(0) { sum, layer in
             layer.role == .attention || layer.weight.columns != hidden ? sum : sum + elementBytes * layer.weight.rows
