@@ -38,14 +38,19 @@ public struct MixtureOfExperts: FeedForward {
     /// Both layers of the routed experts.
     public var banks: [ExpertBank] { [gateUp, down] }
 
+    /// Whether weights scale what experts give. Elsewhere they scale what goes into the second layer, which comes to the same
+    /// if that adds no bias, and spares keeping its result.
+    public var scalesOutput: Bool { !scalesInput && down.bias != nil }
+
     /// `[tokens, hidden]` → `[tokens, hidden]`.
     public func callAsFunction(_ x: Variable, addedTo residual: Variable? = nil, in graph: Graph) -> Variable {
         let (weights, groups) = graph.route(router(x, in: graph), options: routing)
         graph.routingLog?.add(groups.counts, layer: layer)
         let input = graph.gather(x, groups: groups, weights: scalesInput ? weights : nil)
-        let middle = activated(gateUp(input, groups: groups, in: graph), in: graph)
+        var middle = activated(gateUp(input, groups: groups, in: graph), in: graph)
+        if !scalesInput && !scalesOutput { middle = graph.weigh(middle, groups: groups, by: weights) }
         let output = down(middle, groups: groups, in: graph)
-        let routed = graph.combine(output, groups: groups, weights: scalesInput ? nil : weights)
+        let routed = graph.combine(output, groups: groups, weights: scalesOutput ? weights : nil)
         let result = shared.map { $0(x, addedTo: routed, in: graph) } ?? routed
         return residual.map { graph.add($0, result) } ?? result
     }

@@ -111,6 +111,15 @@ struct ExpertGradientTests {
             })
     }
 
+    @Test func weigh() {
+        expectSmall(
+            checker.check([random([12, 5], 1), random([6, 2], 2)]) { $0.weigh($1[0], groups: Self.groups, by: $1[1]) })
+        expectSmall(
+            checker.check([random([6, 2], 2)]) {
+                $0.weigh(Variable(constant: random([12, 5], 1)), groups: Self.groups, by: $1[0])
+            })
+    }
+
     @Test func latentHeads() {
         for part in 0..<2 {
             expectSmall(
@@ -132,8 +141,9 @@ struct ExpertGradientTests {
         expectSmall(checker.check([random([4, 7], 1)]) { $0.scaleRows($1[0], by: factors) })
     }
 
-    /// Over bfloat16 activations the same to eight bits of mantissa, in both directions.
-    @Test func bfloat16IsCloseToFloat32() {
+    /// Over bfloat16 activations the same to eight bits of mantissa, in both directions, whether weights meet what goes into
+    /// the second layer or what comes out.
+    @Test(arguments: [false, true]) func bfloat16IsCloseToFloat32(weighsInput: Bool) {
         let half = Compute(sharing: compute, precision: .bfloat16)
         let up = GroupedWeight(fused: [.dense(random([4 * 5, 14], 1))], count: 4, orientation: .inputsByOutputs)
         let down = GroupedWeight(fused: [.dense(random([4 * 5, 7], 2))], count: 4, orientation: .outputsByInputs)
@@ -143,18 +153,24 @@ struct ExpertGradientTests {
             let graph = Graph(compute: compute, gradients: gradients)
             let type = compute.precision.activationType
             let leaves = [graph.leaf(compute.converted(input, to: type)), graph.leaf(weights)]
-            let factors = [random([2, 5], 5), random([14, 2], 6)].map { Parameter(name: "p", value: compute.copy($0)) }
+            let factors = [random([2, 5], 5), random([14, 2], 6), random([2, 7], 7), random([5, 2], 8)].map {
+                Parameter(name: "p", value: compute.copy($0))
+            }
             let update = ExpertUpdate(
                 outputs: 0..<14, rank: 2, a: FactorView(factors[0]), b: FactorView(factors[1]), scale: 0.5)
+            let second = ExpertUpdate(
+                outputs: 0..<5, rank: 2, a: FactorView(factors[2]), b: FactorView(factors[3]), scale: 0.5)
             let rows = graph.gather(leaves[0], groups: Self.groups, weights: leaves[1])
             let both = graph.groupedLinear(rows, groups: Self.groups, weight: up, updates: [[update], [], [], []])
             let parts = graph.split(both, widths: [7, 7])
+            var middle = graph.gatedActivation(parts[0], parts[1])
+            if weighsInput { middle = graph.weigh(middle, groups: Self.groups, by: leaves[1]) }
             let result = graph.groupedLinear(
-                graph.gatedActivation(parts[0], parts[1]), groups: Self.groups, weight: down)
+                middle, groups: Self.groups, weight: down, updates: [[], [second], [], []])
             #expect(rows.value.elementType == type)
             #expect(both.value.elementType == .float32 && result.value.elementType == .float32)
-            let y = graph.combine(result, groups: Self.groups, weights: leaves[1])
-            graph.backward(from: y, gradient: random(y.value.shape, 7))
+            let y = graph.combine(result, groups: Self.groups, weights: weighsInput ? nil : leaves[1])
+            graph.backward(from: y, gradient: random(y.value.shape, 9))
             #expect(graph.gradient(of: leaves[0])?.elementType == type)
             return [y.value.toArray()] + leaves.map { graph.gradient(of: $0)?.toArray() ?? [] }
                 + factors.map { gradients[$0]?.toArray() ?? [] }

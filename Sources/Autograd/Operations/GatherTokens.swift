@@ -13,21 +13,11 @@ extension Graph {
         let (compute, input) = (compute, x.value)
         precondition(input.rows == groups.tokenCount, "\(input.rows) rows for \(groups.tokenCount) tokens")
         let (width, chosen, scales) = (input.columns, groups.chosen, ChoiceScales(weights?.value))
-        let y = compute.empty([groups.rows.count, width], compute.precision.activationType)
-        let (from, to) = (TensorRows(input), TensorRows(y))
-        compute.forEachRowBlock(of: input.rows, rowElements: width * chosen) { tokens in
-            compute.withScratch(2 * width) { scratch in
-                for token in tokens {
-                    let row = from.read(token, widenedIn: scratch)
-                    for choice in token * chosen..<(token + 1) * chosen {
-                        to.write(Int(groups.rows[choice]), by: scratch + width) { scales.put(choice, row, width, $0) }
-                    }
-                }
-            }
-        }
+        let y = compute.gathered(input, groups, scales)
         let (wantsInput, shape) = (x.needsGradient, input.shape)
-        let kept = weights?.needsGradient == true ? x.kept : nil
-        return record("gather", y, inputs: [x] + (weights.map { [$0] } ?? [])) { dy in
+        let source = x.kept, kept = weights?.needsGradient == true ? source : nil
+        let again = { compute.gathered(source.value(), groups, scales) }
+        return record("gather", y, inputs: [x] + (weights.map { [$0] } ?? []), again: again) { dy in
             let dx = wantsInput ? compute.empty(shape, compute.precision.activationType) : nil
             let dFactors = kept.map { _ in compute.empty([groups.tokenCount, chosen]) }
             let (gradients, targets, values) = (TensorRows(dy), dx.map(TensorRows.init), (kept?.value()).map(TensorRows.init))
@@ -53,6 +43,26 @@ extension Graph {
             }
             return [dx] + (weights == nil ? [] : [dFactors])
         }
+    }
+}
+
+extension Compute {
+    /// Rows of tokens by expert, scaled.
+    fileprivate func gathered(_ x: Tensor, _ groups: TokenGroups, _ scales: ChoiceScales) -> Tensor {
+        let (width, chosen) = (x.columns, groups.chosen)
+        let y = empty([groups.rows.count, width], precision.activationType)
+        let (from, to) = (TensorRows(x), TensorRows(y))
+        forEachRowBlock(of: x.rows, rowElements: width * chosen) { tokens in
+            withScratch(2 * width) { scratch in
+                for token in tokens {
+                    let row = from.read(token, widenedIn: scratch)
+                    for choice in token * chosen..<(token + 1) * chosen {
+                        to.write(Int(groups.rows[choice]), by: scratch + width) { scales.put(choice, row, width, $0) }
+                    }
+                }
+            }
+        }
+        return y
     }
 }
 

@@ -25,13 +25,20 @@ final class GroupedAdapters {
     private let byGroup: [Int: [Int]]
     /// `s · x̃ · Aᵀ` of all entries.
     private let hidden: Tensor
-    /// The layer's input as thin products read it; and as float32 numbers instead, where dropout masks them.
-    private let operand: ThinOperand?
-    private let input: Tensor?
+    /// The layer's input, for the gradients of A.
+    private let kept: Kept
     private let groups: TokenGroups
     private let compute: Compute
     private let dropout: DropoutContext?
     private let inputs: Int
+
+    /// The layer's input in a form that every entry reads.
+    private enum Input {
+        /// As thin products read it.
+        case whole(ThinOperand)
+        /// Float32 numbers, which dropout masks.
+        case masked(Tensor)
+    }
 
     /// Rows whose thin products one tile computes.
     private static let tileRows = 256
@@ -39,7 +46,7 @@ final class GroupedAdapters {
     private static let tileColumns = 512
 
     init(
-        _ updates: [[ExpertUpdate]], _ x: Tensor, _ groups: TokenGroups, _ weight: GroupedWeight,
+        _ updates: [[ExpertUpdate]], _ x: Variable, _ groups: TokenGroups, _ weight: GroupedWeight,
         dropout: DropoutContext?,
         on compute: Compute
     ) {
@@ -57,32 +64,36 @@ final class GroupedAdapters {
             }
         }
         (self.entries, self.byGroup) = (entries, byGroup)
-        let masks = dropout != nil && entries.contains { $0.update.dropoutRate > 0 }
-        input = masks ? compute.rounded(x) : nil
-        operand = masks ? nil : ThinOperand(x, offsets: groups.offsets, columns: [0], on: compute)
-        hidden = compute.empty([hiddenCount])
+        (kept, hidden) = (x.kept, compute.empty([hiddenCount]))
+        let input = input(x.value)
         forEachRowTile { entry, rows in
             withA(entry, 0..<inputs) { a in
                 project(
-                    entry, rows, a,
+                    input, entry, rows, a,
                     into: hidden.output + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * entry.update.rank)
             }
         }
     }
 
+    private func input(_ x: Tensor) -> Input {
+        if dropout != nil && entries.contains(where: { $0.update.dropoutRate > 0 }) { return .masked(compute.rounded(x)) }
+        return .whole(ThinOperand(x, offsets: groups.offsets, columns: [0], on: compute))
+    }
+
     /// `s · x̃ · Aᵀ` of some rows.
     private func project(
-        _ entry: Entry, _ rows: Range<Int>, _ a: MatrixPointer, into target: UnsafeMutablePointer<Float>
+        _ input: Input, _ entry: Entry, _ rows: Range<Int>, _ a: MatrixPointer, into target: UnsafeMutablePointer<Float>
     ) {
         let (rank, scale) = (entry.update.rank, entry.update.scale)
-        if let operand {
-            return operand.project(
-                group: entry.group, rows: rows, columns: 0..<inputs, rank: rank, scale: scale, a, into: target)
-        }
-        withInput(entry, rows) { x in
-            compute.thinProject(
-                rows: rows.count, columns: inputs, rank: rank, scale: scale, MatrixPointer(x, stride: inputs), a,
-                into: target)
+        switch input {
+        case .whole(let x):
+            x.project(group: entry.group, rows: rows, columns: 0..<inputs, rank: rank, scale: scale, a, into: target)
+        case .masked(let x):
+            withMasked(x, entry, rows) { x in
+                compute.thinProject(
+                    rows: rows.count, columns: inputs, rank: rank, scale: scale, MatrixPointer(x, stride: inputs), a,
+                    into: target)
+            }
         }
     }
 
@@ -153,7 +164,7 @@ final class GroupedAdapters {
 
     /// Adds the gradients of all factors to those of the parameters that they came from, some columns at a time.
     private func accumulate(_ dy: ThinOperand, _ g: Tensor, into gradients: Gradients) {
-        let targets = Targets(entries, inputs: inputs)
+        let (targets, input) = (Targets(entries, inputs: inputs), input(kept.value()))
         let tiles = targets.parts.indices.flatMap { part in
             TileGrid.pieces(targets.parts[part].width, target: Self.tileColumns).map { (part: part, columns: $0) }
         }
@@ -171,7 +182,7 @@ final class GroupedAdapters {
                     places[part.parameter].values + part.offset + columns.lowerBound * part.along,
                     rowStride: part.across, columnStride: part.along, adding: adding[part.parameter])
                 if part.isA {
-                    gradientOfA(part.entry, g, columns, into: target)
+                    gradientOfA(input, part.entry, g, columns, into: target)
                 } else {
                     gradientOfB(part.entry, dy, columns, into: target)
                 }
@@ -180,19 +191,22 @@ final class GroupedAdapters {
     }
 
     /// Some columns of dA, `[rank, columns]`.
-    private func gradientOfA(_ entry: Entry, _ g: Tensor, _ columns: Range<Int>, into target: StridedTarget) {
+    private func gradientOfA(
+        _ input: Input, _ entry: Entry, _ g: Tensor, _ columns: Range<Int>, into target: StridedTarget
+    ) {
         let rank = entry.update.rank
-        if let operand {
-            return operand.gradient(
-                group: entry.group, columns: columns, rank: rank, g.floats + entry.hidden, into: target)
-        }
-        for rows in TileGrid.heights(of: entry.rows, at: Self.tileRows) {
-            withInput(entry, rows) { x in
-                compute.thinGradient(
-                    rows: rows.count, columns: columns.count, rank: rank,
-                    g.floats + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * rank,
-                    MatrixPointer(x + columns.lowerBound, stride: inputs),
-                    into: rows.lowerBound > entry.rows.lowerBound ? target.further : target)
+        switch input {
+        case .whole(let x):
+            x.gradient(group: entry.group, columns: columns, rank: rank, g.floats + entry.hidden, into: target)
+        case .masked(let x):
+            for rows in TileGrid.heights(of: entry.rows, at: Self.tileRows) {
+                withMasked(x, entry, rows) { x in
+                    compute.thinGradient(
+                        rows: rows.count, columns: columns.count, rank: rank,
+                        g.floats + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * rank,
+                        MatrixPointer(x + columns.lowerBound, stride: inputs),
+                        into: rows.lowerBound > entry.rows.lowerBound ? target.further : target)
+                }
             }
         }
     }
@@ -288,9 +302,10 @@ final class GroupedAdapters {
     private func mask(of entry: Entry) -> DropoutContext? { entry.update.dropoutRate > 0 ? dropout : nil }
 
     /// Calls `body` with rows of the input after dropout.
-    private func withInput(_ entry: Entry, _ rows: Range<Int>, _ body: (UnsafePointer<Float>) -> Void) {
-        guard let input else { preconditionFailure("rows are kept as tiles") }
-        let values = input.floats + rows.lowerBound * inputs
+    private func withMasked(
+        _ x: Tensor, _ entry: Entry, _ rows: Range<Int>, _ body: (UnsafePointer<Float>) -> Void
+    ) {
+        let values = x.floats + rows.lowerBound * inputs
         guard let dropout = mask(of: entry) else { return body(values) }
         compute.withScratch(rows.count * inputs) { scratch in
             scratch.update(from: values, count: rows.count * inputs)

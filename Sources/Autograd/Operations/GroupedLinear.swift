@@ -67,7 +67,7 @@ extension Graph {
         let (compute, offsets) = (compute, groups.offsets)
         let adapters =
             updates.allSatisfy(\.isEmpty)
-            ? nil : GroupedAdapters(updates, x.value, groups, weight, dropout: dropout, on: compute)
+            ? nil : GroupedAdapters(updates, x, groups, weight, dropout: dropout, on: compute)
         let y = compute.groupedProduct(x.value, offsets: offsets, transposed: weight) { group, rows, columns, panel, stride in
             if let bias {
                 martlet_add_bias(

@@ -38,13 +38,11 @@ package struct NetworkShape {
         return (elementBytes * normedWidth + attention + feedForward + experts) / layers
     }
 
-    /// What a mixture keeps per token besides its normed input: for each chosen expert the output of both layers, and, for
-    /// the gradients of adapters, the input of both as products see it: float32, or tiles, which take less.
+    /// What a mixture keeps per token besides its normed input: for each chosen expert gate and up and, where weights meet
+    /// it, the result. What goes into the experts' layers is gathered, and activated, again.
     private func keptBytes(_ mixture: MixtureOfExperts) -> Int {
-        let (both, width) = (mixture.gateUp.weight.outputs, mixture.down.weight.inputs)
-        let inputs =
-            (mixture.gateUp.isAdaptedAnywhere ? 4 * hidden : 0) + (mixture.down.isAdaptedAnywhere ? 4 * width : 0)
-        return mixture.routing.chosen * (elementBytes * (both + hidden) + inputs + 12)
+        let result = mixture.scalesOutput ? hidden : 0
+        return mixture.routing.chosen * (elementBytes * (mixture.gateUp.weight.outputs + result) + 12)
     }
 
     /// What one block's backward pass needs besides: the activation computed again, float32, and three gradients as wide as
