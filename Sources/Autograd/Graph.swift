@@ -110,12 +110,13 @@ public final class Graph {
         timer?.lap(name)
         check?.look(value, of: name, at: check?.place ?? "", on: compute)
         guard isRecording else { return Variable(constant: value) }
-        let inputs = inputs()
-        guard trainsParameters || inputs.contains(where: \.needsGradient) else { return Variable(constant: value) }
+        let (inputs, again) = (inputs(), again.map(recent.remembering))
+        // A constant is kept in the same form, so that what comes before an operation does not change its bits.
+        guard trainsParameters || inputs.contains(where: \.needsGradient) else { return Variable(value, nil, again: again) }
         let node = Node(name: name, inputs: inputs.map(\.node), backward: backward)
         if let check { node.place = check.place }
         tape.append(node)
-        return Variable(value, node, again: again.map(recent.remembering))
+        return Variable(value, node, again: again)
     }
 
     /// Runs the tape backwards from `variable` and empties it.

@@ -50,7 +50,7 @@ extension Graph {
         roundsToKeep(value) ? compute.empty(value.shape, compute.precision.activationType) : value
     }
 
-    /// Whether less than this value is kept of it.
+    /// Whether what is kept of a value is of a narrower type.
     func roundsToKeep(_ value: Tensor) -> Bool {
         isRecording && value.elementType != compute.precision.activationType
     }

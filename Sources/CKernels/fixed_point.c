@@ -1,5 +1,5 @@
 #include "fixed_point.h"
-#include "rows.h"
+#include "float16_scales.h"
 
 #include <math.h>
 
@@ -8,25 +8,30 @@ enum { LARGEST_WORD = 32767 };
 // Below it a scale could have no reciprocal.
 static const float smallest = 1e-30f;
 
-MARTLET_INLINE float largest_size(const float *x, int64_t count) {
-    float lanes[16] = {0}, result = 0;
+MARTLET_INLINE float largest_magnitude(const float *x, int64_t count) {
+    lane_bits most = 0, bits;
     int64_t c = 0;
-    for (; c + 16 <= count; c += 16)
-        for (int j = 0; j < 16; j++) lanes[j] = fabsf(x[c + j]) > lanes[j] ? fabsf(x[c + j]) : lanes[j];
-    for (; c < count; c++) result = fabsf(x[c]) > result ? fabsf(x[c]) : result;
-    for (int j = 0; j < 16; j++) result = lanes[j] > result ? lanes[j] : result;
-    return result;
+    for (; c + LANES <= count; c += LANES) {
+        memcpy(&bits, x + c, sizeof bits);
+        most_of(&bits, &most);
+    }
+    lanes rest;
+    load_some(x + c, count - c, &rest);
+    memcpy(&bits, &rest, sizeof bits);
+    most_of(&bits, &most);
+    return largest_of(&most);
 }
 
 KERNEL(to_fixed_point, (int64_t rows, int64_t columns, const float *x, int16_t *words, float *scales),
        (rows, columns, x, words, scales)) {
     const float most = LARGEST_WORD;
     for (int64_t r = 0; r < rows; r++, x += columns, words += columns) {
-        float largest = largest_size(x, columns), factor = largest > smallest ? most / largest : 0;
-        scales[r] = largest / most;
+        float largest = largest_magnitude(x, columns), factor = largest > smallest ? most / largest : 0;
+        // A row with a NaN or an infinity has no numbers left.
+        scales[r] = largest < INFINITY ? largest / most : NAN;
         for (int64_t c = 0; c < columns; c++) {
             float word = rintf(x[c] * factor);
-            // What is not finite must not meet the conversion; infinities stay some, by the scale.
+            // What is not finite must not meet the conversion.
             word = word > -most ? word : -most;
             word = word < most ? word : most;
             words[c] = (int16_t)(int32_t)word;

@@ -84,6 +84,12 @@ public final class ExpertBank {
     /// Whether an adapter is attached, over all experts or to a module of one.
     public var isAdaptedAnywhere: Bool { fused != nil || modules.contains { $0.adapter != nil } }
 
+    /// Low-rank values that adapters make of a row, of the expert that has most.
+    public var rankOfExpert: Int {
+        guard isAdaptedAnywhere else { return 0 }
+        return (0..<weight.count).map { updates($0).reduce(0) { $0 + $1.rank } }.max() ?? 0
+    }
+
     /// The updates of one expert.
     private func updates(_ expert: Int) -> [ExpertUpdate] {
         var updates: [ExpertUpdate] = []

@@ -15,7 +15,7 @@ public struct MixtureOfExperts: FeedForward {
     public let function: GateFunction
     /// Whether gates and ups alternate instead of gates coming first.
     public let isInterleaved: Bool
-    /// Whether weights scale what experts get instead of what they give (Llama 4).
+    /// Whether weights scale what experts get (Llama 4).
     public let scalesInput: Bool
     /// What every token passes besides.
     public let shared: GatedMLP?

@@ -1,3 +1,4 @@
+import Datasets
 import Foundation
 import Recipes
 import Testing
@@ -28,6 +29,23 @@ import Testing
         for target in targets where !target.hasPrefix("https://") {
             let place = Repository.root.appendingPathComponent(target)
             #expect(FileManager.default.fileExists(atPath: place.path), "README.md links to \(target)")
+        }
+    }
+
+    /// Every format has a section of its name, whose examples are found to be of that format and read.
+    @Test func formatsInTheDocsAreRead() throws {
+        let sections = try Repository.text("docs/data.md").components(separatedBy: "\n## ").dropFirst()
+        let names = sections.compactMap { $0.components(separatedBy: "\n").first }
+        #expect(Set(names) == Set(DatasetFormat.allCases.map(\.rawValue)))
+        let file = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-\(UUID().uuidString).jsonl")
+        defer { try? FileManager.default.removeItem(at: file) }
+        for (name, section) in zip(names, sections) {
+            let examples = try #require(section.components(separatedBy: "```json\n").last?.components(separatedBy: "```").first)
+            try examples.write(to: file, atomically: true, encoding: .utf8)
+            let reader = try DatasetReader(path: file.path)
+            #expect(reader.format.rawValue == name)
+            let count = try reader.records().map { try $0.get() }.count
+            #expect(count == examples.split(separator: "\n").count, "\(name)")
         }
     }
 

@@ -199,6 +199,19 @@ import Testing
     }
 
     @Test(arguments: [
+        ("acme/Tiny-1.5B", "Tiny-1.5B", true), ("Tiny-1.5B", "tiny-1.5B.Q4_K_M", true), ("Tiny.gguf", "Tiny-nf4", true),
+        ("Tiny-bf16", "acme/Tiny", true), ("Tiny", "0123456789abcdef0123456789abcdef01234567", true),
+        ("acme/Tiny-1.5B", "Tiny-1.5B-Instruct", false), ("Tiny-1.5B", "Tiny-3B", false),
+    ])
+    func anotherBaseIsRemarkedUpon(made: String, used: String, isSame: Bool) throws {
+        try withAdapter { folder in
+            try change(folder) { $0["base_model_name_or_path"] = made }
+            let remark = try AdapterFolder(folder, on: compute).remark(onBaseNamed: used)
+            #expect((remark == nil) == isSame, "\(remark ?? "nothing")")
+        }
+    }
+
+    @Test(arguments: [
         (#""rank_pattern": {"q_proj(": 4}"#, "rank_pattern has the key q_proj(, which is not a regular expression"),
         (#""alpha_pattern": {"[": 4}"#, "alpha_pattern has the key [, which is not a regular expression"),
         (#""rank_pattern": {"q_proj": 0}"#, "rank_pattern gives q_proj the rank 0"),

@@ -61,9 +61,10 @@ import Testing
         #expect(compared >= 12)
     }
 
-    @Test(arguments: adapters) func recomputationAndThreadsChangeNoBit(pair: Pair) throws {
+    @Test(arguments: adapters, Precision.allCases)
+    func recomputationAndThreadsChangeNoBit(pair: Pair, precision: Precision) throws {
         let results = try [(1, false), (2, true), (3, false)].map { threads, recompute in
-            let compute = try Compute(threadCount: threads)
+            let compute = try Compute(precision: precision, threadCount: threads)
             let (reference, model) = (try Reference(pair.model), try Reference(pair.model).model(on: compute))
             let folder = try AdapterFolder(reference.folder.appendingPathComponent(pair.adapter), on: compute)
             let adapter = try folder.attach(to: model.adapterTargets)

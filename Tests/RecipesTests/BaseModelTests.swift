@@ -32,6 +32,14 @@ import Tokenization
         #expect(try file.companions()["tokenizer.json"] != nil && folder.companions()["chat_template.jinja"] != nil)
     }
 
+    @Test func pointsInTheNameOfAFolderAreNoEnding() throws {
+        try withModelCopy { copy in
+            let folder = copy.deletingLastPathComponent().appendingPathComponent("Tiny-3.2-1B-Instruct")
+            try FileManager.default.moveItem(at: copy, to: folder)
+            #expect(try BaseModel.open(folder.path).name == "Tiny-3.2-1B-Instruct")
+        }
+    }
+
     /// What goes into adapters: never the way to the model on this machine.
     @Test func modelsOfADownloadCacheHaveTheirNames() throws {
         try withModelCopy { copy in

@@ -63,11 +63,11 @@ extension Graph {
         func forward() -> (Tensor, Tensor) { pass(queries, k.value, v.value).forward() }
         let results = options.isLong(over: layout.longest) ? keptResults : nil
         let (output, lse) = results?.next(isSecondRun: isRecording, forward) ?? forward()
-        let (keptQueries, keptKeys) = (kept(heads: queries, options), kept(heads: k.value, options))
+        let (keptQueries, keptKeys) = (kept(heads: q.value, options), kept(heads: k.value, options))
         let (keptValues, keptOutput) = (rounded(toKeep: v.value), rounded(toKeep: output))
         return record("attention", output, inputs: [q, k, v], again: { keptOutput }) { gradient in
-            let (dq, dk, dv) = pass(keptQueries.value(), keptKeys.value(), keptValues)
-                .backward(gradient, keptOutput, lse)
+            let queries = compute.converted(keptQueries.value(), to: .float32)
+            let (dq, dk, dv) = pass(queries, keptKeys.value(), keptValues).backward(gradient, keptOutput, lse)
             // What turned queries and keys reads their gradients once more, and rounds them then.
             return [dq, dk, compute.converted(dv, to: compute.precision.activationType)]
         }

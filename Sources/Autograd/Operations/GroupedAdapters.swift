@@ -25,18 +25,16 @@ final class GroupedAdapters {
     private let byGroup: [Int: [Int]]
     /// `s · x̃ · Aᵀ` of all entries.
     private let hidden: Tensor
-    /// The layer's input, for the gradients of A.
+    /// What is kept of the layer's input, for the gradients of A.
     private let kept: Kept
     private let groups: TokenGroups
     private let compute: Compute
     private let dropout: DropoutContext?
     private let inputs: Int
 
-    /// The layer's input in a form that every entry reads.
-    private enum Input {
-        /// As thin products read it.
+    /// The layer's input as products with A read it: as it is, or float32 numbers that dropout masks.
+    private enum Operand {
         case whole(ThinOperand)
-        /// Float32 numbers, which dropout masks.
         case masked(Tensor)
     }
 
@@ -65,27 +63,27 @@ final class GroupedAdapters {
         }
         (self.entries, self.byGroup) = (entries, byGroup)
         (kept, hidden) = (x.kept, compute.empty([hiddenCount]))
-        let input = input(x.value)
+        let operand = operand(x.value)
         forEachRowTile { entry, rows in
             withA(entry, 0..<inputs) { a in
                 project(
-                    input, entry, rows, a,
+                    operand, entry, rows, a,
                     into: hidden.output + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * entry.update.rank)
             }
         }
     }
 
-    private func input(_ x: Tensor) -> Input {
+    private func operand(_ x: Tensor) -> Operand {
         if dropout != nil && entries.contains(where: { $0.update.dropoutRate > 0 }) { return .masked(compute.rounded(x)) }
         return .whole(ThinOperand(x, offsets: groups.offsets, columns: [0], on: compute))
     }
 
     /// `s · x̃ · Aᵀ` of some rows.
     private func project(
-        _ input: Input, _ entry: Entry, _ rows: Range<Int>, _ a: MatrixPointer, into target: UnsafeMutablePointer<Float>
+        _ operand: Operand, _ entry: Entry, _ rows: Range<Int>, _ a: MatrixPointer, into target: UnsafeMutablePointer<Float>
     ) {
         let (rank, scale) = (entry.update.rank, entry.update.scale)
-        switch input {
+        switch operand {
         case .whole(let x):
             x.project(group: entry.group, rows: rows, columns: 0..<inputs, rank: rank, scale: scale, a, into: target)
         case .masked(let x):
@@ -148,6 +146,8 @@ final class GroupedAdapters {
     /// Sums the gradients of A and B and returns `g = s·dy·B` of all entries.
     func backward(_ dy: Tensor, into gradients: Gradients?) -> Tensor {
         let g = compute.empty([hidden.count])
+        // First the input, so that of what has been packed the gradient is the last: its product with the weights comes next.
+        let input = gradients.map { _ in operand(kept.value()) }
         let dy = ThinOperand(
             dy, offsets: groups.offsets, columns: entries.map(\.update.outputs.lowerBound), on: compute)
         forEachRowTile { entry, rows in
@@ -158,13 +158,13 @@ final class GroupedAdapters {
                     into: g.output + entry.hidden + (rows.lowerBound - entry.rows.lowerBound) * entry.update.rank)
             }
         }
-        if let gradients { accumulate(dy, g, into: gradients) }
+        if let gradients, let input { accumulate(input, dy, g, into: gradients) }
         return g
     }
 
     /// Adds the gradients of all factors to those of the parameters that they came from, some columns at a time.
-    private func accumulate(_ dy: ThinOperand, _ g: Tensor, into gradients: Gradients) {
-        let (targets, input) = (Targets(entries, inputs: inputs), input(kept.value()))
+    private func accumulate(_ input: Operand, _ dy: ThinOperand, _ g: Tensor, into gradients: Gradients) {
+        let targets = Targets(entries, inputs: inputs)
         let tiles = targets.parts.indices.flatMap { part in
             TileGrid.pieces(targets.parts[part].width, target: Self.tileColumns).map { (part: part, columns: $0) }
         }
@@ -192,7 +192,7 @@ final class GroupedAdapters {
 
     /// Some columns of dA, `[rank, columns]`.
     private func gradientOfA(
-        _ input: Input, _ entry: Entry, _ g: Tensor, _ columns: Range<Int>, into target: StridedTarget
+        _ input: Operand, _ entry: Entry, _ g: Tensor, _ columns: Range<Int>, into target: StridedTarget
     ) {
         let rank = entry.update.rank
         switch input {

@@ -2,9 +2,10 @@ import CKernels
 import TensorCore
 
 extension Graph {
-    /// Multiplies the rows of tokens' choices, sorted by expert, with the choices' weights: `y[row] = weight · x[row]`. Before a
-    /// layer without bias it does what ``combine(_:groups:weights:)`` does behind it, where the result of the layer would have to be
-    /// kept for the weights' gradients.
+    /// Multiplies the rows of tokens' choices, sorted by expert, with the choices' weights: `y[row] = weight · x[row]`.
+    ///
+    /// Before a layer without bias it does what ``combine(_:groups:weights:)`` does behind it, where the result of the
+    /// layer would have to be kept for the weights' gradients.
     ///
     /// Derivative: `dx[row] = weight · dy[row]`, `dweight = dy[row] · x[row]`.
     /// - Parameters:
@@ -29,12 +30,12 @@ extension Graph {
 extension Compute {
     fileprivate func weighed(_ x: Tensor, _ groups: TokenGroups, _ weights: Tensor) -> Tensor {
         let y = empty(x.shape, x.elementType)
-        let (from, to, width) = (TensorRows(x), TensorRows(y), x.columns)
+        let (from, to, width, scales) = (TensorRows(x), TensorRows(y), x.columns, ChoiceScales(weights))
         forEachRowBlock(of: groups.rows.count, rowElements: width) { choices in
             withScratch(2 * width) { scratch in
                 for choice in choices {
                     let row = Int(groups.rows[choice]), values = from.read(row, widenedIn: scratch)
-                    to.write(row, by: scratch + width) { martlet_scale(Int64(width), weights.floats[choice], values, $0) }
+                    to.write(row, by: scratch + width) { scales.put(choice, values, width, $0) }
                 }
             }
         }
@@ -44,14 +45,14 @@ extension Compute {
     /// `a[row] · b[row]` of every choice, `[tokens, chosen]`.
     fileprivate func dotsOfChoices(_ a: Tensor, _ b: Tensor, _ groups: TokenGroups) -> Tensor {
         let result = empty([groups.tokenCount, groups.chosen])
-        let (left, right, width) = (TensorRows(a), TensorRows(b), a.columns)
+        let (left, right, width, dots) = (TensorRows(a), TensorRows(b), a.columns, result.output)
         forEachRowBlock(of: groups.rows.count, rowElements: width) { choices in
             withScratch(2 * width) { scratch in
                 for choice in choices {
                     let row = Int(groups.rows[choice]), size = Int64(width)
                     martlet_row_dots(
-                        1, size, left.read(row, widenedIn: scratch), size, right.read(row, widenedIn: scratch + width), size,
-                        result.output + choice)
+                        1, size, left.read(row, widenedIn: scratch), size, right.read(row, widenedIn: scratch + width),
+                        size, dots + choice)
                 }
             }
         }

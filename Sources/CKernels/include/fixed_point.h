@@ -5,7 +5,8 @@
 
 #include "variants.h"
 
-// x = words * scales[row], as nearly as 16 bits allow; a row whose largest number is below 1e-30 is taken for zeros.
+// x = words * scales[row], as nearly as 16 bits allow; a row whose largest number is below 1e-30 is
+// taken for zeros, and one with a number that is not finite for NaNs.
 DECLARE_KERNEL(to_fixed_point, (int64_t rows, int64_t columns, const float *x, int16_t *words, float *scales));
 DECLARE_KERNEL(from_fixed_point, (int64_t rows, int64_t columns, const int16_t *words, const float *scales, float *x));
 

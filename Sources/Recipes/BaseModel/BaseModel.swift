@@ -41,16 +41,21 @@ public struct BaseModel: Sendable {
     }
 
     /// The model's name for files that leave the machine: as the hub calls it, for a folder of a download cache
-    /// (`models--OWNER--NAME/snapshots/REVISION`); else the last component of the path, without its ending.
+    /// (`models--OWNER--NAME/snapshots/REVISION`); else the last component of the path, without the ending of a GGUF file.
     public var name: String {
         let url = URL(fileURLWithPath: path).standardizedFileURL
         let parts = url.pathComponents
         if let at = parts.lastIndex(of: "snapshots"), at > 0, parts[at - 1].hasPrefix("models--") {
             // Files there are links to others that are named by their digests.
-            if parts.count > at + 2 { return url.deletingPathExtension().lastPathComponent }
+            if parts.count > at + 2 { return Self.withoutEnding(url) }
             return parts[at - 1].dropFirst("models--".count).replacingOccurrences(of: "--", with: "/")
         }
-        return URL(fileURLWithPath: path).resolvingSymlinksInPath().deletingPathExtension().lastPathComponent
+        return Self.withoutEnding(URL(fileURLWithPath: path).resolvingSymlinksInPath())
+    }
+
+    /// Names of folders have points, too: `Llama-3.2-1B`.
+    private static func withoutEnding(_ url: URL) -> String {
+        (url.pathExtension.lowercased() == "gguf" ? url.deletingPathExtension() : url).lastPathComponent
     }
 
     /// How many ids the configuration speaks of, for checks before the weights are opened; `nil` if it does not say.

@@ -12,6 +12,9 @@ package struct NetworkShape {
     private let attentions: [AttentionOptions]
     private let layers, elementBytes, hidden, vocabulary, normedWidth: Int
 
+    /// Bytes of a float32 number: a log-sum-exp, a low-rank value, a scale.
+    private static let floatBytes = 4
+
     package init(_ network: any CausalLanguageModel, elementBytes: Int) {
         linears = network.linears.filter { $0.role != .experts }
         (mixtures, embedding, head) = (network.mixtures, network.embedding, network.head)
@@ -23,36 +26,59 @@ package struct NetworkShape {
     /// A row of the residual stream: float32 in every precision.
     package var residualBytes: Int { 4 * hidden }
 
-    /// What a block keeps per token, on average over all: the results of norms, what goes into attention (with a scale for
-    /// every head, where queries and keys are not float32) and what comes out, gates and ups, and what its experts keep.
-    /// Layers that end in the residual stream keep nothing, and activations of dense parts are computed again.
+    /// What a block keeps per token, on average over all: the results of norms, what goes into attention and what comes
+    /// out, gates and ups, low-rank values of adapters, and what its experts keep. Layers that end in the residual stream
+    /// keep nothing, and activations of dense parts are computed again.
     package var keptBytesPerBlock: Int {
         let attention = attentions.reduce(0) { sum, form in
-            let head = elementBytes * (form.headSize + form.valueSize) + (elementBytes == 2 ? 4 : 0)
-            return sum + form.heads * (head + 4) + form.keyValueHeads * head
+            let head = elementBytes * (form.headSize + form.valueSize) + scaleBytes
+            return sum + form.heads * (head + Self.floatBytes) + form.keyValueHeads * head
         }
         let feedForward = linears.reduce(0) { sum, layer in
             layer.role == .attention || layer.weight.columns != hidden ? sum : sum + elementBytes * layer.weight.rows
         }
         let experts = mixtures.reduce(0) { $0 + keptBytes($1) }
-        return (elementBytes * normedWidth + attention + feedForward + experts) / layers
+        return (elementBytes * normedWidth + attention + feedForward + lowRankBytes + experts) / layers
     }
 
-    /// What a mixture keeps per token besides its normed input: for each chosen expert gate and up and, where weights meet
-    /// it, the result. What goes into the experts' layers is gathered, and activated, again.
+    /// What queries and keys of a head need besides where they are kept as numbers of 16 bits.
+    private var scaleBytes: Int { elementBytes == 2 ? Self.floatBytes : 0 }
+
+    /// Low-rank values of the dense layers' adapters; in float32 these are folded into the weights.
+    private var lowRankBytes: Int {
+        elementBytes == 4 ? 0 : linears.reduce(0) { $0 + Self.floatBytes * ($1.adapter?.a.value.rows ?? 0) }
+    }
+
+    /// What a mixture keeps per token besides its normed input: for each chosen expert gate and up, low-rank values and,
+    /// where weights meet it, the result. What goes into the experts' layers is gathered, and activated, again.
     private func keptBytes(_ mixture: MixtureOfExperts) -> Int {
-        let result = mixture.scalesOutput ? hidden : 0
-        return mixture.routing.chosen * (elementBytes * (mixture.gateUp.weight.outputs + result) + 12)
+        let values = mixture.gateUp.weight.outputs + (mixture.scalesOutput ? hidden : 0)
+        // A weight of the choice, and its places in both orders.
+        let places = 12, ranks = mixture.gateUp.rankOfExpert + mixture.down.rankOfExpert
+        return mixture.routing.chosen * (elementBytes * values + Self.floatBytes * ranks + places)
     }
 
-    /// What one block's backward pass needs besides: the activation computed again, float32, and three gradients as wide as
-    /// the block is, and a few as wide as the residual stream. In a mixture, a token is as many rows as it has experts.
-    package var backwardBytes: Int {
+    /// What one block's backward pass needs besides, at its widest moment, with a few rows of the residual stream.
+    package var backwardBytes: Int { max(feedForwardBackwardBytes, attentionBackwardBytes) + 4 * residualBytes }
+
+    /// The activation computed again, float32, and three gradients as wide as the block is. In a mixture, a token is as many
+    /// rows as it has experts.
+    private var feedForwardBackwardBytes: Int {
         let dense = linears.reduce(hidden) { max($0, $1.weight.rows, $1.weight.columns) }
         let widest = mixtures.reduce(dense) { most, mixture in
             max(most, mixture.routing.chosen * max(mixture.gateUp.weight.outputs, hidden))
         }
-        return (4 + 3 * elementBytes) * widest + 4 * residualBytes
+        return (4 + 3 * elementBytes) * widest
+    }
+
+    /// In float32 queries, their gradients and those of the output, beside what arrived; keys and values as products read them,
+    /// their gradients, and the parts that are summed to these.
+    private var attentionBackwardBytes: Int {
+        attentions.reduce(0) { most, form in
+            let (keys, values) = (form.headSize, form.valueSize)
+            let queries = 4 * (2 * keys + values) + elementBytes * values
+            return max(most, form.heads * queries + form.keyValueHeads * (12 * keys + 4 * values + 12 * (keys + values)))
+        }
     }
 
     /// What long attention keeps per token where blocks are computed again, if the longest sequence has so many tokens: its
@@ -63,7 +89,7 @@ package struct NetworkShape {
 
     /// What training needs for so many tokens at once: what the forward pass keeps, and what passes by.
     /// - Parameter again: what every token keeps besides where blocks are computed again; `nil`: they are not.
-    func trainingBytes(tokens: Int, supervised: Int, again: Int?) -> (kept: Int, scratch: Int) {
+    package func trainingBytes(tokens: Int, supervised: Int, again: Int?) -> (kept: Int, scratch: Int) {
         let perToken = again.map { layers * residualBytes + keptBytesPerBlock + $0 } ?? layers * keptBytesPerBlock
         let passing = rows(tokens) * (backwardBytes + residualBytes) + logitsBytes(supervised: supervised)
         return (rows(tokens) * perToken, passing + panelBytes)

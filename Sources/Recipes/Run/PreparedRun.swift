@@ -69,7 +69,7 @@ public final class PreparedRun {
             instructionSet: InstructionSet.current.rawValue, openBLASCore: BLAS.core)
         let check = checkpoint.map { ResumeCheck(recipe, identity, since: $0.state.identity) }
         if let checkpoint { try check?.approve(allowed, run: checkpoint.run, note: note) }
-        adapter = try Self.attach(recipe, to: model, resuming: checkpoint, on: compute)
+        adapter = try Self.attach(recipe, to: model, of: base, resuming: checkpoint, on: compute, note: note)
         totalSteps = try recipe.training.steps ?? Self.steps(of: recipe, data)
         let planner = MemoryPlanner(recipe, model, data, adapter, compute)
         memory = try recipe.chooseMemory(planner, limit: memoryLimit, resuming: checkpoint, allowed: allowed, note: note)
@@ -133,11 +133,16 @@ public final class PreparedRun {
     }
 
     private static func attach(
-        _ recipe: Recipe, to model: any CausalLanguageModel, resuming checkpoint: TrainingCheckpoint?, on compute: Compute
+        _ recipe: Recipe, to model: any CausalLanguageModel, of base: BaseModel, resuming checkpoint: TrainingCheckpoint?,
+        on compute: Compute, note: (String) -> Void
     ) throws -> LoRAAdapter {
-        if let checkpoint { return try adapter(at: checkpoint.folder, recipe, model, on: compute) }
+        if let checkpoint {
+            return try adapter(AdapterFolder(checkpoint.folder, on: compute), recipe, model)
+        }
         if let path = recipe.adapter.path {
-            return try adapter(at: URL(fileURLWithPath: path), recipe, model, on: compute)
+            let folder = try AdapterFolder(URL(fileURLWithPath: path), on: compute)
+            if let remark = folder.remark(onBaseNamed: base.name) { note(remark) }
+            return try adapter(folder, recipe, model)
         }
         return try LoRAAdapter(
             attaching: recipe.adapterConfiguration, to: model.adapterTargets, seed: UInt64(recipe.training.seed), on: compute)
@@ -145,9 +150,8 @@ public final class PreparedRun {
 
     /// An adapter from disk: rank, alpha and targets are the file's, dropout is the recipe's.
     private static func adapter(
-        at folder: URL, _ recipe: Recipe, _ model: any CausalLanguageModel, on compute: Compute
+        _ file: AdapterFolder, _ recipe: Recipe, _ model: any CausalLanguageModel
     ) throws -> LoRAAdapter {
-        let file = try AdapterFolder(folder, on: compute)
         try recipe.checkAgreement(with: file.configuration)
         var configuration = file.configuration
         configuration.dropout = Float(recipe.adapter.dropout)

@@ -57,6 +57,7 @@ struct Merge: ParsableCommand {
         }
         let adapter = try model.adapter.map { try AdapterFolder(URL(fileURLWithPath: $0), on: compute) }
         let (target, trainedOver) = try bases(adapter, on: compute)
+        if let remark = adapter?.remark(onBaseNamed: (trainedOver ?? target).name) { Terminal.note(remark) }
         let type: SafetensorsType? = dtype.map { $0 == "float32" ? .float32 : .bfloat16 }
         let merge = try ModelMerge(base: target, trainedOver: trainedOver, adapter: adapter, type: type, on: compute)
         let report = try merge.write(to: place, packing: requantize.map { _ in Packing() }, replacing: overwrite) { done, all in

@@ -25,7 +25,7 @@ struct Train: ParsableCommand {
             named; what would change the result needs --allow-change.
             """)
 
-    @Argument(help: "The recipe, a YAML file. Its keys: see the README and recipes/.")
+    @Argument(help: "The recipe, a YAML file. Its keys: docs/recipe.md; examples: recipes/.")
     var recipe: String?
 
     @Argument(help: "Settings that go over the recipe's: key.path=value.")

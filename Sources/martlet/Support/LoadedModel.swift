@@ -17,5 +17,6 @@ struct LoadedModel {
             options.model, packing: packing, cache: form.cache.packedModels, on: compute, note: Terminal.note)
         network = try base.makeModel(on: compute)
         adapter = try folder?.attach(to: network.adapterTargets)
+        if let remark = folder?.remark(onBaseNamed: base.name) { Terminal.note(remark) }
     }
 }
