@@ -13,8 +13,11 @@ enum Program {
         var json: [String: Any] { Program.object(output) }
         /// The last line of standard output as one JSON object.
         var lastLine: [String: Any] { Program.object(output.split(separator: "\n").last.map(String.init) ?? "") }
-        /// The message of a JSON error on standard error.
-        var message: String { (Program.object(errors)["error"] as? [String: Any])?["message"] as? String ?? "" }
+        /// The message of a JSON error on standard error, which notes may come before.
+        var message: String {
+            let line = errors.split(separator: "\n").last.map(String.init) ?? ""
+            return (Program.object(line)["error"] as? [String: Any])?["message"] as? String ?? ""
+        }
     }
 
     private static let root = URL(fileURLWithPath: #filePath)
