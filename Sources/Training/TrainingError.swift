@@ -18,8 +18,8 @@ public enum TrainingError: Error, CustomStringConvertible, Sendable {
     case noSpace(path: String, needed: Int, free: Int, during: SpaceCheck)
     /// The folder of a new run holds one already.
     case runExists(path: String)
-    /// The folder of a new run is a file, or holds something that is no run.
-    case outputTaken(path: String)
+    /// The folder of a new run is a file, or holds something that is no run; `reason` follows the path.
+    case outputTaken(path: String, reason: String)
     /// Another process writes this run.
     case runInUse(path: String)
     /// A token id is outside the model's vocabulary.
@@ -45,8 +45,8 @@ public enum TrainingError: Error, CustomStringConvertible, Sendable {
             "\(path): \(check.rawValue) needs \(needed) bytes, but only \(free) are free on its disk; free some space, lower checkpoint.keep or choose another output.directory"
         case .runExists(let path):
             "\(path) holds a run already; continue it with `martlet train --resume \(path)`, replace it with --overwrite, or choose another output.directory"
-        case .outputTaken(let path):
-            "\(path) exists already and is no run of this program, so it is left alone; choose another output.directory"
+        case .outputTaken(let path, let reason):
+            "\(path) exists already and \(reason), so it is left alone; choose another output.directory"
         case .runInUse(let path): "\(path) is being written by another process; wait for it or stop it first"
         case .tokenOutsideVocabulary(let token, let vocabulary):
             "the data hold token id \(token), but the model's vocabulary has \(vocabulary) ids; data, tokenizer and model do not belong together"

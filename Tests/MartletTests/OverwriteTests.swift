@@ -90,6 +90,19 @@ import Testing
         try expectRefusal(scratch, [command, "--model", Program.llama, "--output", "out"], "replace it with --overwrite")
     }
 
+    @Test func aRunIsReplacedOnlyIfNothingElseGoesWithIt() throws {
+        let scratch = try Scratch()
+        try scratch.writeRecipe()
+        #expect(try Program.run(["train", "recipe.yaml"], in: scratch).status == 0)
+        let again = ["train", "recipe.yaml", "--overwrite"]
+        try expectRefusal(scratch, again + ["adapter.path=run/adapter"], "run is or holds what adapter.path reads")
+        try scratch.copy(Program.llama, as: "run/merged")
+        try expectRefusal(scratch, again, "run exists already and holds merged, which belongs to no run")
+        try scratch.remove("run/merged")
+        try scratch.write("half", to: "run/.metrics.jsonl.tmp-4194303")
+        #expect(try Program.run(again, in: scratch).status == 0)
+    }
+
     /// A folder that is named as the cache by mistake keeps what it has under the names that the cache uses.
     @Test func pruningLeavesForeignFoldersAlone() throws {
         let scratch = try Scratch()

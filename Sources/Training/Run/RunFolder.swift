@@ -18,16 +18,11 @@ public struct RunFolder {
 
     /// Makes the folder of a new run.
     /// - Parameter overwrite: replace a run that is there.
-    /// - Throws: ``TrainingError/runExists(path:)``, `CheckpointError`.
+    /// - Throws: ``TrainingError/runExists(path:)``, ``TrainingError/outputTaken(path:reason:)``, `CheckpointError`.
     public static func create(_ url: URL, recipe: Data, resolved: Data, overwrite: Bool) throws -> RunFolder {
         AtomicDirectory.recover(beside: url)
-        if FileManager.default.fileExists(atPath: url.path) {
-            let isRun = FileManager.default.fileExists(atPath: url.appendingPathComponent("resolved.yaml").path)
-            let isEmpty = (try? FileManager.default.contentsOfDirectory(atPath: url.path))?.isEmpty ?? false
-            if !isEmpty && !isRun { throw TrainingError.outputTaken(path: url.relativePath) }
-            if isRun && !overwrite { throw TrainingError.runExists(path: url.relativePath) }
-            if isRun { _ = try Self.lock(url) }
-        }
+        try requireFree(url, overwrite: overwrite)
+        if FileManager.default.fileExists(atPath: url.path) { _ = try Self.lock(url) }
         try AtomicDirectory.write(to: url, replacing: true) { folder in
             try AtomicFile.write(recipe, to: folder.appendingPathComponent("recipe.yaml"))
             try AtomicFile.write(resolved, to: folder.appendingPathComponent("resolved.yaml"))
@@ -35,6 +30,29 @@ public struct RunFolder {
                 at: folder.appendingPathComponent("checkpoints"), withIntermediateDirectories: false)
         }
         return try RunFolder(opening: url)
+    }
+
+    /// Refuses a place where a new run would replace anything but an empty folder or, if that is asked for, a run with
+    /// nothing beside it.
+    /// - Throws: ``TrainingError/runExists(path:)``, ``TrainingError/outputTaken(path:reason:)``.
+    public static func requireFree(_ url: URL, overwrite: Bool) throws(TrainingError) {
+        guard FileManager.default.fileExists(atPath: url.path) else { return }
+        let names = try? FileManager.default.contentsOfDirectory(atPath: url.path)
+        if names?.isEmpty == true { return }
+        guard let names, names.contains("resolved.yaml") else {
+            throw .outputTaken(path: url.relativePath, reason: "is no run of this program")
+        }
+        if !overwrite { throw .runExists(path: url.relativePath) }
+        if let other = names.sorted().first(where: { !isOurs($0) }) {
+            throw .outputTaken(path: url.relativePath, reason: "holds \(other), which belongs to no run")
+        }
+    }
+
+    /// Whether this program writes something of this name into the folder of a run, be it only until it is complete.
+    private static func isOurs(_ name: String) -> Bool {
+        ["recipe.yaml", "resolved.yaml", "metrics.jsonl", "skipped.jsonl", "checkpoints", "adapter"].contains {
+            name == $0 || name.hasPrefix(".\($0).tmp-") || name.hasPrefix(".\($0).old-")
+        }
     }
 
     /// Opens the folder of an existing run and locks it against other processes.

@@ -74,7 +74,8 @@ struct Train: ParsableCommand {
         let path = recipe ?? ""
         let recipe = try Recipe.read(contentsOf: path, overrides: overrides)
         let place = URL(fileURLWithPath: recipe.output.directory, isDirectory: true)
-        try refuseExistingRun(place)
+        // Before anything is loaded: an existing run is the commonest reason to stop.
+        try OutputPlace.checkRunFolder(of: recipe, overwrite: overwrite)
         let prepared = try PreparedRun(
             recipe, memoryLimit: memory.limit, cache: cache.packedModels, on: try compute.makeCompute(for: recipe),
             note: Terminal.note)
@@ -138,12 +139,6 @@ struct Train: ParsableCommand {
         ).print()
         // Nothing went wrong, so there is no error to print.
         if outcome == .stopped { throw ExitCode(ExitStatus.stopped.rawValue) }
-    }
-
-    /// Before anything is loaded: an existing run is the commonest reason to stop.
-    private func refuseExistingRun(_ place: URL) throws {
-        let exists = FileManager.default.fileExists(atPath: place.appendingPathComponent("resolved.yaml").path)
-        if exists && !overwrite { throw TrainingError.runExists(path: place.relativePath) }
     }
 
     private func checkArithmetic(_ prepared: PreparedRun, _ checkpoint: TrainingCheckpoint?) throws {

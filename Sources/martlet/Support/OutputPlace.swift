@@ -1,5 +1,6 @@
 import Foundation
 import Recipes
+import Training
 
 /// Checks before a command replaces a folder.
 enum OutputPlace {
@@ -14,6 +15,17 @@ enum OutputPlace {
         if !overwrite && FileManager.default.fileExists(atPath: place.path) {
             throw CommandError(.cannotCreate, "\(output) exists already; choose another folder, or replace it with --overwrite")
         }
+    }
+
+    /// Refuses a folder for a run that holds what the run reads, that holds anything but a run, or that would be replaced
+    /// unasked.
+    static func checkRunFolder(of recipe: Recipe, overwrite: Bool) throws {
+        let place = URL(fileURLWithPath: recipe.output.directory, isDirectory: true)
+        try RunFolder.requireFree(place, overwrite: overwrite)
+        let data = [("data.train", recipe.data.train), ("data.validation", recipe.data.validation)]
+        let inputs = [("model.path", recipe.model.path), ("adapter.path", recipe.adapter.path)]
+            + data.flatMap { key, sources in sources.map { (key, Optional($0.path)) } }
+        try refuseInputs(in: place, called: recipe.output.directory, inputs, choosing: "output.directory")
     }
 
     /// Refuses a folder that is, or holds, something the command reads.
