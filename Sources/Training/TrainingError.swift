@@ -1,9 +1,10 @@
 /// Why training or resuming cannot go on.
 public enum TrainingError: Error, CustomStringConvertible, Sendable {
     /// Loss, gradients or parameters are NaN, infinite or beyond all reason.
-    case nonFinite(NumericProblem)
+    /// `lastCheckpoint` is the step of the newest checkpoint of the run, if there is one.
+    case nonFinite(NumericProblem, lastCheckpoint: Int? = nil)
     /// The same once more after as many attempts to go on as a run makes.
-    case givenUp(NumericProblem, attempts: String)
+    case givenUp(NumericProblem, attempts: String, lastCheckpoint: Int?)
     /// A checkpoint is damaged.
     case damagedCheckpoint(path: String, reason: String)
     /// A checkpoint is of a version of this program that lays it out in another way.
@@ -28,10 +29,10 @@ public enum TrainingError: Error, CustomStringConvertible, Sendable {
     /// One sentence: what was found, where, what to do.
     public var description: String {
         switch self {
-        case .nonFinite(let problem):
-            "\(problem); checkpoints so far are intact: try a lower training.learning_rate or training.max_grad_norm, or training.on_nan: skip or rollback"
-        case .givenUp(let problem, let attempts):
-            "\(problem), after \(attempts); checkpoints so far are intact: try a lower training.learning_rate or training.max_grad_norm, or look at the data"
+        case .nonFinite(let problem, let last):
+            "\(problem)\(Self.left(last)): try a lower training.learning_rate or training.max_grad_norm, or training.on_nan: skip or rollback"
+        case .givenUp(let problem, let attempts, let last):
+            "\(problem), after \(attempts)\(Self.left(last)): try a lower training.learning_rate or training.max_grad_norm, or look at the data"
         case .damagedCheckpoint(let path, let reason):
             "\(path): \(reason); delete this checkpoint to resume from the one before it"
         case .otherFormat(let path, let format):
@@ -51,6 +52,11 @@ public enum TrainingError: Error, CustomStringConvertible, Sendable {
         case .tokenOutsideVocabulary(let token, let vocabulary):
             "the data hold token id \(token), but the model's vocabulary has \(vocabulary) ids; data, tokenizer and model do not belong together"
         }
+    }
+
+    /// What a run that has stopped itself can go on from.
+    private static func left(_ lastCheckpoint: Int?) -> String {
+        lastCheckpoint.map { "; the checkpoint of step \($0) is intact" } ?? ""
     }
 
     private static func list(_ changes: [RunChange]) -> String { changes.map(\.description).joined(separator: ", ") }

@@ -39,7 +39,7 @@ struct Train: ParsableCommand {
         valueName: "key"))
     var allowChange: [String] = []
 
-    @Flag(help: "Replace the run that is in output.directory.")
+    @Flag(help: "Replace the run that is in output.directory: its adapter and checkpoints are gone before the first step.")
     var overwrite = false
 
     @OptionGroup var compute: ComputeOptions
