@@ -5,8 +5,10 @@ public enum TrainingError: Error, CustomStringConvertible, Sendable {
     case nonFinite(NumericProblem, lastCheckpoint: Int? = nil)
     /// The same once more after as many attempts to go on as a run makes.
     case givenUp(NumericProblem, attempts: String, lastCheckpoint: Int?)
-    /// A checkpoint is damaged.
-    case damagedCheckpoint(path: String, reason: String)
+    /// A checkpoint is damaged; `hasEarlier` says whether the run has one from before.
+    case damagedCheckpoint(path: String, reason: String, hasEarlier: Bool)
+    /// No checkpoint of a run is whole; `newest` says what is wrong with the newest.
+    case allDamaged(run: String, count: Int, newest: String)
     /// A checkpoint is of a version of this program that lays it out in another way.
     case otherFormat(path: String, format: Int)
     /// A run folder lacks what resuming needs.
@@ -33,8 +35,14 @@ public enum TrainingError: Error, CustomStringConvertible, Sendable {
             "\(problem)\(Self.left(last)): try a lower training.learning_rate or training.max_grad_norm, or training.on_nan: skip or rollback"
         case .givenUp(let problem, let attempts, let last):
             "\(problem), after \(attempts)\(Self.left(last)): try a lower training.learning_rate or training.max_grad_norm, or look at the data"
-        case .damagedCheckpoint(let path, let reason):
-            "\(path): \(reason); delete this checkpoint to resume from the one before it"
+        case .damagedCheckpoint(let path, let reason, let hasEarlier):
+            "\(path): \(reason); "
+                + (hasEarlier
+                    ? "delete this checkpoint to resume from the one before it"
+                    : "bring the checkpoint back from a copy, or start the run anew with --overwrite")
+        case .allDamaged(let run, let count, let newest):
+            (count == 1 ? "the only checkpoint of \(run) is damaged" : "all \(count) checkpoints of \(run) are damaged")
+                + " (\(newest)); bring one back from a copy, or start anew with --overwrite"
         case .otherFormat(let path, let format):
             "\(path): the checkpoint has layout \(format), expected \(TrainingState.currentFormat); resume with the version of the program that wrote it, or start a new run"
         case .notARun(let path, let reason): "\(path): \(reason); expected the folder of a run (output.directory of its recipe)"

@@ -81,24 +81,40 @@ public struct RunFolder {
     }
 
     /// Steps that have a checkpoint folder, newest first.
-    func checkpointSteps() -> [Int] {
+    func checkpointSteps() -> [Int] { Self.checkpointSteps(in: checkpoints) }
+
+    /// The same in any folder of checkpoints.
+    static func checkpointSteps(in checkpoints: URL) -> [Int] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: checkpoints.path)) ?? []
-        return names.compactMap { $0.hasPrefix("step-") ? Int($0.dropFirst(5)) : nil }.sorted(by: >)
+        return names.compactMap(step(ofName:)).sorted(by: >)
     }
 
-    /// The newest checkpoint that is whole; damaged newer ones are handed to `note`.
-    /// - Throws: ``TrainingError/otherFormat(path:format:)`` if there is none, but there are such of another version, which a
-    ///   run that begins anew would delete.
+    /// The step that the name of a checkpoint's folder says.
+    static func step(ofName name: String) -> Int? { name.hasPrefix("step-") ? Int(name.dropFirst(5)) : nil }
+
+    /// The newest checkpoint that is whole; damaged newer ones are handed to `note`. `nil` if there is none at all.
+    /// - Throws: if there are some, but none that can be read, which a run that begins anew would delete:
+    ///   ``TrainingError/otherFormat(path:format:)``, ``TrainingError/allDamaged(run:count:newest:)``.
     public func newestCheckpoint(note: (String) -> Void) throws(TrainingError) -> TrainingCheckpoint? {
+        var skipped: [String] = []
         var foreign: TrainingError?
         for step in checkpointSteps() {
-            do throws(TrainingError) { return try TrainingCheckpoint(checkpoint(step: step)) } catch {
-                if case .otherFormat = error { foreign = foreign ?? error }
-                note("skipping a checkpoint: \(error)")
+            do throws(TrainingError) {
+                let checkpoint = try TrainingCheckpoint(checkpoint(step: step))
+                for reason in skipped { note("skipping a checkpoint: \(reason)") }
+                return checkpoint
+            } catch {
+                if case .damagedCheckpoint(let path, let reason, _) = error {
+                    skipped.append("\(path): \(reason)")
+                } else {
+                    skipped.append("\(error)")
+                    foreign = foreign ?? error
+                }
             }
         }
         if let foreign { throw foreign }
-        return nil
+        guard let newest = skipped.first else { return nil }
+        throw .allDamaged(run: url.relativePath, count: skipped.count, newest: newest)
     }
 
     /// Checkpoints that are there, damaged or not.
