@@ -41,6 +41,23 @@ import Testing
         #expect(resumed.status == 0 && resumed.errors.contains("from the start: it has no checkpoint"), "\(resumed.errors)")
     }
 
+    @Test func theFolderOfARunCannotBeOverridden() throws {
+        let scratch = try finished()
+        let before = snapshot(scratch)
+        for arguments in [["output.directory=X"], ["output={directory: X}"], ["recipe.yaml", "output.directory=X"]] {
+            let result = try Program.run(["train", "--resume", "run"] + arguments, in: scratch)
+            #expect(result.status == 64 && result.output.isEmpty)
+            #expect(result.errors.contains("output.directory: is X, but a run is resumed where it lies, in run;"), "\(result.errors)")
+            #expect(result.errors.split(separator: "\n").count == 1 && snapshot(scratch) == before)
+        }
+        // What the sentence advises works.
+        try scratch.copy(scratch.path("run"), as: "X")
+        let branch = try train(scratch, "--resume", "X", "training.steps=4", "--allow-change", "training.steps")
+        #expect(branch.status == 0 && branch.lastLine["adapter"] as? String == "X/adapter", "\(branch.errors)")
+        // As it is already, it moves nothing.
+        #expect(try train(scratch, "--resume", "run", "output.directory=run").status == 0)
+    }
+
     @Test func onlyWhatHasAPredecessorIsToBeDeleted() throws {
         let scratch = try finished()
         for (step, hint) in [(3, "delete this checkpoint to resume from the one before it"), (1, "bring the checkpoint back")] {

@@ -24,4 +24,17 @@ import Testing
             #expect(try reason(model + shards + [other]) == "holds \(other), which this program does not write beside a model")
         }
     }
+
+    @Test func aResumedRunStaysWhereItLies() throws {
+        let yaml = "{model: {path: m}, data: {train: [{path: t.jsonl}]}, output: {directory: here}}"
+        func directory(_ overrides: String...) throws -> String {
+            try Recipe(yaml: yaml, file: "r.yaml", overrides: overrides).staying(in: "there", of: "x/there").output.directory
+        }
+        // What a file says is where another run began; what the command line says is meant.
+        #expect(try directory() == "there")
+        #expect(try directory("output.directory=there", "training.epochs=2") == "there")
+        let error = #expect(throws: RecipeError.self) { try directory("output.directory=elsewhere") }
+        #expect(error?.problems.map(\.key) == ["output.directory"])
+        #expect(error?.description.contains("is elsewhere, but a run is resumed where it lies, in x/there; leave it out") == true)
+    }
 }

@@ -114,10 +114,8 @@ struct Train: ParsableCommand {
     /// The recipe of a run that goes on: its own, or the one that is given, in the folder where the run lies.
     private func recipe(of folder: RunFolder) throws -> Recipe {
         let own = folder.resolvedRecipe.path
-        guard let recipeFile else { return try Recipe.read(contentsOf: own, overrides: allOverrides) }
-        var recipe = try Recipe.read(contentsOf: recipeFile, overrides: allOverrides)
-        recipe.output.directory = try Recipe.read(contentsOf: own).output.directory
-        return recipe
+        let place = try Recipe.read(contentsOf: own).output.directory
+        return try Recipe.read(contentsOf: recipeFile ?? own, overrides: allOverrides).staying(in: place, of: folder.url.relativePath)
     }
 
     private func train(_ prepared: PreparedRun, in folder: RunFolder, from checkpoint: TrainingCheckpoint?) throws {
