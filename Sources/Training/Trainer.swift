@@ -65,8 +65,8 @@ public final class Trainer {
     /// Trains on the micro-batches of one step. Losses are summed and gradients divided once, by the supervised tokens of
     /// all of them: how tokens fall into micro-batches does not change the mathematics.
     /// - Parameter beforeUpdate: called when gradients are complete and parameters are about to change.
-    /// - Throws: ``TrainingError/nonFinite(_:)``, and what `beforeUpdate` throws; then nothing was updated, unless the
-    ///   problem is a parameter that the update itself has spoilt.
+    /// - Throws: ``TrainingError/nonFinite(_:lastCheckpoint:)``, and what `beforeUpdate` throws; then nothing was updated,
+    ///   unless the problem is a parameter that the update itself has spoilt.
     public func step(_ window: [TokenBatch], beforeUpdate: () throws -> Void = {}) throws -> StepReport {
         let step = stepsDone + 1
         let batches = window.map { batch in splitTokens.map { batch.pieces(ofAtMost: $0) } ?? [batch] }

@@ -1,11 +1,14 @@
 /// Why training or resuming cannot go on.
 public enum TrainingError: Error, CustomStringConvertible, Sendable {
     /// Loss, gradients or parameters are NaN, infinite or beyond all reason.
-    case nonFinite(NumericProblem)
+    /// `lastCheckpoint` is the step of the newest checkpoint of the run, if there is one.
+    case nonFinite(NumericProblem, lastCheckpoint: Int? = nil)
     /// The same once more after as many attempts to go on as a run makes.
-    case givenUp(NumericProblem, attempts: String)
-    /// A checkpoint is damaged.
-    case damagedCheckpoint(path: String, reason: String)
+    case givenUp(NumericProblem, attempts: String, lastCheckpoint: Int?)
+    /// A checkpoint is damaged; `hasEarlier` says whether the run has one from before.
+    case damagedCheckpoint(path: String, reason: String, hasEarlier: Bool)
+    /// No checkpoint of a run is whole; `newest` says what is wrong with the newest.
+    case allDamaged(run: String, count: Int, newest: String)
     /// A checkpoint is of a version of this program that lays it out in another way.
     case otherFormat(path: String, format: Int)
     /// A run folder lacks what resuming needs.
@@ -18,8 +21,8 @@ public enum TrainingError: Error, CustomStringConvertible, Sendable {
     case noSpace(path: String, needed: Int, free: Int, during: SpaceCheck)
     /// The folder of a new run holds one already.
     case runExists(path: String)
-    /// The folder of a new run is a file, or holds something that is no run.
-    case outputTaken(path: String)
+    /// The folder of a new run is a file, or holds something that is no run; `reason` follows the path.
+    case outputTaken(path: String, reason: String)
     /// Another process writes this run.
     case runInUse(path: String)
     /// A token id is outside the model's vocabulary.
@@ -28,12 +31,18 @@ public enum TrainingError: Error, CustomStringConvertible, Sendable {
     /// One sentence: what was found, where, what to do.
     public var description: String {
         switch self {
-        case .nonFinite(let problem):
-            "\(problem); checkpoints so far are intact: try a lower training.learning_rate or training.max_grad_norm, or training.on_nan: skip or rollback"
-        case .givenUp(let problem, let attempts):
-            "\(problem), after \(attempts); checkpoints so far are intact: try a lower training.learning_rate or training.max_grad_norm, or look at the data"
-        case .damagedCheckpoint(let path, let reason):
-            "\(path): \(reason); delete this checkpoint to resume from the one before it"
+        case .nonFinite(let problem, let last):
+            "\(problem)\(Self.left(last)): try a lower training.learning_rate or training.max_grad_norm, or training.on_nan: skip or rollback"
+        case .givenUp(let problem, let attempts, let last):
+            "\(problem), after \(attempts)\(Self.left(last)): try a lower training.learning_rate or training.max_grad_norm, or look at the data"
+        case .damagedCheckpoint(let path, let reason, let hasEarlier):
+            "\(path): \(reason); "
+                + (hasEarlier
+                    ? "delete this checkpoint to resume from the one before it"
+                    : "bring the checkpoint back from a copy, or start the run anew with --overwrite")
+        case .allDamaged(let run, let count, let newest):
+            (count == 1 ? "the only checkpoint of \(run) is damaged" : "all \(count) checkpoints of \(run) are damaged")
+                + " (\(newest)); bring one back from a copy, or start anew with --overwrite"
         case .otherFormat(let path, let format):
             "\(path): the checkpoint has layout \(format), expected \(TrainingState.currentFormat); resume with the version of the program that wrote it, or start a new run"
         case .notARun(let path, let reason): "\(path): \(reason); expected the folder of a run (output.directory of its recipe)"
@@ -45,12 +54,17 @@ public enum TrainingError: Error, CustomStringConvertible, Sendable {
             "\(path): \(check.rawValue) needs \(needed) bytes, but only \(free) are free on its disk; free some space, lower checkpoint.keep or choose another output.directory"
         case .runExists(let path):
             "\(path) holds a run already; continue it with `martlet train --resume \(path)`, replace it with --overwrite, or choose another output.directory"
-        case .outputTaken(let path):
-            "\(path) exists already and is no run of this program, so it is left alone; choose another output.directory"
+        case .outputTaken(let path, let reason):
+            "\(path) exists already and \(reason), so it is left alone; choose another output.directory"
         case .runInUse(let path): "\(path) is being written by another process; wait for it or stop it first"
         case .tokenOutsideVocabulary(let token, let vocabulary):
             "the data hold token id \(token), but the model's vocabulary has \(vocabulary) ids; data, tokenizer and model do not belong together"
         }
+    }
+
+    /// What a run that has stopped itself can go on from.
+    private static func left(_ lastCheckpoint: Int?) -> String {
+        lastCheckpoint.map { "; the checkpoint of step \($0) is intact" } ?? ""
     }
 
     private static func list(_ changes: [RunChange]) -> String { changes.map(\.description).joined(separator: ", ") }

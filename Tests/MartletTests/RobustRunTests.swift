@@ -45,7 +45,9 @@ import Testing
         ])
         let stopped = try train(scratch, "recipe.yaml")
         #expect(stopped.status == 76 && stopped.output.isEmpty)
-        #expect(stopped.errors.contains("in step 5, first in the embedding, on d.jsonl:10"), "\(stopped.errors.suffix(400))")
+        #expect(
+            stopped.errors.contains("in step 5, first in the embedding, on d.jsonl:10; the checkpoint of step 4 is intact: try"),
+            "\(stopped.errors.suffix(400))")
         #expect(try FileManager.default.destinationOfSymbolicLink(atPath: scratch.path("run/checkpoints/latest")) == "step-000004")
 
         // The run goes on where it stopped, with the step left out.
@@ -59,6 +61,20 @@ import Testing
             #expect(whole.status == 0 && whole.lastLine["skipped_steps"] as? Int == 1)
             #expect(whole.lastLine["rollbacks"] as? Int == (policy == "skip" ? 0 : 1))
             #expect(try adapter(scratch, policy) == adapter(scratch, "run"))
+        }
+    }
+
+    /// Nothing is said to be left where nothing is.
+    @Test func aRunThatFailsAtOnceClaimsNoCheckpoint() throws {
+        let scratch = try Scratch()
+        try poisonModel(in: scratch)
+        try writeRecords(4, to: "d.jsonl", in: scratch, bad: [1: 287, 2: 287, 3: 287, 4: 287])
+        try scratch.writeRecipe([Program.llama: "model", Program.tokens: "d.jsonl", "steps: 3": "steps: 20"])
+        for policy in ["stop", "skip"] {
+            let failed = try train(scratch, "recipe.yaml", "--overwrite", "training.on_nan=\(policy)")
+            let error = try #require(failed.errors.split(separator: "\n").last)
+            #expect(failed.status == 76 && error.contains(": try a lower") && !error.contains("checkpoint"), "\(error)")
+            #expect(!scratch.files().contains { $0.hasPrefix("run/checkpoints/") })
         }
     }
 

@@ -43,7 +43,7 @@ import Training
     }
 
     private func problem(_ body: () throws -> Void) -> NumericProblem? {
-        if case .nonFinite(let problem) = trainingError(body) { problem } else { nil }
+        if case .nonFinite(let problem, _) = trainingError(body) { problem } else { nil }
     }
 
     @Test func theRecordAndThePlaceAreNamed() throws {
@@ -204,7 +204,7 @@ import Training
                     _ = try train(root.appendingPathComponent("\(policy)"), tinyFolder, policy, bad: [], rate: rate)
                 }
             }
-            guard case .givenUp(let problem, _) = ending(.rollback, rate: 1e9) else {
+            guard case .givenUp(let problem, _, _) = ending(.rollback, rate: 1e9) else {
                 Issue.record("rolled back for ever")
                 return
             }

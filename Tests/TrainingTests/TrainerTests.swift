@@ -136,7 +136,7 @@ import Training
         bench.adapter.parameters[1].update { $0[3] = value }
         let before = bench.adapter.parameters.map { $0.value.toArray().map(\.bitPattern) }
         let error = trainingError { _ = try bench.trainer.step(window([examples(lengths)])) }
-        guard case .nonFinite(let problem) = error else {
+        guard case .nonFinite(let problem, _) = error else {
             Issue.record("\(value) was trained on: \(String(describing: error))")
             return
         }

@@ -96,7 +96,7 @@ import Training
             let whole = try Data(contentsOf: place)
             func expectRefusal(_ what: String) {
                 let error = trainingError { _ = try TrainingCheckpoint(folder) }
-                guard case .damagedCheckpoint(let path, let reason) = error else {
+                guard case .damagedCheckpoint(let path, let reason, _) = error else {
                     Issue.record("\(file), \(what): \(String(describing: error))")
                     return
                 }

@@ -5,7 +5,7 @@ public import Tokenization
 
 extension BaseModel {
     /// Names of files that go with the weights wherever they go.
-    private static let companionNames = [
+    static let companionNames = [
         "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
         "generation_config.json", "vocab.json", "merges.txt", "tokenizer.model",
     ]

@@ -126,7 +126,16 @@ extension PackedCache {
         let lock = FolderLock(packedModels, waiting: true)
         defer { withExtendedLifetime(lock) {} }
         for entry in entries { try FileManager.default.removeItem(at: packedModels.appendingPathComponent(entry.digest)) }
-        guard self.entries().isEmpty else { return }
-        try? FileManager.default.removeItem(at: sources)
+        if self.entries().isEmpty { Self.removeLooks(in: sources) }
+    }
+
+    /// Deletes what is noted on files that have been seen, and the folder if that was all in it: a folder that somebody
+    /// names as the cache may have held one of this name before.
+    static func removeLooks(in sources: URL) {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: sources.path)) ?? []
+        for name in names where FileDigest(hex: name) != nil {
+            try? FileManager.default.removeItem(at: sources.appendingPathComponent(name))
+        }
+        rmdir(sources.path)
     }
 }

@@ -106,6 +106,23 @@ extension Recipe {
         return settings.filter { $0.key != "output.directory" }
     }
 
+    /// The recipe for a run that goes on where it lies, wherever a file says that it began.
+    /// - Parameters:
+    ///   - directory: what the run's own recipe calls its folder.
+    ///   - run: where it lies.
+    /// - Throws: if an override asks for another folder.
+    package func staying(in directory: String, of run: String) throws(RecipeError) -> Recipe {
+        if places["output.directory"] == .commandLine, output.directory != directory {
+            let problem = problem(
+                with: "output.directory", "is \(output.directory), but a run is resumed where it lies, in \(run)",
+                hint: "leave it out, or, to branch off, copy the folder of the run and resume the copy")
+            throw RecipeError([problem])
+        }
+        var recipe = self
+        recipe.output.directory = directory
+        return recipe
+    }
+
     /// The recipe with the same base, training files, output and adapter to start from, and defaults for the rest.
     fileprivate var withDefaults: Recipe {
         var plain = Recipe(model: Model(path: model.path), data: Data(train: data.train), output: output)

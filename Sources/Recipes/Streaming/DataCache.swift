@@ -125,6 +125,6 @@ extension DataCache {
                 try FileManager.default.removeItem(at: entries(of: kind).appendingPathComponent(entry.digest))
             }
         }
-        if entries().isEmpty { try? FileManager.default.removeItem(at: sources) }
+        if entries().isEmpty { PackedCache.removeLooks(in: sources) }
     }
 }

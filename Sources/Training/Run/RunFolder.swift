@@ -18,16 +18,11 @@ public struct RunFolder {
 
     /// Makes the folder of a new run.
     /// - Parameter overwrite: replace a run that is there.
-    /// - Throws: ``TrainingError/runExists(path:)``, `CheckpointError`.
+    /// - Throws: ``TrainingError/runExists(path:)``, ``TrainingError/outputTaken(path:reason:)``, `CheckpointError`.
     public static func create(_ url: URL, recipe: Data, resolved: Data, overwrite: Bool) throws -> RunFolder {
         AtomicDirectory.recover(beside: url)
-        if FileManager.default.fileExists(atPath: url.path) {
-            let isRun = FileManager.default.fileExists(atPath: url.appendingPathComponent("resolved.yaml").path)
-            let isEmpty = (try? FileManager.default.contentsOfDirectory(atPath: url.path))?.isEmpty ?? false
-            if !isEmpty && !isRun { throw TrainingError.outputTaken(path: url.relativePath) }
-            if isRun && !overwrite { throw TrainingError.runExists(path: url.relativePath) }
-            if isRun { _ = try Self.lock(url) }
-        }
+        try requireFree(url, overwrite: overwrite)
+        if FileManager.default.fileExists(atPath: url.path) { _ = try Self.lock(url) }
         try AtomicDirectory.write(to: url, replacing: true) { folder in
             try AtomicFile.write(recipe, to: folder.appendingPathComponent("recipe.yaml"))
             try AtomicFile.write(resolved, to: folder.appendingPathComponent("resolved.yaml"))
@@ -35,6 +30,29 @@ public struct RunFolder {
                 at: folder.appendingPathComponent("checkpoints"), withIntermediateDirectories: false)
         }
         return try RunFolder(opening: url)
+    }
+
+    /// Refuses a place where a new run would replace anything but an empty folder or, if that is asked for, a run with
+    /// nothing beside it.
+    /// - Throws: ``TrainingError/runExists(path:)``, ``TrainingError/outputTaken(path:reason:)``.
+    public static func requireFree(_ url: URL, overwrite: Bool) throws(TrainingError) {
+        guard FileManager.default.fileExists(atPath: url.path) else { return }
+        let names = try? FileManager.default.contentsOfDirectory(atPath: url.path)
+        if names?.isEmpty == true { return }
+        guard let names, names.contains("resolved.yaml") else {
+            throw .outputTaken(path: url.relativePath, reason: "is no run of this program")
+        }
+        if !overwrite { throw .runExists(path: url.relativePath) }
+        if let other = names.sorted().first(where: { !isOurs($0) }) {
+            throw .outputTaken(path: url.relativePath, reason: "holds \(other), which belongs to no run")
+        }
+    }
+
+    /// Whether this program writes something of this name into the folder of a run, be it only until it is complete.
+    private static func isOurs(_ name: String) -> Bool {
+        ["recipe.yaml", "resolved.yaml", "metrics.jsonl", "skipped.jsonl", "checkpoints", "adapter"].contains {
+            name == $0 || name.hasPrefix(".\($0).tmp-") || name.hasPrefix(".\($0).old-")
+        }
     }
 
     /// Opens the folder of an existing run and locks it against other processes.
@@ -63,24 +81,40 @@ public struct RunFolder {
     }
 
     /// Steps that have a checkpoint folder, newest first.
-    func checkpointSteps() -> [Int] {
+    func checkpointSteps() -> [Int] { Self.checkpointSteps(in: checkpoints) }
+
+    /// The same in any folder of checkpoints.
+    static func checkpointSteps(in checkpoints: URL) -> [Int] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: checkpoints.path)) ?? []
-        return names.compactMap { $0.hasPrefix("step-") ? Int($0.dropFirst(5)) : nil }.sorted(by: >)
+        return names.compactMap(step(ofName:)).sorted(by: >)
     }
 
-    /// The newest checkpoint that is whole; damaged newer ones are handed to `note`.
-    /// - Throws: ``TrainingError/otherFormat(path:format:)`` if there is none, but there are such of another version, which a
-    ///   run that begins anew would delete.
+    /// The step that the name of a checkpoint's folder says.
+    static func step(ofName name: String) -> Int? { name.hasPrefix("step-") ? Int(name.dropFirst(5)) : nil }
+
+    /// The newest checkpoint that is whole; damaged newer ones are handed to `note`. `nil` if there is none at all.
+    /// - Throws: if there are some, but none that can be read, which a run that begins anew would delete:
+    ///   ``TrainingError/otherFormat(path:format:)``, ``TrainingError/allDamaged(run:count:newest:)``.
     public func newestCheckpoint(note: (String) -> Void) throws(TrainingError) -> TrainingCheckpoint? {
+        var skipped: [String] = []
         var foreign: TrainingError?
         for step in checkpointSteps() {
-            do throws(TrainingError) { return try TrainingCheckpoint(checkpoint(step: step)) } catch {
-                if case .otherFormat = error { foreign = foreign ?? error }
-                note("skipping a checkpoint: \(error)")
+            do throws(TrainingError) {
+                let checkpoint = try TrainingCheckpoint(checkpoint(step: step))
+                for reason in skipped { note("skipping a checkpoint: \(reason)") }
+                return checkpoint
+            } catch {
+                if case .damagedCheckpoint(let path, let reason, _) = error {
+                    skipped.append("\(path): \(reason)")
+                } else {
+                    skipped.append("\(error)")
+                    foreign = foreign ?? error
+                }
             }
         }
         if let foreign { throw foreign }
-        return nil
+        guard let newest = skipped.first else { return nil }
+        throw .allDamaged(run: url.relativePath, count: skipped.count, newest: newest)
     }
 
     /// Checkpoints that are there, damaged or not.

@@ -55,9 +55,9 @@ public struct TrainingCheckpoint {
     }
 
     /// Opens a checkpoint and verifies every checksum.
-    /// - Throws: ``TrainingError/damagedCheckpoint(path:reason:)``.
+    /// - Throws: ``TrainingError/damagedCheckpoint(path:reason:hasEarlier:)``, ``TrainingError/otherFormat(path:format:)``.
     public init(_ folder: URL) throws(TrainingError) {
-        func damaged(_ reason: String) -> TrainingError { .damagedCheckpoint(path: folder.path, reason: reason) }
+        func damaged(_ reason: String) -> TrainingError { Self.damage(to: folder, reason) }
         // A link could lead to another checkpoint's file, whose checksum would fit, and a pipe would never end.
         for file in Self.files + ["state.json"] where !RegularFile.isPlain(folder.appendingPathComponent(file)) {
             throw damaged("\(file) is missing or no regular file")
@@ -81,6 +81,13 @@ public struct TrainingCheckpoint {
             if found != expected { throw damaged("\(file) does not match its checksum") }
         }
         (state, self.folder) = (contents.state, folder)
+    }
+
+    /// What to do depends on what else the run has.
+    private static func damage(to folder: URL, _ reason: String) -> TrainingError {
+        let own = RunFolder.step(ofName: folder.lastPathComponent) ?? 0
+        let steps = RunFolder.checkpointSteps(in: folder.deletingLastPathComponent())
+        return .damagedCheckpoint(path: folder.path, reason: reason, hasEarlier: steps.contains { $0 < own })
     }
 
     /// The layout that `state.json` says it has, if it says so.
@@ -120,7 +127,7 @@ public struct TrainingCheckpoint {
     public func moments(
         of parameters: [Parameter], on compute: Compute
     ) throws(TrainingError) -> (first: [Tensor], second: [Tensor], updates: [Int]) {
-        func damaged(_ reason: String) -> TrainingError { .damagedCheckpoint(path: folder.path, reason: reason) }
+        func damaged(_ reason: String) -> TrainingError { Self.damage(to: folder, reason) }
         do {
             let file = try SafetensorsFile(folder.appendingPathComponent("optimizer.safetensors"))
             func read(_ prefix: String) throws -> [Tensor] {

@@ -12,18 +12,22 @@ extension TrainingRun {
         // What is said below of the last checkpoint holds only if the one being written succeeds.
         try finishSave(report)
         switch settings.onNaN {
-        case .stop: throw TrainingError.nonFinite(problem)
+        case .stop: throw TrainingError.nonFinite(problem, lastCheckpoint: lastCheckpoint)
         case .skip:
             // What an update has spoilt is not mended by leaving anything out.
-            if case .parameter = problem.kind { throw TrainingError.nonFinite(problem) }
+            if case .parameter = problem.kind { throw TrainingError.nonFinite(problem, lastCheckpoint: lastCheckpoint) }
             if state.skipsInARow + 1 >= Self.mostSkipsInARow {
-                throw TrainingError.givenUp(problem, attempts: "\(Self.mostSkipsInARow) such steps one after another")
+                let attempts = "\(Self.mostSkipsInARow) such steps one after another"
+                throw TrainingError.givenUp(problem, attempts: attempts, lastCheckpoint: lastCheckpoint)
             }
             try report(.note("step \(problem.step) is left out: \(problem)"))
             try leaveOut("\(problem.published(PublishedNames(stream.sources)))")
         case .rollback: try rollBack(problem, report)
         }
     }
+
+    /// Where the run can be taken up again, if anywhere.
+    private var lastCheckpoint: Int? { folder.checkpointSteps().first }
 
     /// Counts a step that is not taken. It keeps its number, so that learning rate, evaluations and the end of the run
     /// stay where they were.
@@ -41,7 +45,8 @@ extension TrainingRun {
     /// give the same bits, a run that is interrupted meanwhile ends like one that is not.
     private func rollBack(_ problem: NumericProblem, _ report: (TrainingEvent) throws -> Void) throws {
         if state.rollbacks >= Self.mostRollbacks {
-            throw TrainingError.givenUp(problem, attempts: "\(state.rollbacks) rollbacks")
+            throw TrainingError.givenUp(
+                problem, attempts: "\(state.rollbacks) rollbacks", lastCheckpoint: lastCheckpoint)
         }
         var notes: [String] = []
         guard let checkpoint = try folder.newestCheckpoint(note: { notes.append($0) }) else {

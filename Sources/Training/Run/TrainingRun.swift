@@ -128,7 +128,7 @@ public final class TrainingRun {
         if state.passedOver.contains(state.step + 1) { return try leaveOut("passed over after a rollback") }
         let start = ContinuousClock.now
         let result: Trainer.StepReport
-        do { result = try trainer.step(window) { try finishSave(report) } } catch TrainingError.nonFinite(let problem) {
+        do { result = try trainer.step(window) { try finishSave(report) } } catch TrainingError.nonFinite(let problem, _) {
             return try answer(problem, report)
         }
         let seconds = (ContinuousClock.now - start) / .seconds(1)

@@ -37,7 +37,7 @@ struct Merge: ParsableCommand {
     @Option(help: "Element type of the weights: bfloat16 or float32; left out, float32 if the base is, else bfloat16.")
     var dtype: String?
 
-    @Flag(help: "Replace the folder if it exists.")
+    @Flag(help: "Replace the model folder that is there; anything else is left alone.")
     var overwrite = false
 
     @Flag(help: "Print one JSON object.")
@@ -52,9 +52,8 @@ struct Merge: ParsableCommand {
     func run() throws {
         let compute = try compute.makeCompute()
         let place = URL(fileURLWithPath: output, isDirectory: true)
-        if !overwrite && FileManager.default.fileExists(atPath: output) {
-            throw CommandError(.cannotCreate, "\(output) exists already; choose another folder, or replace it with --overwrite")
-        }
+        try OutputPlace.checkModelFolder(
+            output, overwrite: overwrite, reading: [("--model", model.model), ("--base", base), ("--adapter", model.adapter)])
         let adapter = try model.adapter.map { try AdapterFolder(URL(fileURLWithPath: $0), on: compute) }
         let (target, trainedOver) = try bases(adapter, on: compute)
         if let remark = adapter?.remark(onBaseNamed: (trainedOver ?? target).name) { Terminal.note(remark) }

@@ -31,7 +31,7 @@ struct Quantize: ParsableCommand {
     @Option(help: "The folder to write; it must not exist.")
     var output: String
 
-    @Flag(help: "Replace the folder if it exists.")
+    @Flag(help: "Replace the model folder that is there; anything else is left alone.")
     var overwrite = false
 
     @OptionGroup var compute: ComputeOptions
@@ -42,9 +42,7 @@ struct Quantize: ParsableCommand {
     func run() throws {
         let compute = try compute.makeCompute()
         let place = URL(fileURLWithPath: output, isDirectory: true)
-        if !overwrite && FileManager.default.fileExists(atPath: output) {
-            throw CommandError(.cannotCreate, "\(output) exists already; choose another folder, or replace it with --overwrite")
-        }
+        try OutputPlace.checkModelFolder(output, overwrite: overwrite, reading: [("--model", model)])
         let base = try BaseModel.open(model)
         if base.isPacked { throw CommandError(.unsuitableData, "\(model) is packed already; give the model that it was made from") }
         let network = try base.makeModel(on: compute)

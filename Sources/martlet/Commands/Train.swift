@@ -39,7 +39,7 @@ struct Train: ParsableCommand {
         valueName: "key"))
     var allowChange: [String] = []
 
-    @Flag(help: "Replace the run that is in output.directory.")
+    @Flag(help: "Replace the run that is in output.directory: its adapter and checkpoints are gone before the first step.")
     var overwrite = false
 
     @OptionGroup var compute: ComputeOptions
@@ -74,7 +74,8 @@ struct Train: ParsableCommand {
         let path = recipe ?? ""
         let recipe = try Recipe.read(contentsOf: path, overrides: overrides)
         let place = URL(fileURLWithPath: recipe.output.directory, isDirectory: true)
-        try refuseExistingRun(place)
+        // Before anything is loaded: an existing run is the commonest reason to stop.
+        try OutputPlace.checkRunFolder(of: recipe, overwrite: overwrite)
         let prepared = try PreparedRun(
             recipe, memoryLimit: memory.limit, cache: cache.packedModels, on: try compute.makeCompute(for: recipe),
             note: Terminal.note)
@@ -113,10 +114,8 @@ struct Train: ParsableCommand {
     /// The recipe of a run that goes on: its own, or the one that is given, in the folder where the run lies.
     private func recipe(of folder: RunFolder) throws -> Recipe {
         let own = folder.resolvedRecipe.path
-        guard let recipeFile else { return try Recipe.read(contentsOf: own, overrides: allOverrides) }
-        var recipe = try Recipe.read(contentsOf: recipeFile, overrides: allOverrides)
-        recipe.output.directory = try Recipe.read(contentsOf: own).output.directory
-        return recipe
+        let place = try Recipe.read(contentsOf: own).output.directory
+        return try Recipe.read(contentsOf: recipeFile ?? own, overrides: allOverrides).staying(in: place, of: folder.url.relativePath)
     }
 
     private func train(_ prepared: PreparedRun, in folder: RunFolder, from checkpoint: TrainingCheckpoint?) throws {
@@ -138,12 +137,6 @@ struct Train: ParsableCommand {
         ).print()
         // Nothing went wrong, so there is no error to print.
         if outcome == .stopped { throw ExitCode(ExitStatus.stopped.rawValue) }
-    }
-
-    /// Before anything is loaded: an existing run is the commonest reason to stop.
-    private func refuseExistingRun(_ place: URL) throws {
-        let exists = FileManager.default.fileExists(atPath: place.appendingPathComponent("resolved.yaml").path)
-        if exists && !overwrite { throw TrainingError.runExists(path: place.relativePath) }
     }
 
     private func checkArithmetic(_ prepared: PreparedRun, _ checkpoint: TrainingCheckpoint?) throws {

@@ -83,7 +83,7 @@ extension TrainingError: ExitStatusProviding {
         case .nonFinite, .givenUp: .guardStopped
         case .notARun: .missingInput
         case .runExists, .outputTaken, .runInUse: .cannotCreate
-        case .damagedCheckpoint, .otherFormat, .tokenOutsideVocabulary: .unsuitableData
+        case .damagedCheckpoint, .allDamaged, .otherFormat, .tokenOutsideVocabulary: .unsuitableData
         case .changed(let changes, _): Self.status(of: changes)
         case .cannotResume(let changes, _): changes.contains { $0.key == "network" } ? .unsuitableData : .usage
         case .noSpace(_, _, _, let check): check == .run ? .unavailable : .inputOutput

@@ -33,7 +33,7 @@ enum Failure {
         } else if let problem = error as? DatasetProblem {
             fields["file"] = .string(problem.file)
             fields["line"] = problem.line.map { .integer($0) }
-        } else if case .nonFinite(let problem) = error as? TrainingError, let record = problem.records.first {
+        } else if case .nonFinite(let problem, _) = error as? TrainingError, let record = problem.records.first {
             fields["file"] = .string(record.file)
             fields["line"] = .integer(record.line)
         } else if let error = error as? CheckpointError {
