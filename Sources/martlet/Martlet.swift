@@ -25,6 +25,9 @@ struct Martlet: ParsableCommand {
             Doctor.self, Bench.self, Quantize.self, Cache.self, Plan.self,
         ])
 
+    /// How the parser begins its errors, like all others.
+    static let _errorPrefix = "error: "
+
     static func main() {
         // A file that hits the size limit is then an error like a full disk, with a sentence, instead of sudden death.
         signal(SIGXFSZ, SIG_IGN)

@@ -32,7 +32,10 @@ import Testing
         let result = try Program.run(arguments)
         #expect(result.status == 64)
         #expect(result.output.isEmpty)
-        #expect(result.errors.lowercased().hasPrefix("error: "))
+        #expect(result.errors.hasPrefix("error: "))
+        let asJSON = try Program.run(arguments + ["--json"])
+        #expect(asJSON.status == 64 && asJSON.output.isEmpty)
+        #expect(!asJSON.message.isEmpty, "\(asJSON.errors)")
     }
 
     @Test func doctorSaysWhatTheMachineCanDo() throws {
