@@ -47,7 +47,9 @@ struct Cache: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Deletes packed base models and tokenised data.", discussion: "Runs that use one at the moment keep it until they end.")
 
-        @Option(name: .customLong("older-than-days"), help: "Delete only those made more than this many days ago.")
+        @Option(
+            name: .customLong("older-than-days"), parsing: .unconditional,
+            help: "Delete only those made more than this many days ago.")
         var days = 0
 
         @OptionGroup var cache: CacheOptions
