@@ -115,4 +115,18 @@ import Testing
         #expect(refused.status == 65)
         #expect(refused.message.contains("no messages"))
     }
+
+    @Test(arguments: [
+        (#""mesages": []"#, "unknown key mesages; did you mean messages?"),
+        (#""messages": [], "zzz": 1"#, "unknown key zzz; the keys are template_file, model, messages"),
+        (#""messages": "hi""#, "expected the key messages, a list of objects"),
+        (#""tools": []"#, "expected the key messages, a list of objects"),
+    ])
+    func renderRefusesWhatIsNoJob(rest: String, message: String) throws {
+        let scratch = try Scratch()
+        try scratch.write("{\"model\": \"\(Program.llama)\", \(rest)}", to: "job.json")
+        let result = try Program.run(["render", "--job", "job.json"], in: scratch)
+        #expect(result.status == 65 && result.output.isEmpty)
+        #expect(result.errors.hasPrefix("error: job.json: " + message), "\(result.errors)")
+    }
 }
