@@ -123,7 +123,7 @@ import Testing
     #expect(try outcome("[{\"text\": \"a\"},\n") == ["a", "unclosedArray 2"])
     #expect(try outcome("[{\"text\": \"a\"}]\nmore") == ["a", "textAfterArray 2"])
     #expect(try outcome("[{\"text\": \"a\"},\n\n{\"text\"\n: 1,}]") == ["a", "malformed 4"])
-    #expect(try outcome("[{\"text\": \"a\"}, ]").first == "a")
+    #expect(try outcome("[{\"text\": \"a\"},\n ]") == ["a", "trailingComma 2"])
     #expect(try outcome("[,{\"text\": \"a\"}]").count == 1)
 }
 
