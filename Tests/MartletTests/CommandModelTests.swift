@@ -29,6 +29,16 @@ import Testing
         #expect(set["loss"] as? Double == found)
     }
 
+    @Test func aRunFolderIsNoAdapterButHoldsOne() throws {
+        let scratch = try Scratch()
+        try FileManager.default.createDirectory(atPath: scratch.path("run"), withIntermediateDirectories: true)
+        try scratch.copy(Program.adapter, as: "run/adapter")
+        let result = try Program.run(
+            ["eval", "--model", Program.llama, "--adapter", "run", "--data", Program.tokens], in: scratch)
+        #expect(result.status == 65)
+        #expect(result.errors == "error: run: the folder is no adapter, but holds one; did you mean run/adapter?\n")
+    }
+
     @Test func severalFilesAreCountedTogether() throws {
         let masked = Program.fixtures.appendingPathComponent("tokens-masked.jsonl").path
         let result = try Program.eval(Program.llama, "--data", masked)
