@@ -95,7 +95,7 @@ extension DatasetProblemKind {
         case .recorded(_, let remedy): remedy
         case .unknownFormat: "known are \(DatasetFormat.overview)"
         case .ambiguousFormat: "name the one you mean with format:"
-        case .malformedJSON: "repair it; every record is one JSON object, on a line of its own or in one array"
+        case .malformedJSON: "write each record as one JSON object, on a line of its own or in one array"
         case .missingComma: "put one between the records"
         case .trailingComma: "remove it"
         case .unclosedArray: "check that the file is complete"
