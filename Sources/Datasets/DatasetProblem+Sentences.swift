@@ -18,6 +18,7 @@ extension DatasetProblemKind {
             "the keys of the first record fit more than one format: \(Self.list(formats.map(\.rawValue)))"
         case .malformedJSON(let column, let reason): "malformed JSON at column \(column): \(reason)"
         case .missingComma: "a comma is missing before this record"
+        case .trailingComma: "a comma stands between the last record and the ] that ends the array"
         case .unclosedArray: "the file ends before the array of records is closed"
         case .textAfterArray: "something stands after the ] that ends the array of records"
         case .notAnObject(let found): "the record is \(found), an object is expected"
@@ -94,8 +95,9 @@ extension DatasetProblemKind {
         case .recorded(_, let remedy): remedy
         case .unknownFormat: "known are \(DatasetFormat.overview)"
         case .ambiguousFormat: "name the one you mean with format:"
-        case .malformedJSON: "repair it; every record is one JSON object, on a line of its own or in one array"
+        case .malformedJSON: "write each record as one JSON object, on a line of its own or in one array"
         case .missingComma: "put one between the records"
+        case .trailingComma: "remove it"
         case .unclosedArray: "check that the file is complete"
         case .textAfterArray: "remove it, or write one record per line without the brackets"
         case .notAnObject: "write every record as { \"key\": value, … }"

@@ -116,6 +116,8 @@ public enum DatasetProblemKind: Error, Sendable, Equatable {
     case malformedJSON(column: Int, reason: String)
     /// Two records of an array stand side by side.
     case missingComma
+    /// A comma stands behind the last record of an array.
+    case trailingComma
     /// An array of records does not end.
     case unclosedArray
     /// An array of records ends before the file does.

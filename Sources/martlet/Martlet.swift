@@ -25,14 +25,26 @@ struct Martlet: ParsableCommand {
             Doctor.self, Bench.self, Quantize.self, Cache.self, Plan.self,
         ])
 
+    /// How the parser begins its errors, like all others.
+    static let _errorPrefix = "error: "
+
     static func main() {
         // A file that hits the size limit is then an error like a full disk, with a sentence, instead of sudden death.
         signal(SIGXFSZ, SIG_IGN)
         do {
+            try refuseUnknownCommand(CommandLine.arguments.dropFirst().first)
             var command = try parseAsRoot()
             try command.run()
         } catch {
             Failure.exit(with: error, asJSON: CommandLine.arguments.contains("--json"))
         }
+    }
+
+    /// Refuses a first word that is no command, which the parser would call an unexpected argument.
+    private static func refuseUnknownCommand(_ word: String?) throws {
+        let commands = configuration.subcommands.map { "\($0)".lowercased() } + ["help"]
+        guard let word, !word.hasPrefix("-"), !commands.contains(word) else { return }
+        let hint = nearest(to: word, in: commands).map { "did you mean \($0)?" } ?? "martlet --help lists the commands"
+        throw CommandError(.usage, "there is no command \(word); \(hint)")
     }
 }

@@ -29,6 +29,16 @@ import Testing
         #expect(set["loss"] as? Double == found)
     }
 
+    @Test func aRunFolderIsNoAdapterButHoldsOne() throws {
+        let scratch = try Scratch()
+        try FileManager.default.createDirectory(atPath: scratch.path("run"), withIntermediateDirectories: true)
+        try scratch.copy(Program.adapter, as: "run/adapter")
+        let result = try Program.run(
+            ["eval", "--model", Program.llama, "--adapter", "run", "--data", Program.tokens], in: scratch)
+        #expect(result.status == 65)
+        #expect(result.errors == "error: run: the folder is no adapter, but holds one; did you mean run/adapter?\n")
+    }
+
     @Test func severalFilesAreCountedTogether() throws {
         let masked = Program.fixtures.appendingPathComponent("tokens-masked.jsonl").path
         let result = try Program.eval(Program.llama, "--data", masked)
@@ -114,5 +124,19 @@ import Testing
         let refused = try Program.run(["render", "--job", "job.json", "--json"], in: scratch)
         #expect(refused.status == 65)
         #expect(refused.message.contains("no messages"))
+    }
+
+    @Test(arguments: [
+        (#""mesages": []"#, "unknown key mesages; did you mean messages?"),
+        (#""messages": [], "zzz": 1"#, "unknown key zzz; the keys are template_file, model, messages"),
+        (#""messages": "hi""#, "expected the key messages, a list of objects"),
+        (#""tools": []"#, "expected the key messages, a list of objects"),
+    ])
+    func renderRefusesWhatIsNoJob(rest: String, message: String) throws {
+        let scratch = try Scratch()
+        try scratch.write("{\"model\": \"\(Program.llama)\", \(rest)}", to: "job.json")
+        let result = try Program.run(["render", "--job", "job.json"], in: scratch)
+        #expect(result.status == 65 && result.output.isEmpty)
+        #expect(result.errors.hasPrefix("error: job.json: " + message), "\(result.errors)")
     }
 }

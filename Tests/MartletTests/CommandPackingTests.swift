@@ -102,6 +102,8 @@ import Testing
         let (scratch, _) = try trained()
         let listed = try run(scratch, "cache", "list", "--json").json["models"] as? [[String: Any]]
         #expect(listed?.count == 1 && (listed?[0]["bytes"] as? Int ?? 0) > 10_000)
+        let text = try run(scratch, "cache")
+        #expect(text.output.contains(" MB  ") && text.errors.hasPrefix("note: 1 packed model and 0 sources of data in "))
         #expect(try run(scratch, "cache", "prune", "--older-than-days", "1").output.isEmpty)
         #expect(try run(scratch, "cache", "prune").output.hasPrefix("deleted "))
         #expect((try run(scratch, "cache", "--json").json["models"] as? [Any])?.isEmpty == true)
@@ -117,6 +119,8 @@ import Testing
         // Rank 2 on 21 layers: 4 bytes each, and 12 for gradients and moments.
         let trained = try #require(plan["trained_parameters"] as? Int)
         #expect(memory["adapters"] == 4 * trained && memory["optimizer"] == 12 * trained)
+        let text = try run(scratch, "plan", "recipe.yaml").output
+        #expect(text.contains(/; \d,\d{3} parameters trained beside \d+,\d{3} frozen ones/), "\(text)")
         let packed = try run(scratch, "plan", "recipe.yaml", "model.quantization=nf4", "training.recompute=blocks", "--json").json
         let less = try #require(packed["memory"] as? [String: Int])
         #expect(try #require(less["weights"]) < #require(memory["weights"]))

@@ -24,7 +24,7 @@ import Testing
         let scratch = try scratch([Self.chat[0]])
         let shown = try Program.run(["preview", "recipe.yaml"], in: scratch)
         #expect(shown.status == 0, "\(shown.errors)")
-        #expect(shown.output.contains("1 records of the format chat (detected)"))
+        #expect(shown.output.contains("1 record of the format chat (detected)"))
         #expect(
             shown.output.contains(
                 "<|start_header_id|>assistant<|end_header_id|>\n\n⟦two<|eot_id|>⟧<|start_header_id|>user<|end_header_id|>"))
@@ -84,11 +84,12 @@ import Testing
         let scratch = try scratch(Self.chat + ["broken"])
         let train = try Program.run(["train", "recipe.yaml", "data.on_error=skip"], in: scratch)
         #expect(train.status == 0, "\(train.errors)")
-        #expect(train.errors.contains("3 broken ones skipped"))
+        #expect(train.errors.contains("3 broken records skipped"))
         let lines = try scratch.read("run/skipped.jsonl").split(separator: "\n").map { Program.object(String($0)) }
         #expect(lines.map { $0["line"] as? Int } == [2, 3, 4])
         #expect(lines.allSatisfy { $0["file"] as? String == "d.jsonl" })
-        #expect((lines[0]["reason"] as? String)?.contains("unknown role \"alien\"") == true)
+        #expect(lines[0]["reason"] as? String == "message 1 has the unknown role \"alien\"")
+        #expect(train.errors.contains("the first: d.jsonl:2: message 1 has the unknown role \"alien\"\n"))
     }
 
     @Test func sharesAndLossesOfSourcesAreLogged() throws {

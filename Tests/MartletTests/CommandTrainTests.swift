@@ -41,6 +41,9 @@ import Testing
             #expect(lines.allSatisfy { $0[key] is NSNumber }, "\(key)")
         }
         #expect(abs(try #require(lines[0]["loss"] as? Double) - 7.664830207824707) < 1e-5)
+
+        let inspection = try Program.run(["inspect", "run"], in: scratch)
+        #expect(inspection.output.contains("\ncheckpoints: after step 3\ndamaged checkpoints: none\n"))
     }
 
     @Test func theAdapterLoadsAndGivesTheLossThatTrainingSaw() throws {

@@ -32,7 +32,32 @@ import Testing
         let result = try Program.run(arguments)
         #expect(result.status == 64)
         #expect(result.output.isEmpty)
-        #expect(result.errors.lowercased().hasPrefix("error: "))
+        #expect(result.errors.hasPrefix("error: "))
+        let asJSON = try Program.run(arguments + ["--json"])
+        #expect(asJSON.status == 64 && asJSON.output.isEmpty)
+        #expect(!asJSON.message.isEmpty, "\(asJSON.errors)")
+    }
+
+    @Test func aMisspeltCommandIsRecognised() throws {
+        #expect(try Program.run(["trian", "r.yaml"]).errors == "error: there is no command trian; did you mean train?\n")
+        #expect(try Program.run(["fly"]).errors == "error: there is no command fly; martlet --help lists the commands\n")
+    }
+
+    @Test(arguments: [
+        (["generate", "--model", "m", "--prompt", "a", "--temperature", "-1"], "--temperature is -1, expected 0 or more"),
+        (["generate", "--model", "m", "--prompt", "a", "--top-p", "-0.5"], "--top-p is -0.5, expected a number above 0"),
+        (["generate", "--model", "m", "--prompt", "a", "--max-tokens", "-1"], "--max-tokens is -1, expected"),
+        (["preview", "r.yaml", "--examples", "-1"], "--examples is -1, expected 0 or more"),
+        (["preview", "r.yaml", "--records", "-1"], "--records is -1, expected 1 or more"),
+        (["doctor", "--threads", "-1"], "--threads is -1, expected a number from 1 to 1024"),
+        (["doctor", "--threads", "1025"], "--threads is 1025, expected a number from 1 to 1024"),
+        (["bench", "--model", "m", "--seq", "-1"], "--seq is -1, expected a number above 0"),
+        (["cache", "prune", "--older-than-days", "-1"], "--older-than-days is -1, expected 0 or more"),
+        (["plan", "r.yaml", "--memory", "-8GB"], "The value '-8GB' is invalid for '--memory <size>'"),
+    ])
+    func numbersOutOfRangeAreNamed(arguments: [String], message: String) throws {
+        let result = try Program.run(arguments)
+        #expect(result.status == 64 && result.errors.hasPrefix("error: " + message), "\(result.errors)")
     }
 
     @Test func doctorSaysWhatTheMachineCanDo() throws {

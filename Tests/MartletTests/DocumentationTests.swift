@@ -66,7 +66,9 @@ enum RecipeReference {
 
             Every key that a recipe may have, with its default. `[]` stands for the elements of a list. A key that is not here is
             refused with its line, and with the key that was probably meant. On the command line, `key.path=value` after the
-            recipe goes over what the recipe says. This file is generated from the program's own list; a test compares the two.
+            recipe goes over what the recipe says; there, an element of a list is named by its number, counted from 0
+            (`data.train.0.path=x` or `data.train[0].path=x`). This file is generated from the program's own list; a test compares
+            the two.
 
             """
         var section = ""

@@ -58,12 +58,35 @@ import Tokenization
 
     @Test func whatIsNoModelIsRefused() throws {
         #expect(
-            message { _ = try BaseModel.open("/no/such/model") } == "\(BaseModelError.missing(path: "/no/such/model"))")
+            message { _ = try BaseModel.open("/no/such/model") }
+                == "/no/such/model: there is no such file or folder; give a Hugging Face model folder or a .gguf file")
         try withFolder { root in
             #expect(message { _ = try BaseModel.open(root.path) }.contains("config.json"))
             let file = root.appendingPathComponent("m.gguf")
             try Data("no model at all, but long enough for a header".utf8).write(to: file)
             #expect(message { _ = try BaseModel.open(file.path) }.contains(file.path))
+        }
+    }
+
+    /// Slips that people make with the path of a model are answered with what to do.
+    @Test func pathsOfNoModelAreAnsweredWithWhatWasMeant() throws {
+        func answer(_ path: String) -> String { message { _ = try BaseModel.open(path) } }
+        #expect(answer("acme-labs/Tiny-1B").contains("`hf download acme-labs/Tiny-1B --local-dir models/Tiny-1B`"))
+        #expect(answer("~/tiny").contains("~ is not expanded here, write the whole path: /"))
+        try withFolder { root in
+            for name in ["Tiny-Q4.gguf", "other.gguf"] { try Data().write(to: root.appendingPathComponent(name)) }
+            let folder = root.appendingPathComponent("folder-model")
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            try Data().write(to: folder.appendingPathComponent("config.json"))
+            for (slip, meant) in [
+                ("Tiny-Q5.gguf", "Tiny-Q4.gguf"), ("Tiny-Q4", "Tiny-Q4.gguf"), ("folder-modle", "folder-model"),
+            ] {
+                #expect(answer("\(root.path)/\(slip)").hasSuffix("; did you mean \(root.path)/\(meant)?"))
+            }
+            #expect(answer("\(root.path)/quite-different").hasSuffix("; give a Hugging Face model folder or a .gguf file"))
+            #expect(answer(root.path).hasSuffix("2 .gguf files; give the path of one, such as \(root.path)/Tiny-Q4.gguf"))
+            try FileManager.default.removeItem(at: root.appendingPathComponent("Tiny-Q4.gguf"))
+            #expect(answer(root.path).hasSuffix("a .gguf file; give its path: \(root.path)/other.gguf"))
         }
     }
 

@@ -125,12 +125,25 @@ import Training
     }
 
     @Test func otherMistakesAreNamed() throws {
-        #expect(message { _ = try prepare("adapter:\n  target_modules: [qkv_proj]\n") }.contains("qkv_proj"))
         #expect(message { _ = try prepare("", overrides: ["model.path=/no/such/model"]) }.contains("/no/such/model"))
         #expect(
             message { _ = try prepare("", overrides: ["data.train.0.path=/no/such/data.jsonl"]) }.contains(
                 "/no/such/data.jsonl"))
         #expect(message { _ = try prepare("", overrides: ["data.max_length=8"]) }.contains("8"))
+    }
+
+    @Test(arguments: [
+        ("target_modules: [q_proj, v_prj]", "target_modules: \"v_prj\" matches no linear layer of this model; did you mean v_proj?"),
+        ("exclude_modules: [v_prj]", "exclude_modules: \"v_prj\" matches no linear layer of this model; did you mean v_proj?"),
+        ("target_modules: [qkv]", "target_modules: \"qkv\" matches no linear layer of this model; it has q_proj, k_proj,"),
+        ("exclude_modules: [.*]", "target_modules: the target modules, less the excluded ones, select no layer"),
+    ])
+    func settingsThatDoNotFitTheModelAreNamedByTheirKey(setting: String, sentence: String) throws {
+        let error = #expect(throws: RecipeError.self) { try prepare("adapter:\n  rank: 2\n  \(setting)\n") }
+        let problem = try #require(error?.problems.first)
+        #expect("\(problem)".contains(": adapter.\(sentence)"), "\(problem)")
+        #expect(problem.file == "r.yaml" && problem.line != nil)
+        if !setting.contains(".*") { #expect(problem.line == 12) }
     }
 
     /// A recipe trains, its resolved form resumes, and changed inputs are refused.

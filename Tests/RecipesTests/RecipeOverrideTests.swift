@@ -7,8 +7,8 @@ import Testing
         "adapter: {rank: 4}\n",
         overrides: [
             "adapter.rank=8", "training.learning_rate=1e-5", "data.train.0.path=a b=c.jsonl",
-            "data.train.1.path=second",
-            "data.validation.0.path=v", "output.save=[adapter, merged]", "training.seed=1", "training.seed=2",
+            "data.train[1].path=second",
+            "data.validation[0].path=v", "output.save=[adapter, merged]", "training.seed=1", "training.seed=2",
             "adapter.target_modules=.*_proj", "adapter.path=", "data.train.0.format=text",
         ])
     #expect(recipe.adapter.rank == 8)
@@ -36,6 +36,11 @@ import Testing
     ("data.train.5.path=x", "command line: data.train.5.path: data.train is a list of 1; \"5\" is no place in it"),
     ("data.train.x.path=x", "command line: data.train.x.path: data.train is a list of 1; \"x\" is no place in it"),
     ("data.train.-1.path=x", "command line: data.train.-1.path: data.train is a list of 1; \"-1\" is no place in it"),
+    ("data.train[5].path=x", "command line: data.train.5.path: data.train is a list of 1; \"5\" is no place in it"),
+    (
+        "data.train[].path=x",
+        "command line: data.train[].path: [] stands for any place in the list, but an override needs one; write its number, counted from 0: data.train.0.path"
+    ),
     ("model.path.x=1", "command line: model.path.x: model.path is the text \"m.gguf\" and has no keys"),
     (
         "adapter.rank=eight",

@@ -122,6 +122,9 @@ func aPairOfWhichARecipeGivesOne(_ first: String, _ second: String, _ key: Strin
 
 @Test func earlyStoppingNeedsValidationData() throws {
     #expect(problems(setting: "evaluation.early_stopping=2").map(\.key) == ["evaluation.early_stopping"])
+    #expect(problems(setting: "evaluation.early_stopping=2").map(\.file) == ["command line"])
+    let stated = problems(minimal + "evaluation:\n  early_stopping: 2\n", overrides: ["data.validation=[]"])
+    #expect(stated.map(\.line) == [7])
     _ = try recipe("  validation: [{path: v}]\nevaluation: {early_stopping: 2}\n")
 }
 

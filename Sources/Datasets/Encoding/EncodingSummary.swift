@@ -102,18 +102,21 @@ public struct EncodingSummary: Sendable, Equatable, Codable {
 extension EncodingSummary: CustomStringConvertible {
     /// One sentence for a report.
     public var description: String {
+        let counted = (sampledFrom == nil ? "" : "\(records) of ") + Self.count(sampledFrom ?? records, "record")
         var parts = [
-            "\(records) \(sampledFrom.map { "of \($0) " } ?? "")records of the format \(format.rawValue)\(formatWasDetected ? " (detected)" : "")",
+            "\(counted) of the format \(format.rawValue)\(formatWasDetected ? " (detected)" : "")",
             "\(tokens) tokens", "\(Int((supervisedShare * 100).rounded())) % of them trained",
             "\(shortest) to \(longest) tokens each",
         ]
         if splitRecords > 0 { parts.append("\(splitRecords) of them split by turns into \(examples) examples in all") }
         if truncated > 0 { parts.append(truncation) }
         if dropped > 0 { parts.append("\(dropped) dropped as too long") }
-        if skipped > 0 { parts.append("\(skipped) broken ones skipped") }
-        if duplicates > 0 { parts.append("\(duplicates) duplicates removed") }
+        if skipped > 0 { parts.append("\(Self.count(skipped, "broken record")) skipped") }
+        if duplicates > 0 { parts.append("\(Self.count(duplicates, "duplicate")) removed") }
         return "\(source): " + parts.joined(separator: ", ")
     }
+
+    private static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
 
     private var truncation: String {
         var text = "\(truncated) truncated"

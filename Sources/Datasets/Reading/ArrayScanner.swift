@@ -33,6 +33,8 @@ struct ArrayScanner {
             position += 1
             skipWhitespace(in: bytes)
             guard position < bytes.count else { return try endOfBytes(isComplete) }
+            // The next call finds the array's end here.
+            if bytes[position] == UInt8(ascii: "]") { throw ScanError(kind: .trailingComma, line: line) }
         }
         isFirst = false
         let record = element(in: bytes)

@@ -117,7 +117,7 @@ public enum AdapterError: Error, CustomStringConvertible, Equatable {
     public var description: String {
         switch self {
         case .noSuchModule(let name, let available):
-            "target module \(name) matches no linear layer of this model; it has \(available.joined(separator: ", "))"
+            "the module name \(name) matches no linear layer of this model; it has \(available.joined(separator: ", "))"
         case .noSuchParameter(let name, let available):
             available.isEmpty
                 ? "target parameter \(name) matches nothing: this model has no parameters that hold many experts"
@@ -125,7 +125,7 @@ public enum AdapterError: Error, CustomStringConvertible, Equatable {
         case .dropoutOverExperts(let parameter):
             "\(parameter) holds all experts, and an adapter over it cannot have dropout; set dropout to 0 or leave the experts out"
         case .badPattern(let pattern, let reason):
-            "target module pattern \(pattern) is not a regular expression: \(reason)"
+            "the pattern of module names \(pattern) is not a regular expression: \(reason)"
         case .nothingSelected:
             "the target modules, less the excluded ones, select no layer: there is nothing to train"
         case .shape(let tensor, let found, let expected):

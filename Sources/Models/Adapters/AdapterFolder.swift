@@ -33,6 +33,12 @@ public struct AdapterFolder {
             if !FileManager.default.fileExists(atPath: folder.path) {
                 throw .checkpoint(.file(FileError(action: "open the adapter folder", path: folder.path, code: ENOENT)))
             }
+            let inner = folder.appendingPathComponent("adapter")
+            if FileManager.default.fileExists(atPath: inner.appendingPathComponent("adapter_config.json").path) {
+                throw .configuration(
+                    place: folder.relativePath,
+                    reason: "the folder is no adapter, but holds one; did you mean \(inner.relativePath)?")
+            }
             throw .configuration(place: place.path, reason: "cannot be read; an adapter folder holds adapter_config.json and adapter_model.safetensors")
         }
         let file = try ConfigurationFile.decode(PEFTConfiguration.self, from: data, place: place.path)

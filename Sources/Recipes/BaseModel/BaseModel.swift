@@ -35,7 +35,7 @@ public struct BaseModel: Sendable {
     public static func open(_ path: String) throws -> BaseModel {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-            throw BaseModelError.missing(path: path)
+            throw BaseModelError.nothing(at: path)
         }
         return isFolder.boolValue ? try openFolder(path) : try openGGUF(path)
     }

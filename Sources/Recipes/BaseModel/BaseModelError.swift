@@ -3,7 +3,9 @@ import Tokenization
 /// Why a base model cannot be opened or used.
 public enum BaseModelError: Error, CustomStringConvertible, Sendable {
     /// There is nothing at the path.
-    case missing(path: String)
+    case missing(path: String, remedy: String)
+    /// A folder is no model, but holds files that are.
+    case holdsModels(path: String, files: [String])
     /// What is there is no model.
     case notAModel(path: String, reason: String)
     /// The tokenizer cannot be read.
@@ -17,10 +19,20 @@ public enum BaseModelError: Error, CustomStringConvertible, Sendable {
     /// A chat is needed, but there is no chat template.
     case noTemplate(path: String)
 
+    /// There is nothing at the path, with a look around for what was meant.
+    public static func nothing(at path: String) -> BaseModelError {
+        .missing(path: path, remedy: ModelPath(path).remedy)
+    }
+
     /// One sentence: what was found, where, what to do.
     public var description: String {
         switch self {
-        case .missing(let path): "\(path): there is no such file or folder; give a Hugging Face model folder or a .gguf file"
+        case .missing(let path, let remedy): "\(path): there is no such file or folder; \(remedy)"
+        case .holdsModels(let path, let files):
+            "\(path): there is no config.json in this folder, but "
+                + (files.count == 1
+                    ? "a .gguf file; give its path: \(files[0])"
+                    : "\(files.count) .gguf files; give the path of one, such as \(files[0])")
         case .notAModel(let path, let reason): "\(path): \(reason); expected a Hugging Face model folder (config.json, *.safetensors) or a .gguf file"
         case .tokenizer(let place, let reason): "\(place): \(reason)"
         case .template(let place, let reason): "\(place): the chat template cannot be used: \(reason)"

@@ -14,6 +14,8 @@ extension BaseModel {
         let folder = URL(fileURLWithPath: path, isDirectory: true)
         let configurationFile = folder.appendingPathComponent("config.json")
         guard let configuration = try? RegularFile.contents(configurationFile) else {
+            let files = ModelPath(path).filesInside
+            if !files.isEmpty { throw BaseModelError.holdsModels(path: path, files: files) }
             throw BaseModelError.notAModel(path: path, reason: "there is no readable config.json")
         }
         let object = try parse(configuration, configurationFile.path)

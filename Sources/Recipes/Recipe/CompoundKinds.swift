@@ -82,7 +82,7 @@ extension ValueKind {
 }
 
 extension ValueKind<Recipe.Training.Threads> {
-    static let threads = words([("auto", .automatic)], orInteger: 1...1024, make: { .count($0) }) {
+    static let threads = words([("auto", .automatic)], orInteger: Value.allowed, make: { .count($0) }) {
         if case .count(let value) = $0 { value } else { nil }
     }
 }

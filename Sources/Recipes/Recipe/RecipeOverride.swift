@@ -1,4 +1,5 @@
-/// A setting from the command line, `key.path=value`; the value is YAML, numbers in the path are places in a list.
+/// A setting from the command line, `key.path=value`; the value is YAML, numbers in the path are places in a list:
+/// `data.train.0.path` or `data.train[0].path`.
 struct RecipeOverride {
     private let path: [String]
     private let value: RecipeNode
@@ -10,7 +11,16 @@ struct RecipeOverride {
     /// Reads the text of an override.
     init(_ text: String) throws(RecipeError) {
         let key = text.prefix { $0 != "=" }
-        path = key.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+        let dotted = key.replacing(/\[([0-9]+)\]/) { ".\($0.output.1)" }
+        path = dotted.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+        if key.contains("[]") {
+            let first = key.replacing("[]", with: ".0")
+            throw RecipeError([
+                RecipeProblem(
+                    .commandLine, key: String(key), "[] stands for any place in the list, but an override needs one",
+                    hint: "write its number, counted from 0: \(first)")
+            ])
+        }
         guard key.count < text.count, !path.contains("") else {
             throw RecipeError([
                 RecipeProblem(

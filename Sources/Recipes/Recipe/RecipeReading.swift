@@ -90,7 +90,8 @@ extension RecipeReader {
     fileprivate mutating func requireTogether(_ recipe: Recipe, at place: RecipePlace) {
         let knowsValidation = !problems.contains { $0.key.hasPrefix("data") }
         if knowsValidation, recipe.evaluation.earlyStopping > 0, recipe.data.validation.isEmpty {
-            report(place, "evaluation.early_stopping", "needs validation data", hint: "name a file in data.validation")
+            let key = "evaluation.early_stopping"
+            report(places[key] ?? place, key, "needs validation data", hint: "name a file in data.validation")
         }
     }
 }

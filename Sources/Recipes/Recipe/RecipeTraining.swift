@@ -31,6 +31,9 @@ extension Recipe {
             case automatic
             /// Exactly this many.
             case count(Int)
+
+            /// How many there may be.
+            public static let allowed = 1...1024
         }
 
         /// The decay rates of Adam's two moments, each in [0, 1).

@@ -36,9 +36,9 @@ struct UnknownKey {
 }
 
 /// The word that is a slip of the pen away from `text`, if there is one.
-func nearest(to text: String, in words: [String]) -> String? {
+package func nearest(to text: String, in words: [String]) -> String? {
     guard text.utf8.count <= 64 else { return nil }
-    let near = words.map { ($0, editDistance(text.lowercased(), $0)) }.min { $0.1 < $1.1 }
+    let near = words.map { ($0, editDistance(text.lowercased(), $0.lowercased())) }.min { $0.1 < $1.1 }
     guard let (word, distance) = near, distance <= max(1, min(3, text.count / 3)) else { return nil }
     return word
 }

@@ -144,8 +144,13 @@ public final class PreparedRun {
             if let remark = folder.remark(onBaseNamed: base.name) { note(remark) }
             return try adapter(folder, recipe, model)
         }
-        return try LoRAAdapter(
-            attaching: recipe.adapterConfiguration, to: model.adapterTargets, seed: UInt64(recipe.training.seed), on: compute)
+        do throws(AdapterError) {
+            return try LoRAAdapter(
+                attaching: recipe.adapterConfiguration, to: model.adapterTargets, seed: UInt64(recipe.training.seed),
+                on: compute)
+        } catch {
+            throw RecipeError([recipe.problem(with: error, layers: model.adapterTargets)])
+        }
     }
 
     /// An adapter from disk: rank, alpha and targets are the file's, dropout is the recipe's.

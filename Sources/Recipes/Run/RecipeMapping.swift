@@ -67,6 +67,23 @@ extension Recipe {
     }
 }
 
+extension Recipe {
+    /// What is wrong with the settings of a new adapter, at the key that it comes from.
+    func problem(with error: AdapterError, layers: [any AdapterTarget]) -> RecipeProblem {
+        switch error {
+        case .noSuchModule(let name, let available):
+            let areTargetsFound = (try? adapter.targetModules.selection.select(from: layers)) != nil
+            let hint = nearest(to: name, in: available).map { "did you mean \($0)?" }
+            return problem(
+                with: areTargetsFound ? "adapter.exclude_modules" : "adapter.target_modules",
+                "\(quoted(name)) matches no linear layer of this model", hint: hint ?? "it has \(available.inWords("and"))")
+        case .noSuchParameter: return problem(with: "adapter.target_parameters", error.description)
+        case .dropoutOverExperts: return problem(with: "adapter.dropout", error.description)
+        default: return problem(with: "adapter.target_modules", error.description)
+        }
+    }
+}
+
 extension Recipe.TargetModules {
     var selection: ModuleSelection {
         switch self {

@@ -40,7 +40,7 @@ extension DatasetProblem {
     var listEntry: String {
         let entry: JSONObject = [
             "file": .string(file), "line": line.map { .integer($0) } ?? .null,
-            "reason": .string("\(kind.found); \(kind.remedy)"),
+            "reason": .string(kind.found),
         ]
         return JSONValue.object(entry).serialized(pretty: false)
     }

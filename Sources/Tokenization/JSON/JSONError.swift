@@ -35,7 +35,7 @@ public struct JSONError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The sentence without the place.
     public var message: String {
         switch reason {
-        case .unexpectedEnd(let expected): "the JSON text ends where \(expected) is expected; is the file truncated?"
+        case .unexpectedEnd(let expected): "the JSON text ends where \(expected) is expected"
         case .unexpected(let found, let expected): "found \(found) where \(expected) is expected"
         case .invalidEscape(let escape): "\(escape) is no escape that JSON knows; write \\\\ for a backslash"
         case .controlCharacter(let byte):

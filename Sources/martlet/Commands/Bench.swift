@@ -23,10 +23,10 @@ struct Bench: ParsableCommand {
     @Option(help: "The base model: a Hugging Face folder or a .gguf file.")
     var model: String
 
-    @Option(help: "Tokens in a sequence.")
+    @Option(parsing: .unconditional, help: "Tokens in a sequence.")
     var seq = 512
 
-    @Option(help: "Sequences in a step.")
+    @Option(parsing: .unconditional, help: "Sequences in a step.")
     var batch = 4
 
     /// What is trained over what.
@@ -37,19 +37,19 @@ struct Bench: ParsableCommand {
     @Option(help: "lora (adapters over the weights as they lie) or qlora (over the weights packed in 4 bits).")
     var method = Method.lora
 
-    @Option(help: "Rank of the adapters.")
+    @Option(parsing: .unconditional, help: "Rank of the adapters.")
     var rank = 16
 
     @Option(help: ArgumentHelp("Layers with adapters: a group of layers as recipes name it, or names of modules separated by commas.", valueName: "names"))
     var targetModules = ModuleSelection.Group.allLinear.rawValue
 
-    @Option(help: "Measured steps.")
+    @Option(parsing: .unconditional, help: "Measured steps.")
     var steps = 6
 
-    @Option(help: "Steps before the measurement.")
+    @Option(parsing: .unconditional, help: "Steps before the measurement.")
     var warmup = 2
 
-    @Option(help: "Seed of the tokens.")
+    @Option(parsing: .unconditional, help: "Seed of the tokens.")
     var seed: UInt32 = 1
 
     @Option(help: "File of token ids (32-bit little-endian integers) to take one after another, over and over.")

@@ -39,7 +39,8 @@ struct Cache: ParsableCommand {
             }
             for entry in entries { Terminal.output(Cache.line(entry)) }
             for entry in data { Terminal.output(Cache.line(entry)) }
-            Terminal.note("\(entries.count) packed models and \(data.count) entries for data in \(folder)")
+            let (models, sources) = (entries.count.counted("packed model"), data.count.counted("source"))
+            Terminal.note("\(models) and \(sources) of data in \(folder)")
         }
     }
 
@@ -47,7 +48,9 @@ struct Cache: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Deletes packed base models and tokenised data.", discussion: "Runs that use one at the moment keep it until they end.")
 
-        @Option(name: .customLong("older-than-days"), help: "Delete only those made more than this many days ago.")
+        @Option(
+            name: .customLong("older-than-days"), parsing: .unconditional,
+            help: "Delete only those made more than this many days ago.")
         var days = 0
 
         @OptionGroup var cache: CacheOptions
@@ -77,7 +80,8 @@ struct Cache: ParsableCommand {
     }
 
     private static func line(_ kind: String, _ digest: String, _ bytes: Int, _ made: Date) -> String {
-        let size = String(format: "%10.1f MB", Double(bytes) / 1e6)
-        return "\(digest.prefix(16))  \(kind.padding(toLength: 6, withPad: " ", startingAt: 0))\(size)  \(made.formatted(.iso8601))"
+        let size = MemoryPlan.inWords(bytes)
+        let space = String(repeating: " ", count: max(1, 19 - kind.count - size.count))
+        return "\(digest.prefix(16))  \(kind)\(space)\(size)  \(made.formatted(.iso8601))"
     }
 }

@@ -84,9 +84,9 @@ struct Doctor: ParsableCommand {
         Terminal.output("CPU        \(CPUInformation.model), \(Compute.availableProcessors()) usable processors")
         Terminal.output("kernels    \(InstructionSet.current.rawValue)")
         Terminal.output("OpenBLAS   \(BLAS.version), core \(BLAS.core)")
-        let threads = compute.threads.threadCount
-        let own = vectorRate.map { String(format: "%.0f GFLOP/s in float32 on %d threads\n           ", $0, threads) } ?? ""
-        Terminal.output("speed      \(own)" + String(format: "%.0f GFLOP/s in float32 by OpenBLAS on %d threads", library, threads))
+        let threads = compute.threads.threadCount.counted("thread")
+        let own = vectorRate.map { String(format: "%.0f GFLOP/s in float32 on \(threads)\n           ", $0) } ?? ""
+        Terminal.output("speed      \(own)" + String(format: "%.0f GFLOP/s in float32 by OpenBLAS on \(threads)", library))
         if let fallback { Terminal.output(String(format: "           %.0f GFLOP/s with its oldest kernel, %.1f times less", fallback, library / fallback)) }
         if let halfRate { Terminal.output(String(format: "           %.0f GFLOP/s in float16", halfRate)) }
         if let tileRate {

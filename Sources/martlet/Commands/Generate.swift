@@ -32,16 +32,18 @@ struct Generate: ParsableCommand {
     @Option(help: "A system message for the chat template.")
     var system: String?
 
-    @Option(name: .customLong("max-tokens"), help: "Longest answer, in tokens.")
+    @Option(name: .customLong("max-tokens"), parsing: .unconditional, help: "Longest answer, in tokens.")
     var maxTokens = 256
 
-    @Option(help: "0 takes the most likely token; higher values choose more freely.")
+    @Option(parsing: .unconditional, help: "0 takes the most likely token; higher values choose more freely.")
     var temperature = 0.0
 
-    @Option(name: .customLong("top-p"), help: "Choose among the most likely tokens that together have this probability.")
+    @Option(
+        name: .customLong("top-p"), parsing: .unconditional,
+        help: "Choose among the most likely tokens that together have this probability.")
     var topP = 1.0
 
-    @Option(help: "Seed of the choices.")
+    @Option(parsing: .unconditional, help: "Seed of the choices.")
     var seed: UInt64 = 0
 
     @Flag(name: .customLong("ignore-eos"), help: "Go on after tokens that end an answer.")
@@ -55,8 +57,12 @@ struct Generate: ParsableCommand {
             throw ValidationError("give exactly one of --prompt, --prompt-ids and --chat")
         }
         if maxTokens < 1 { throw ValidationError("--max-tokens is \(maxTokens), expected a number above 0") }
-        if !(temperature >= 0 && temperature.isFinite) { throw ValidationError("--temperature is \(temperature), expected 0 or more") }
-        if !(topP > 0 && topP <= 1) { throw ValidationError("--top-p is \(topP), expected a number above 0, at most 1") }
+        if !(temperature >= 0 && temperature.isFinite) {
+            throw ValidationError("--temperature is \(String(format: "%g", temperature)), expected 0 or more")
+        }
+        if !(topP > 0 && topP <= 1) {
+            throw ValidationError("--top-p is \(String(format: "%g", topP)), expected a number above 0, at most 1")
+        }
     }
 
     func run() throws {

@@ -34,7 +34,10 @@ struct Inspect: ParsableCommand {
         if let flag = value.boolValue { return flag ? "yes" : "no" }
         if value.isNull { return "unknown or none" }
         if let items = value.arrayValue {
-            return items.isEmpty ? "none" : items.map { text("", $0) }.joined(separator: ", ")
+            let list = items.map { text("", $0) }.joined(separator: ", ")
+            // Of checkpoints the steps are listed, which could be taken for their number.
+            let isOfSteps = key.hasSuffix("checkpoints")
+            return items.isEmpty ? "none" : isOfSteps ? "after step\(items.count > 1 ? "s" : "") \(list)" : list
         }
         if key == "bytes", let count = value.intValue {
             return ByteCountFormatter.string(fromByteCount: Int64(count), countStyle: .decimal)

@@ -50,7 +50,7 @@ struct Plan: ParsableCommand {
                 "recompute": .bool(choice.recompute), "split_tokens": choice.splitTokens.map { .integer($0) } ?? .null,
             ])
         }
-        Terminal.output("\(prepared.totalSteps) steps, at most \(plan.tokens) tokens at once; \(trained) parameters trained beside \(weights) frozen ones in linear layers")
+        Terminal.output("\(prepared.totalSteps) steps, at most \(plan.tokens) tokens at once; \(trained.grouped) parameters trained beside \(weights.grouped) frozen ones in linear layers")
         for part in MemoryPlan.Part.allCases {
             let name = part.rawValue.padding(toLength: 12, withPad: " ", startingAt: 0)
             Terminal.output("\(name) \(MemoryPlan.inWords(plan.bytes[part] ?? 0))")

@@ -21,10 +21,12 @@ struct Preview: ParsableCommand {
     @Argument(help: "Settings that go over the recipe's: key.path=value.")
     var overrides: [String] = []
 
-    @Option(help: "Examples to show of each source.")
+    @Option(parsing: .unconditional, help: "Examples to show of each source.")
     var examples = 2
 
-    @Option(help: "Look at so many records of each source only; left out, at all of them, or at the first 10000 of data that stream from disk.")
+    @Option(
+        parsing: .unconditional,
+        help: "Look at so many records of each source only; left out, at all of them, or at the first 10000 of data that stream from disk.")
     var records: Int?
 
     @Flag(help: "Print one JSON object.")

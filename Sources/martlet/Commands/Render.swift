@@ -25,8 +25,12 @@ struct Render: ParsableCommand {
         do { value = try JSONValue(parsing: data) } catch {
             throw CommandError(.unsuitableData, "\(job): not valid JSON: \(error)")
         }
+        try checkKeys(of: value)
         let (template, tokenizer, variables) = try source(value)
-        let messages = try (value["messages"]?.arrayValue ?? []).map { message in
+        guard let list = value["messages"]?.arrayValue else {
+            throw CommandError(.unsuitableData, "\(job): expected the key messages, a list of objects")
+        }
+        let messages = try list.map { message in
             guard let object = message.objectValue else {
                 throw CommandError(.unsuitableData, "\(job): messages holds \(message.kindDescription), expected objects")
             }
@@ -44,6 +48,18 @@ struct Render: ParsableCommand {
                 .array([.integer($0.lowerBound), .integer($0.upperBound)])
             }),
         ])
+    }
+
+    /// Refuses a job that is no object or has keys that mean nothing here.
+    private func checkKeys(of value: JSONValue) throws {
+        guard let members = value.objectValue?.members else {
+            throw CommandError(.unsuitableData, "\(job): the job is \(value.kindDescription), expected an object")
+        }
+        let known = ["template_file", "model", "messages", "tools", "add_generation_prompt", "variables", "now"]
+        guard let key = members.map(\.key).first(where: { !known.contains($0) }) else { return }
+        let hint = nearest(to: key, in: known).map { "did you mean \($0)?" }
+        throw CommandError(
+            .unsuitableData, "\(job): unknown key \(key); \(hint ?? "the keys are \(known.joined(separator: ", "))")")
     }
 
     /// The template, and with a model its tokenizer and special tokens.

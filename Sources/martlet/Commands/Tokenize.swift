@@ -59,7 +59,7 @@ struct Tokenize: ParsableCommand {
     private func openTokenizer() throws -> Tokenizer {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: model, isDirectory: &isFolder) else {
-            throw BaseModelError.missing(path: model)
+            throw BaseModelError.nothing(at: model)
         }
         let tokenizer = isFolder.boolValue
             ? try BaseModel.readTokenizer(URL(fileURLWithPath: model)).tokenizer

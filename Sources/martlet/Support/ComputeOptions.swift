@@ -13,7 +13,7 @@ struct ComputeOptions: ParsableArguments {
     @Option(help: "Arithmetic: float32, bfloat16 (operands of 16 bits), or auto: what suits this CPU.")
     var precision = PrecisionChoice.auto
 
-    @Option(help: "Threads to use; left out, as many as this process may use processors.")
+    @Option(parsing: .unconditional, help: "Threads to use; left out, as many as this process may use processors.")
     var threads: Int?
 
     @Option(help: ArgumentHelp(
@@ -21,8 +21,10 @@ struct ComputeOptions: ParsableArguments {
     var isa: String?
 
     func validate() throws {
-        if let threads, !(1...4096).contains(threads) {
-            throw ValidationError("--threads is \(threads), expected a number from 1 to 4096")
+        let allowed = Recipe.Training.Threads.allowed
+        if let threads, !allowed.contains(threads) {
+            throw ValidationError(
+                "--threads is \(threads), expected a number from \(allowed.lowerBound) to \(allowed.upperBound)")
         }
         if let isa, InstructionSet(rawValue: isa) == nil {
             throw ValidationError("--isa is \(isa), expected one of \(InstructionSet.allCases.map(\.rawValue).joined(separator: ", "))")

@@ -10,11 +10,17 @@ import Training
 enum Failure {
     static func exit(with error: any Error, asJSON: Bool) -> Never {
         // The parser words its own errors, help and version itself; it wraps them in types that it does not show.
-        if String(reflecting: type(of: error)).hasPrefix("ArgumentParser.") { Martlet.exit(withError: error) }
-        let status = status(of: error)
-        let message = error is CocoaError ? (error as NSError).localizedDescription : "\(error)"
+        let isOfParser = String(reflecting: type(of: error)).hasPrefix("ArgumentParser.")
+        let isUsage = isOfParser && Martlet.exitCode(for: error) == .validationFailure
+        if isOfParser && !(isUsage && asJSON) { Martlet.exit(withError: error) }
+        let status = isUsage ? .usage : status(of: error)
+        let message = isUsage ? Martlet.message(for: error) : text(of: error)
         Terminal.error(asJSON ? json(error, status, message) : "error: " + message)
         Foundation.exit(status.rawValue)
+    }
+
+    private static func text(of error: any Error) -> String {
+        error is CocoaError ? (error as NSError).localizedDescription : "\(error)"
     }
 
     private static func status(of error: any Error) -> ExitStatus {

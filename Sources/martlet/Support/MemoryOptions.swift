@@ -3,7 +3,7 @@ import TensorCore
 
 /// How much memory a run may use.
 struct MemoryOptions: ParsableArguments {
-    @Option(help: ArgumentHelp(
+    @Option(parsing: .unconditional, help: ArgumentHelp(
         """
         Memory that the run may use, such as 8GB or 6GiB; left out, what the machine or its cgroup allows. Blocks are \
         computed again and micro-batches cut as it asks for.

@@ -30,12 +30,13 @@ final class TrainingProgress {
     func announce() throws {
         let trained = prepared.adapter.parameterCount()
         Terminal.error(
-            "model \(prepared.base.name) (\(prepared.base.modelType), \(prepared.model.layerCount) layers); training \(Self.grouped(trained)) parameters in \(prepared.adapter.layers.count) layers, \(Self.settings(of: prepared.adapter))")
+            "model \(prepared.base.name) (\(prepared.base.modelType), \(prepared.model.layerCount) layers); training \(trained.grouped) parameters in \(prepared.adapter.layers.count) layers, \(Self.settings(of: prepared.adapter))")
         showTable(try prepared.parameterTable())
         for summary in prepared.data.summaries {
             Terminal.error("data \(summary)")
             if let first = summary.firstProblems.first {
-                Terminal.error("  skipped records are listed in \(folder)/skipped.jsonl; the first: \(first)")
+                let record = "\(first.place): \(first.kind.found)"
+                Terminal.error("  skipped records are listed in \(folder)/skipped.jsonl; the first: \(record)")
             }
         }
         for overlap in prepared.data.overlaps { Terminal.note(overlap.description) }
@@ -65,7 +66,7 @@ final class TrainingProgress {
             Terminal.error(
                 row(
                     [entry.role]
-                        + [entry.total, entry.adapted, entry.frozen, entry.trainedInFull, entry.trained].map(Self.grouped)))
+                        + [entry.total, entry.adapted, entry.frozen, entry.trainedInFull, entry.trained].map(\.grouped)))
         }
         if let warning = table.warning { Terminal.note(warning) }
     }
@@ -108,7 +109,7 @@ final class TrainingProgress {
         let sources = prepared.data.trainSources
         if let tokens = state.sourceTokens, tokens.count > 1 {
             for (source, count) in zip(sources, tokens) {
-                line("  \(source): \(Self.grouped(count)) tokens, \(Self.percent(Double(count) / Double(max(1, state.tokens)))) of all")
+                line("  \(source): \(count.grouped) tokens, \(Self.percent(Double(count) / Double(max(1, state.tokens)))) of all")
             }
         }
         line("finished after \(state.step) steps and \(Self.duration(seconds)); the adapter is in \(folder)/adapter")
@@ -150,13 +151,6 @@ final class TrainingProgress {
 
     private static func number(_ value: Double) -> String { String(format: "%.4f", value) }
     private static func percent(_ share: Double) -> String { String(format: "%.0f %%", share * 100) }
-
-    private static func grouped(_ count: Int) -> String {
-        let digits = Array(String(count))
-        return String(digits.enumerated().flatMap { index, digit in
-            index > 0 && (digits.count - index) % 3 == 0 ? [",", digit] : [digit]
-        })
-    }
 
     private static func duration(_ seconds: Double) -> String {
         let whole = Int(seconds.rounded())
