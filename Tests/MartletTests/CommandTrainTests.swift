@@ -57,6 +57,27 @@ import Testing
         #expect(try scratch.read("run/resolved.yaml").contains("learning_rate: 0.01"))
     }
 
+    /// With the adapter beside it or alone, over weights as they lie and packed; a run that lacks a result is not finished.
+    @Test(arguments: ["[adapter, merged]", "[merged]"], ["stored", "nf4"])
+    func theMergedModelGivesTheLossOfBaseAndAdapter(save: String, quantization: String) throws {
+        let scratch = try Scratch()
+        try scratch.writeRecipe()
+        let settings = ["output.save=\(save)", "model.quantization=\(quantization)", "training.learning_rate=0.01"]
+        let result = try Program.run(["train", "recipe.yaml", "--cache", "cache"] + settings, in: scratch)
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(result.lastLine["merged"] as? String == "run/merged")
+        #expect(scratch.exists("run/adapter") == save.contains("adapter"))
+        #expect((result.lastLine["adapter"] as? String == "run/adapter") == save.contains("adapter"))
+        let adapter = scratch.path("run/checkpoints/latest")
+        let expected = try Program.eval(Program.llama, "--adapter", adapter, "--quantization", "stored")
+        let merged = try Program.eval(scratch.path("run/merged"))
+        let losses = try [expected, merged].map { try #require($0.json["loss"] as? Double, "\($0.errors)") }
+        #expect(abs(losses[0] - losses[1]) < 0.01, "\(losses)")
+        try scratch.remove("run/merged")
+        let again = try train(scratch, "--resume", "run", "--cache", "cache")
+        #expect(again.status == 0 && scratch.exists("run/merged/config.json"), "\(again.errors)")
+    }
+
     @Test func anExistingRunIsNotTouched() throws {
         let scratch = try Scratch()
         try scratch.writeRecipe()

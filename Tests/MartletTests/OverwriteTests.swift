@@ -96,9 +96,9 @@ import Testing
         #expect(try Program.run(["train", "recipe.yaml"], in: scratch).status == 0)
         let again = ["train", "recipe.yaml", "--overwrite"]
         try expectRefusal(scratch, again + ["adapter.path=run/adapter"], "run is or holds what adapter.path reads")
-        try scratch.copy(Program.llama, as: "run/merged")
-        try expectRefusal(scratch, again, "run exists already and holds merged, which belongs to no run")
-        try scratch.remove("run/merged")
+        try scratch.copy(Program.llama, as: "run/served")
+        try expectRefusal(scratch, again, "run exists already and holds served, which belongs to no run")
+        try scratch.remove("run/served")
         try scratch.write("half", to: "run/.metrics.jsonl.tmp-4194303")
         #expect(try Program.run(again, in: scratch).status == 0)
     }

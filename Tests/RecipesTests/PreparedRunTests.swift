@@ -107,7 +107,7 @@ import Training
                 try Recipe.read(contentsOf: folder.resolvedRecipe.path), resuming: checkpoint, on: compute)
             #expect(again.adapter.strengths == strengths)
             #expect(try again.makeRun(in: folder, resuming: checkpoint).run(shouldStop: { false }, report: { _ in }) == .finished)
-            try again.writeAdapter(to: folder)
+            try again.writeResults(to: folder, after: again.totalSteps)
             let written = try AdapterFolder(folder.adapter, on: compute).attach(to: try again.base.makeModel(on: compute).adapterTargets)
             #expect(written.strengths == strengths)
         }
@@ -169,7 +169,7 @@ import Training
             #expect(
                 try again.makeRun(in: folder, resuming: checkpoint).run(shouldStop: { false }, report: { _ in })
                     == .finished)
-            try again.writeAdapter(to: folder)
+            try again.writeResults(to: folder, after: again.totalSteps)
             let written = try AdapterFolder(folder.adapter, on: compute)
             #expect(written.factors.count == 21 && written.configuration.rank == (fromAdapter ? 4 : 16))
             #expect(try Inspection(place.path).facts["finished"] == true && Inspection(place.path).facts["step"] == 4)

@@ -228,7 +228,7 @@ import Training
     private func finish(_ folder: RunFolder, _ recipe: Recipe) throws -> Data {
         let (prepared, run) = try resume(folder, recipe)
         _ = try run.run(shouldStop: { false }, report: { _ in })
-        try prepared.writeAdapter(to: folder)
+        try prepared.writeResults(to: folder, after: prepared.totalSteps)
         return try Data(contentsOf: folder.adapter.appendingPathComponent("adapter_model.safetensors"))
     }
 

@@ -50,9 +50,13 @@ public struct ModelMerge {
             (trainedPlainLogits, trainedLogits) = (plain, adaptedLogits)
         }
         merged = MergedTensors(base.tensors, adapter: attached)
-        let isFloat32 = try base.tensors.names.allSatisfy { try base.tensors.tensor($0).format == .float32 }
-        self.type = type ?? (isFloat32 ? .float32 : .bfloat16)
+        self.type = try type ?? Self.usualType(of: base)
         if let adapter, merged.changedNames.isEmpty { throw Problem.changesNothing(adapter: adapter.path) }
+    }
+
+    /// The element type that is written where none is asked for.
+    static func usualType(of base: BaseModel) throws -> SafetensorsType {
+        try base.tensors.names.allSatisfy { try base.tensors.tensor($0).format == .float32 } ? .float32 : .bfloat16
     }
 
     /// Writes the folder; it appears complete and proven, or not at all.

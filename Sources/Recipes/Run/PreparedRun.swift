@@ -121,17 +121,6 @@ public final class PreparedRun {
         try ParameterTable(base: base.tensors, model: model, adapter: adapter)
     }
 
-    /// Writes the trained adapter, with the files of the tokenizer, to the run's `adapter` folder.
-    public func writeAdapter(to folder: RunFolder) throws {
-        try AtomicDirectory.write(to: folder.adapter, replacing: true) { temporary in
-            try AdapterFolder.write(
-                adapter, baseModel: base.name, metadata: base.packing?.metadata ?? [:], to: temporary)
-            for (name, contents) in try base.companions() where name != "generation_config.json" {
-                try AtomicFile.write(contents, to: temporary.appendingPathComponent(name))
-            }
-        }
-    }
-
     private static func attach(
         _ recipe: Recipe, to model: any CausalLanguageModel, of base: BaseModel, resuming checkpoint: TrainingCheckpoint?,
         on compute: Compute, note: (String) -> Void

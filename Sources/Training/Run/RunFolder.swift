@@ -13,6 +13,8 @@ public struct RunFolder {
     public var resolvedRecipe: URL { url.appendingPathComponent("resolved.yaml") }
     /// Where the trained adapter goes.
     public var adapter: URL { url.appendingPathComponent("adapter") }
+    /// Where the merged model goes, if it is asked for.
+    public var merged: URL { url.appendingPathComponent("merged") }
     var metrics: URL { url.appendingPathComponent("metrics.jsonl") }
     private var checkpoints: URL { url.appendingPathComponent("checkpoints") }
 
@@ -50,7 +52,7 @@ public struct RunFolder {
 
     /// Whether this program writes something of this name into the folder of a run, be it only until it is complete.
     private static func isOurs(_ name: String) -> Bool {
-        ["recipe.yaml", "resolved.yaml", "metrics.jsonl", "skipped.jsonl", "checkpoints", "adapter"].contains {
+        ["recipe.yaml", "resolved.yaml", "metrics.jsonl", "skipped.jsonl", "checkpoints", "adapter", "merged"].contains {
             name == $0 || name.hasPrefix(".\($0).tmp-") || name.hasPrefix(".\($0).old-")
         }
     }

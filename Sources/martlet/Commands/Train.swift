@@ -91,11 +91,11 @@ struct Train: ParsableCommand {
         let folder = try RunFolder(opening: place)
         let recipe = try recipe(of: folder)
         let checkpoint = try folder.newestCheckpoint(note: Terminal.note)
-        // A run that ended before its adapter was written takes no further step, but writes it.
+        // A run that ended before its results were written takes no further step, but writes them.
         let isAsked = recipeFile != nil || !allOverrides.isEmpty
-        if let state = checkpoint?.state, state.isFinished, !isAsked, FileManager.default.fileExists(atPath: folder.adapter.path) {
+        if let state = checkpoint?.state, state.isFinished, !isAsked, hasResults(folder, recipe) {
             Terminal.note("the run \(place.path) is finished; there is nothing to resume")
-            return RunSummary(state, run: place.relativePath, adapter: folder.adapter.relativePath).print()
+            return RunSummary(state, run: folder, results: recipe.output.save).print()
         }
         let prepared = try PreparedRun(
             recipe, resuming: checkpoint, allowing: Set(allowChange), memoryLimit: memory.limit, cache: cache.packedModels,
@@ -109,6 +109,10 @@ struct Train: ParsableCommand {
             try folder.replaceResolvedRecipe(resolved)
         }
         try train(prepared, in: folder, from: checkpoint)
+    }
+
+    private func hasResults(_ folder: RunFolder, _ recipe: Recipe) -> Bool {
+        recipe.output.save.allSatisfy { FileManager.default.fileExists(atPath: $0.place(in: folder).path) }
     }
 
     /// The recipe of a run that goes on: its own, or the one that is given, in the folder where the run lies.
@@ -126,13 +130,13 @@ struct Train: ParsableCommand {
         let outcome = try run.run(
             shouldStop: { StopSignals.received }, wantsCheckpoint: StopSignals.takeCheckpointRequest, report: progress.report)
         if outcome == .finished {
-            try prepared.writeAdapter(to: folder)
+            try prepared.writeResults(to: folder, after: run.state.step)
             progress.finish(run.state)
         } else {
             progress.stop(run.state, checkpoint: folder.checkpoint(step: run.state.step).relativePath)
         }
         RunSummary(
-            run.state, run: folder.url.relativePath, adapter: outcome == .finished ? folder.adapter.relativePath : nil,
+            run.state, run: folder, results: outcome == .finished ? prepared.recipe.output.save : [],
             sources: prepared.data.trainSources, speed: progress.tokensPerSecond, plannedMemory: plan.total
         ).print()
         // Nothing went wrong, so there is no error to print.

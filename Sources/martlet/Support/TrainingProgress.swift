@@ -112,7 +112,8 @@ final class TrainingProgress {
                 line("  \(source): \(count.grouped) tokens, \(Self.percent(Double(count) / Double(max(1, state.tokens)))) of all")
             }
         }
-        line("finished after \(state.step) steps and \(Self.duration(seconds)); the adapter is in \(folder)/adapter")
+        let results = prepared.recipe.output.save.map { "the \($0 == .adapter ? "adapter" : "merged model") is in \(folder)/\($0.rawValue)" }
+        line("finished after \(state.step) steps and \(Self.duration(seconds)); \(results.joined(separator: ", "))")
         if state.skippedSteps > 0 {
             line("\(state.skippedSteps) steps were left out, because their numbers had gone bad; metrics.jsonl says which")
         }
