@@ -76,6 +76,29 @@ struct AttentionTests {
         #expect(try results(.bfloat16, unit.tiles, unit.vectors, threads: 1) == found)
     }
 
+    /// Biases give keys a large part in common, which gradients of queries must not notice in any kind of product.
+    @Test(arguments: [(nil, .float32), (nil, .float16), (.emulated, .float32)] as [(TileUnit?, VectorUnit)])
+    func whatKeysShareTakesNoPart(unit: (tiles: TileUnit?, vectors: VectorUnit)) throws {
+        let options = AttentionOptions(heads: 4, keyValueHeads: 2, headSize: 32, scale: 0.05)
+        let layout = SequenceLayout(offsets: [0, 70, 300])
+        func gradients(_ precision: Precision, _ tiles: TileUnit?, _ vectors: VectorUnit) throws -> [[Float]] {
+            let compute = try Compute(precision: precision, threadCount: 2, tiles: tiles, vectors: vectors)
+            let graph = Graph(compute: compute, gradients: Gradients())
+            var k = random([300, 64], 2, on: compute)
+            k.withUniqueFloats { keys in for index in keys.indices { keys[index] += 30 } }
+            let leaves = [random([300, 128], 1, on: compute), k, random([300, 64], 3, on: compute)].map(graph.leaf)
+            let y = graph.attention(leaves[0], leaves[1], leaves[2], layout: layout, options: options)
+            graph.backward(from: y, gradient: random(y.value.shape, 4, on: compute))
+            return try leaves.map { try #require(graph.gradient(of: $0)).toArray() }
+        }
+        let (exact, found) = (try gradients(.float32, nil, .float32), try gradients(.bfloat16, unit.tiles, unit.vectors))
+        for (found, exact) in zip(found, exact) {
+            let difference = zip(found, exact).reduce(0.0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }
+            let error = (difference / exact.reduce(0.0) { $0 + Double($1) * Double($1) }).squareRoot()
+            #expect(error < 2e-2, "\(error)")
+        }
+    }
+
     @Test(arguments: [1, 2, 7, 8, 90], [nil, 40, 400] as [Int?])
     func continuesACache(count: Int, window: Int?) throws {
         try continuesACache(count, window, on: try Compute(threadCount: 2), within: 1e-5)

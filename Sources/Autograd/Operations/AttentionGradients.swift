@@ -34,8 +34,9 @@ extension AttentionPass {
         let dk = compute.empty([q.rows, options.keyValueHeads * options.headSize])
         let dv = compute.empty([q.rows, options.keyValueHeads * options.valueSize])
         let (dOutput, delta) = operands(dOutput, output)
+        let (keys, lse) = centred(lse)
         let inputs = Inputs(
-            keys: AttentionOperand(k, options.headSize, layout, .both, exact: true, inFloat16: isInFloat16, compute),
+            keys: AttentionOperand(keys, options.headSize, layout, .both, exact: true, inFloat16: isInFloat16, compute),
             values: AttentionOperand(v, options.valueSize, layout, .whole, inFloat16: isInFloat16, compute),
             dOutput: dOutput, lse: lse, delta: delta)
         for stretch in TileOrder.pieces(0..<layout.longest, Self.stretch) {
@@ -53,6 +54,41 @@ extension AttentionPass {
             }
         }
         return (dq, dk, dv)
+    }
+
+    /// Keys without the mean of their sequence, and the log-sum-exps that belong to them.
+    ///
+    /// Gradients of a query's scores add up to zero, so that what all keys share takes no part in its gradient, but for what
+    /// rounding leaves of that zero; and biases make it large. Scores lose `q · mean` each, and so does the log-sum-exp. Where
+    /// scores are capped or have a sink besides, none of this holds.
+    private func centred(_ lse: Tensor) -> (keys: Tensor, lse: Tensor) {
+        if options.softCap != nil || sinks != nil { return (k, lse) }
+        let (size, width, k) = (options.headSize, k.columns, compute.converted(k, to: .float32))
+        let (keys, shifted) = (compute.empty([q.rows, width]), compute.empty(lse.shape))
+        compute.threads.run(tiles: layout.sequenceCount * options.keyValueHeads) { tile in
+            let (sequence, head) = (tile / options.keyValueHeads, tile % options.keyValueHeads)
+            let rows = layout.offsets[sequence]..<layout.offsets[sequence + 1], column = head * size
+            compute.withScratch(2 * size) { scratch in
+                let (mean, negative) = (scratch, scratch + size)
+                mean.update(repeating: 0, count: size)
+                for row in rows { martlet_add(Int64(size), mean, k.floatRows + row * k.rowStride + column, mean) }
+                martlet_scale(Int64(size), 1 / Float(max(1, rows.count)), mean, mean)
+                martlet_scale(Int64(size), -1, mean, negative)
+                for row in rows {
+                    martlet_add(
+                        Int64(size), k.floatRows + row * k.rowStride + column, negative, keys.output + row * width + column)
+                }
+                for query in head * group..<(head + 1) * group {
+                    let place = shifted.output + query * q.rows + rows.lowerBound
+                    martlet_row_dots(
+                        Int64(rows.count), Int64(size), q.floats + rows.lowerBound * q.columns + query * size,
+                        Int64(q.columns), mean, 0, place)
+                    martlet_scale(Int64(rows.count), -options.scale, place, place)
+                    martlet_add(Int64(rows.count), place, lse.floats + query * q.rows + rows.lowerBound, place)
+                }
+            }
+        }
+        return (keys, shifted)
     }
 
     /// Columns of sums: sizes of heads rounded up to vectors.
