@@ -68,12 +68,10 @@ extension AttentionPass {
         compute.threads.run(tiles: layout.sequenceCount * options.keyValueHeads) { tile in
             let (sequence, head) = (tile / options.keyValueHeads, tile % options.keyValueHeads)
             let rows = layout.offsets[sequence]..<layout.offsets[sequence + 1], column = head * size
-            compute.withScratch(2 * size) { scratch in
-                let (mean, negative) = (scratch, scratch + size)
-                mean.update(repeating: 0, count: size)
-                for row in rows { martlet_add(Int64(size), mean, k.floatRows + row * k.rowStride + column, mean) }
-                martlet_scale(Int64(size), 1 / Float(max(1, rows.count)), mean, mean)
-                martlet_scale(Int64(size), -1, mean, negative)
+            compute.withScratch(size) { negative in
+                negative.update(repeating: 0, count: size)
+                for row in rows { martlet_add(Int64(size), negative, k.floatRows + row * k.rowStride + column, negative) }
+                martlet_scale(Int64(size), -1 / Float(max(1, rows.count)), negative, negative)
                 for row in rows {
                     martlet_add(
                         Int64(size), k.floatRows + row * k.rowStride + column, negative, keys.output + row * width + column)
@@ -82,8 +80,8 @@ extension AttentionPass {
                     let place = shifted.output + query * q.rows + rows.lowerBound
                     martlet_row_dots(
                         Int64(rows.count), Int64(size), q.floats + rows.lowerBound * q.columns + query * size,
-                        Int64(q.columns), mean, 0, place)
-                    martlet_scale(Int64(rows.count), -options.scale, place, place)
+                        Int64(q.columns), negative, 0, place)
+                    martlet_scale(Int64(rows.count), options.scale, place, place)
                     martlet_add(Int64(rows.count), place, lse.floats + query * q.rows + rows.lowerBound, place)
                 }
             }

@@ -102,7 +102,7 @@ public struct EncodingSummary: Sendable, Equatable, Codable {
 extension EncodingSummary: CustomStringConvertible {
     /// One sentence for a report.
     public var description: String {
-        let counted = (sampledFrom == nil ? "" : "\(records) of ") + Self.count(sampledFrom ?? records, "record")
+        let counted = (sampledFrom == nil ? "" : "\(records) of ") + (sampledFrom ?? records).counted("record")
         var parts = [
             "\(counted) of the format \(format.rawValue)\(formatWasDetected ? " (detected)" : "")",
             "\(tokens) tokens", "\(Int((supervisedShare * 100).rounded())) % of them trained",
@@ -111,12 +111,10 @@ extension EncodingSummary: CustomStringConvertible {
         if splitRecords > 0 { parts.append("\(splitRecords) of them split by turns into \(examples) examples in all") }
         if truncated > 0 { parts.append(truncation) }
         if dropped > 0 { parts.append("\(dropped) dropped as too long") }
-        if skipped > 0 { parts.append("\(Self.count(skipped, "broken record")) skipped") }
-        if duplicates > 0 { parts.append("\(Self.count(duplicates, "duplicate")) removed") }
+        if skipped > 0 { parts.append("\(skipped.counted("broken record")) skipped") }
+        if duplicates > 0 { parts.append("\(duplicates.counted("duplicate")) removed") }
         return "\(source): " + parts.joined(separator: ", ")
     }
-
-    private static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
 
     private var truncation: String {
         var text = "\(truncated) truncated"

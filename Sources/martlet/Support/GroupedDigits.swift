@@ -6,7 +6,4 @@ extension Int {
             index > 0 && (digits.count - index) % 3 == 0 ? [",", digit] : [digit]
         })
     }
-
-    /// With a noun in the right number: `1 thread`, `2 threads`.
-    func counted(_ noun: String) -> String { "\(self) \(noun)\(self == 1 ? "" : "s")" }
 }
