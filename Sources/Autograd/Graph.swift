@@ -31,6 +31,8 @@ final class Node {
     var place = ""
     var gradient: Tensor?
     var backward: ((Tensor) -> [Tensor?])?
+    /// No operation, but something to be done when the way back comes by.
+    var passing: (() -> Void)?
 
     init(name: String, inputs: [Node?], backward: ((Tensor) -> [Tensor?])?) {
         self.name = name
@@ -119,12 +121,21 @@ public final class Graph {
         return Variable(value, node, again: again)
     }
 
+    /// Has `action` done in the backward pass, before operations recorded earlier and after those recorded later.
+    public func onTheWayBack(_ action: @escaping () -> Void) {
+        guard isRecording else { return }
+        let node = Node(name: "", inputs: [], backward: nil)
+        node.passing = action
+        tape.append(node)
+    }
+
     /// Runs the tape backwards from `variable` and empties it.
     /// - Parameter gradient: gradient of the final scalar with respect to `variable`; ones if `nil`.
     public func backward(from variable: Variable, gradient: Tensor? = nil) {
         guard let last = variable.node else { return tape.removeAll() }
         last.gradient = gradient ?? ones(like: variable.value)
         while let node = tape.popLast() {
+            node.passing?()
             guard let backward = node.backward, let arrived = node.gradient else { continue }
             node.backward = nil
             node.gradient = nil

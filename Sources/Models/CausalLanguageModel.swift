@@ -12,6 +12,8 @@ public protocol CausalLanguageModel {
     var maximumLength: Int { get }
     /// Every linear layer of the blocks, in the order of computation.
     var linears: [Linear] { get }
+    /// The matrices that every block multiplies with.
+    var blockWeights: [[Weight]] { get }
     /// What can take an adapter, in the order of computation: linear layers, and the layers of all experts together.
     var adapterTargets: [any AdapterTarget] { get }
     /// The mixtures of experts, in the order of computation; none in a dense model.
@@ -27,7 +29,8 @@ public protocol CausalLanguageModel {
     /// Logits `z` become `cap · tanh(z / cap)`, if there is one.
     var logitSoftCap: Float? { get }
 
-    /// Hidden states after the final norm, `[tokens, hidden]`.
+    /// Hidden states after the final norm, `[tokens, hidden]`. Without a cache, a pass takes the pages of a block's weights
+    /// out of the process's memory before it goes on to the next block, forward and backward.
     /// - Parameters:
     ///   - tokens: ids below ``vocabularySize``, sequences laid one after another as `layout` says.
     ///   - cache: keys and values of earlier tokens; those of these tokens are added.
@@ -49,6 +52,12 @@ extension CausalLanguageModel {
                 + adapterTargets.compactMap { ($0 as? ExpertBank)?.fusedTensor })
     }
 
+    /// Bytes of the weights that lie in mapped files. An embedding that is the head counts once.
+    public var mappedWeightBytes: Int {
+        let outside = embedding.isSameMemory(as: head) ? [head] : [embedding, head]
+        return MappedWeights(blockWeights.flatMap { $0 } + outside).byteCount
+    }
+
     /// The linear layers, where there are no experts.
     public var adapterTargets: [any AdapterTarget] { linears }
 
@@ -62,7 +71,8 @@ extension CausalLanguageModel {
     public func loss(
         _ hidden: Variable, targets: [Int32], weights: [Float]? = nil, in graph: Graph
     ) -> (loss: Variable, sum: Double) {
-        graph.linearCrossEntropy(hidden, head: head, targets: targets, weights: weights, softCap: logitSoftCap)
+        defer { head.release() }
+        return graph.linearCrossEntropy(hidden, head: head, targets: targets, weights: weights, softCap: logitSoftCap)
     }
 
     /// Logits `[vocabulary]` of the token after the last one, float32.

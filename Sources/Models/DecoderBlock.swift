@@ -31,6 +31,10 @@ final class DecoderBlock {
         let norms = [attentionNorm, attentionOutputNorm, feedForwardNorm, feedForwardOutputNorm]
         return norms.reduce(attention.normedWidth) { $0 + ($1?.weight.count ?? 0) }
     }
+    /// The matrices that it multiplies with.
+    var weights: [Weight] {
+        linears.filter { $0.role != .experts }.map(\.weight) + feedForward.banks.flatMap(\.weight.weights)
+    }
     var adapterTargets: [any AdapterTarget] { linears as [any AdapterTarget] + feedForward.banks }
 
     /// `[tokens, hidden]` → `[tokens, hidden]`.

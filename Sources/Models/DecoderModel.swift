@@ -12,9 +12,12 @@ struct DecoderModel: CausalLanguageModel {
     private let blocks: [DecoderBlock]
     private let norm: RMSNorm
     private let rotaries: [RotaryEmbedding]
+    /// The blocks' weights, as far as they lie in mapped files.
+    private let mapped: [MappedWeights]
 
     var layerCount: Int { blocks.count }
     var linears: [Linear] { blocks.flatMap(\.linears) }
+    var blockWeights: [[Weight]] { blocks.map(\.weights) }
     var adapterTargets: [any AdapterTarget] { blocks.flatMap(\.adapterTargets) }
     var attentions: [AttentionOptions] { blocks.map(\.attention.options) }
     var normedWidth: Int { blocks.reduce(0) { $0 + $1.normedWidth } }
@@ -38,6 +41,7 @@ struct DecoderModel: CausalLanguageModel {
         var blocks: [DecoderBlock] = []
         for layer in d.layers.indices { blocks.append(try d.block(layer, loader)) }
         self.blocks = blocks
+        mapped = blocks.map { MappedWeights($0.weights) }
         norm = try loader.norm(
             d.prefix + "model.norm.weight", count: d.hiddenSize, epsilon: d.epsilon, offset: d.normOffset)
         try loader.refuseUnused(layers: blocks.count)
@@ -48,13 +52,17 @@ struct DecoderModel: CausalLanguageModel {
     ) -> Variable {
         let angles = rotaries.map { RotaryAngles(layout, on: graph.compute, frequencies: $0.frequencies) }
         var x = graph.embedding(tokens, table: embedding, scale: embeddingScale)
+        if cache == nil { embedding.release() }
         for (number, block) in blocks.enumerated() {
             graph.check?.place = "layers.\(number)"
+            if number > 0 { graph.onTheWayBack(mapped[number].release) }
             if recompute {
                 x = graph.recomputed([x]) { block($1[0], angles: angles, layout: layout, cache: nil, in: $0) }
             } else {
                 x = block(x, angles: angles, layout: layout, cache: cache, in: graph)
             }
+            // The way back begins with the last block, as the next forward pass does with the first.
+            if cache == nil && !(graph.isRecording && number == blocks.count - 1) { mapped[number].release() }
         }
         cache?.advance(by: tokens.count)
         graph.check?.place = "the head"

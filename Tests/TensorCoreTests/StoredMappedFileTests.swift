@@ -25,7 +25,7 @@ private func failure(_ path: String) -> FileError? {
             #expect(slice.withUnsafeBytes { Array($0) } == [100, 101, 102])
             #expect(slice.file?.path == path)
             #expect(slice.file?.size == 200)
-            for advice in [MappedFile.Advice.normal, .sequential, .needed, .done] { slice.advise(advice) }
+            slice.release()
             #expect(slice.withUnsafeBytes { Array($0) } == [100, 101, 102])
         }
     }
@@ -43,7 +43,7 @@ private func failure(_ path: String) -> FileError? {
         try withFile([]) { path in
             let file = try MappedFile(path: path)
             #expect(file.size == 0)
-            file.advise(.sequential)
+            file.release(0..<10)
             #expect(MappedBytes(file).count == 0)
         }
     }

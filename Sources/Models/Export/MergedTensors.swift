@@ -75,7 +75,10 @@ public struct MergedTensors: TensorSource {
         let rowsPerPiece = max(1, Self.pieceElements / max(1, tensor.columns))
         let buffer = UnsafeMutableBufferPointer<Float>.allocate(
             capacity: min(rowsPerPiece, max(1, tensor.rows)) * max(1, tensor.columns))
-        defer { buffer.deallocate() }
+        defer {
+            buffer.deallocate()
+            tensor.release()
+        }
         guard let start = buffer.baseAddress else { return }
         for first in stride(from: 0, to: tensor.rows, by: rowsPerPiece) {
             let rows = first..<min(tensor.rows, first + rowsPerPiece)

@@ -56,7 +56,7 @@ package struct PackedManifest: Codable {
         sums.withUnsafeMutableBufferPointer { sums in
             compute.threads.run(tiles: bytes.count) {
                 sums[$0] = bytes[$0].checksum
-                bytes[$0].advise(.done)
+                bytes[$0].release()
             }
         }
         return Dictionary(uniqueKeysWithValues: zip(files.names, sums))

@@ -34,10 +34,10 @@ public struct MemoryChoice: Sendable {
 /// What a run may choose from to keep within its memory.
 package struct MemoryPlanner {
     private let shape: NetworkShape
-    private let vocabularySize, trainedParameters: Int
-    /// Tokens of the largest micro-batch, of the longest example and of all training data, and how many are trained.
+    private let trainedParameters: Int
+    /// Tokens of the largest micro-batch and of the longest example, and how many of all training data are trained.
     package let batch, longest: Int
-    private let all, supervised: Int
+    private let supervised: Int
     private let validation: Validation?
     private let program: Int
 
@@ -46,8 +46,8 @@ package struct MemoryPlanner {
         _ compute: Compute
     ) {
         shape = NetworkShape(network, elementBytes: compute.precision.activationType.byteCount)
-        vocabularySize = network.vocabularySize
         trainedParameters = adapter.parameterCount()
+        let all: Int
         (all, supervised) = data.trainSize
         longest = data.longest(recipe)
         let largest = switch recipe.training.microBatch {
@@ -62,15 +62,15 @@ package struct MemoryPlanner {
 
     /// The validation data, as far as they decide memory.
     private struct Validation {
-        /// Tokens of the longest example, of the largest set and of all sets, and the most that count in a set.
-        let longest, largest, all, supervised: Int
+        /// Tokens of the longest example and of the largest set, and the most that count in a set.
+        let longest, largest, supervised: Int
 
         /// `nil` if there are none.
         init?(_ sets: [EncodedDataset]) {
             longest = sets.reduce(0) { max($0, Int($1.lengths.max() ?? 0)) }
-            (largest, all) = (sets.reduce(0) { max($0, $1.tokenCount) }, sets.reduce(0) { $0 + $1.tokenCount })
+            largest = sets.reduce(0) { max($0, $1.tokenCount) }
             supervised = sets.reduce(0) { max($0, $1.supervisedCount) }
-            if all == 0 { return nil }
+            if largest == 0 { return nil }
         }
     }
 
@@ -105,13 +105,11 @@ package struct MemoryPlanner {
             let batch = min(data.largest, max(data.longest, evaluationTokens(beside: tokens)))
             return (tokens: batch, supervised: min(batch, data.supervised))
         }
-        let known = all.addingReportingOverflow(validation?.all ?? 0)
         return MemoryPlan(
             shape,
             MemoryPlan.Sizes(
                 tokens: tokens, supervisedTokens: min(tokens, supervised),
                 evaluation: evaluation,
-                distinctTokens: known.overflow ? vocabularySize : min(known.partialValue, vocabularySize),
                 trainedParameters: trainedParameters,
                 again: recompute ? (keepsLongAttention ? shape.longAttentionBytes(longest: longest) : 0) : nil),
             program: program)

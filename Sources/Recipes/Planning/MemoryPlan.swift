@@ -10,7 +10,7 @@ public struct MemoryPlan: Sendable {
     public enum Part: String, Sendable, CaseIterable {
         /// The program with tokenizer and data, as they are before the first step.
         case program
-        /// The frozen weights as they are stored, mapped or in memory.
+        /// The frozen weights that the process holds at a time: of mapped files a block and the head.
         case weights
         /// The trained factors.
         case adapters
@@ -28,21 +28,29 @@ public struct MemoryPlan: Sendable {
     public let bytes: [Part: Int]
     /// Tokens of the largest micro-batch.
     public let tokens: Int
+    /// Bytes of frozen weights in mapped files. Every pass goes through them; between two passes they need no memory, but
+    /// are read from the disk again unless the system has had room to keep them in its file cache.
+    public let mappedWeights: Int
 
     /// Bytes of all parts together.
     public var total: Int { bytes.values.reduce(0, +) }
     /// What must be there for the run to start: the plan is a formula, and up to two hundredths more were measured.
     public var required: Int { total + total / 32 }
 
+    /// Whether memory of this size is too small for the file cache to keep the weights beside the run.
+    public func readsWeightsAgain(within memory: Int) -> Bool {
+        total - (bytes[.weights] ?? 0) + mappedWeights > memory
+    }
+
     /// Parts that are asked for together: what they are given in `sizes` is as described there.
     init(_ shape: NetworkShape, _ sizes: Sizes, program: Int) {
-        tokens = sizes.tokens
+        (tokens, mappedWeights) = (sizes.tokens, shape.mappedWeightBytes)
         let training = shape.trainingBytes(
             tokens: sizes.tokens, supervised: sizes.supervisedTokens, again: sizes.again)
         let evaluation = sizes.evaluation.map { shape.evaluationBytes(tokens: $0.tokens, supervised: $0.supervised) }
         bytes = [
             .program: program,
-            .weights: shape.weightBytes(distinctTokens: sizes.distinctTokens),
+            .weights: shape.heldWeightBytes,
             .adapters: 4 * sizes.trainedParameters,
             .optimizer: 12 * sizes.trainedParameters,
             .activations: training.kept,
@@ -57,8 +65,6 @@ public struct MemoryPlan: Sendable {
         var tokens, supervisedTokens: Int
         /// The same of the largest batch of an evaluation; `nil` without validation data.
         var evaluation: (tokens: Int, supervised: Int)?
-        /// Different token ids that the run can meet, at most.
-        var distinctTokens: Int
         var trainedParameters: Int
         /// What every token keeps besides where blocks are computed again; `nil`: they are not.
         var again: Int?

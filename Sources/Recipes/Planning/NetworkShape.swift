@@ -8,7 +8,12 @@ package struct NetworkShape {
     /// Linear layers that every token passes.
     private let linears: [Linear]
     private let mixtures: [MixtureOfExperts]
-    private let embedding, head: Weight
+    private let head: Weight
+    /// Bytes of all weights as they are stored, and of those that lie in mapped files.
+    package let weightBytes, mappedWeightBytes: Int
+    /// Bytes of the weights that the process holds at a time: all that lie on the heap, and of mapped files the largest block
+    /// and the head.
+    package let heldWeightBytes: Int
     private let attentions: [AttentionOptions]
     private let layers, elementBytes, hidden, vocabulary, normedWidth: Int
 
@@ -17,7 +22,12 @@ package struct NetworkShape {
 
     package init(_ network: any CausalLanguageModel, elementBytes: Int) {
         linears = network.linears.filter { $0.role != .experts }
-        (mixtures, embedding, head) = (network.mixtures, network.embedding, network.head)
+        (mixtures, head) = (network.mixtures, network.head)
+        let outside = network.embedding.isSameMemory(as: head) ? [head] : [network.embedding, head]
+        weightBytes = (network.blockWeights.joined() + outside).reduce(0) { $0 + $1.byteCount }
+        mappedWeightBytes = network.mappedWeightBytes
+        let block = network.blockWeights.reduce(0) { max($0, MappedWeights($1).byteCount) }
+        heldWeightBytes = weightBytes - mappedWeightBytes + block + MappedWeights([head]).byteCount
         (layers, vocabulary) = (max(1, network.layerCount), network.vocabularySize)
         (attentions, normedWidth) = (network.attentions, network.normedWidth)
         (hidden, self.elementBytes) = (network.head.columns, elementBytes)
@@ -131,14 +141,5 @@ package struct NetworkShape {
     var panelBytes: Int {
         let most = linears.reduce(head.rows * head.columns) { max($0, $1.weight.rows * $1.weight.columns) }
         return 4 * min(most, 3 << 20)
-    }
-
-    /// The weights as they are stored. Of an embedding that is not the head, only pages with tokens of the data are read;
-    /// the system maps them sixteen at a time.
-    package func weightBytes(distinctTokens: Int) -> Int {
-        let dense = linears.reduce(0) { $0 + $1.weight.byteCount }
-        let experts = mixtures.reduce(0) { $0 + $1.gateUp.byteCount + $1.down.byteCount }
-        let isTied = embedding.isSameMemory(as: head)
-        return dense + experts + head.byteCount + (isTied ? 0 : min(embedding.byteCount, distinctTokens << 16))
     }
 }

@@ -73,6 +73,9 @@ public final class PreparedRun {
         totalSteps = try recipe.training.steps ?? Self.steps(of: recipe, data)
         let planner = MemoryPlanner(recipe, model, data, adapter, compute)
         memory = try recipe.chooseMemory(planner, limit: memoryLimit, resuming: checkpoint, allowed: allowed, note: note)
+        if memory.plan.mappedWeights > 0, let machine = ProcessMemory.limit, memory.plan.readsWeightsAgain(within: machine) {
+            note("the base model's weights (\(MemoryPlan.inWords(memory.plan.mappedWeights))) and the run do not fit into \(MemoryPlan.inWords(machine)) together: every step reads weights from the disk")
+        }
         identity.settings = recipe.identitySettings
         (self.recipe, self.identity, resumeCheck) = (recipe, identity, check)
     }

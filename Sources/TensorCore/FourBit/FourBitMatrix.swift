@@ -12,6 +12,13 @@ public final class FourBitMatrix: Sendable {
         case single(MappedBytes)
         /// Double quantisation: one code a block; scale = `table[code] · groups[block / groupSize] + offset`.
         case double(codes: MappedBytes, table: [Float], groups: [Float], groupSize: Int, offset: Float)
+
+        /// What is kept for every block.
+        var bytes: MappedBytes {
+            switch self {
+            case .single(let bytes), .double(let bytes, _, _, _, _): bytes
+            }
+        }
     }
 
     /// Two numbers a byte, the first in the high nibble.

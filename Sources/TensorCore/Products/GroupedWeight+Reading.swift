@@ -41,15 +41,3 @@ extension GroupedWeight {
         return runs
     }
 }
-
-extension StoredTensor {
-    /// The runs of bytes that hold the numbers.
-    fileprivate var storedBytes: [MappedBytes] {
-        switch contents {
-        case .rows(_, let bytes, _): [bytes]
-        case .fourBit(let matrix): [matrix.codes]
-        case .microscaled(let matrix): [matrix.codes, matrix.scales]
-        case .assembled(let assembly): assembly.parts.flatMap(\.tensor.storedBytes)
-        }
-    }
-}

@@ -92,15 +92,16 @@ public struct GroupedWeight: Sendable {
         return (parts, .outputsByInputs)
     }
 
-    /// Bytes that the matrices take as they are held.
-    public var byteCount: Int {
-        guard let first = parts.first else { return 0 }
+    /// The weights that hold the matrices, each once.
+    public var weights: [Weight] {
+        guard let first = parts.first else { return [] }
         // Fused tensors are parts of every group.
         let isShared = count > 1 && first.allSatisfy { $0.rows.count < $0.weight.rows }
-        return isShared
-            ? first.reduce(0) { $0 + $1.weight.byteCount }
-            : parts.reduce(0) { $0 + $1.reduce(0) { $0 + $1.weight.byteCount } }
+        return (isShared ? first : parts.flatMap { $0 }).map(\.weight)
     }
+
+    /// Bytes that the matrices take as they are held.
+    public var byteCount: Int { weights.reduce(0) { $0 + $1.byteCount } }
 
     /// Whether the rows of a part are outputs.
     var rowsAreOutputs: Bool { orientation == .outputsByInputs }

@@ -32,6 +32,14 @@ public enum Weight: Sendable {
         }
     }
 
+    /// The runs of bytes that it is read from; none if it is not stored.
+    var storedBytes: [MappedBytes] { if case .stored(let tensor) = self { tensor.storedBytes } else { [] } }
+
+    /// Takes what lies in a mapped file out of the process's memory until it is touched again.
+    public func release() {
+        if case .stored(let tensor) = self { tensor.release() }
+    }
+
     /// Whether both are the same stored tensor: a head that is tied to the embedding.
     public func isSameMemory(as other: Weight) -> Bool {
         switch (self, other) {

@@ -67,11 +67,16 @@ public struct MappedBytes: @unchecked Sendable {
     /// The mapped file the bytes lie in; nil for bytes on the heap.
     public var file: MappedFile? { owner as? MappedFile }
 
-    /// Tells the system how these bytes will be read; does nothing for bytes on the heap.
-    public func advise(_ advice: MappedFile.Advice) {
-        guard let file, let start = view.baseAddress, let base = file.bytes.baseAddress else { return }
-        let offset = start - base
-        file.advise(advice, range: offset..<offset + view.count)
+    /// The mapped file the bytes lie in, and where; nil for bytes on the heap.
+    var place: (file: MappedFile, range: Range<Int>)? {
+        guard let file, let start = view.baseAddress, let base = file.bytes.baseAddress else { return nil }
+        return (file, start - base..<start - base + view.count)
+    }
+
+    /// Takes the pages of a mapped file out of the process's memory (``MappedFile/release(_:)``); does nothing for bytes
+    /// on the heap.
+    public func release() {
+        if let place { place.file.release(place.range) }
     }
 }
 

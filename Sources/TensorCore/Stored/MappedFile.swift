@@ -48,32 +48,14 @@ public final class MappedFile: @unchecked Sendable {
         if let start = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: start), bytes.count) }
     }
 
-    /// What the system may assume about the reads to come.
-    public enum Advice: Sendable {
-        /// No pattern is known.
-        case normal
-        /// The file is read from front to back: read ahead generously.
-        case sequential
-        /// The whole file is needed soon: start reading it now.
-        case needed
-        /// The pages are not needed for now and may leave memory; they are read again when touched.
-        case done
-    }
-
-    /// Tells the system how `range` (the whole file when nil) will be read. A hint only: it never changes what is read.
-    public func advise(_ advice: Advice, range: Range<Int>? = nil) {
+    /// Takes the pages of `range` out of the process's memory. They stay in the system's file cache while there is room
+    /// there, and are mapped, or read, again when they are touched.
+    public func release(_ range: Range<Int>) {
         guard let start = bytes.baseAddress else { return }
-        let range = (range ?? 0..<size).clamped(to: 0..<size)
+        let range = range.clamped(to: 0..<size)
         let page = Int(sysconf(Int32(_SC_PAGESIZE)))
         let from = range.lowerBound / page * page
         guard range.upperBound > from else { return }
-        let hint: Int32 =
-            switch advice {
-            case .normal: MADV_NORMAL
-            case .sequential: MADV_SEQUENTIAL
-            case .needed: MADV_WILLNEED
-            case .done: MADV_DONTNEED
-            }
-        madvise(UnsafeMutableRawPointer(mutating: start + from), range.upperBound - from, hint)
+        madvise(UnsafeMutableRawPointer(mutating: start + from), range.upperBound - from, MADV_DONTNEED)
     }
 }

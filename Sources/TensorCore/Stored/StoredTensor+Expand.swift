@@ -136,14 +136,4 @@ extension StoredTensor {
         else { return nil }
         return start.assumingMemoryBound(to: Element.self)
     }
-
-    /// Tells the system that the stored bytes are not needed for now: their pages may leave memory.
-    public func release() {
-        switch contents {
-        case .rows(_, let bytes, _): bytes.advise(.done)
-        case .fourBit(let matrix): matrix.codes.advise(.done)
-        case .microscaled(let matrix): matrix.codes.advise(.done)
-        case .assembled(let assembly): for part in assembly.parts { part.tensor.release() }
-        }
-    }
 }

@@ -125,13 +125,15 @@ struct Bench: ParsableCommand {
             _ = try trainer.step([batch])
             seconds.append((ContinuousClock.now - start) / .seconds(1))
         }
+        let peakMemory = ProcessMemory.peak
         report(BenchResult(
             stepSeconds: seconds, tokensPerStep: seq * batch,
             yardstick: compute.tiles != nil ? "tile registers fed from the first-level cache"
                 : "2048³ product in \(compute.multipliesFloat16 ? "float16" : "float32")",
             matrixRate: max(firstRate, rate()),
             usefulOperations: UsefulOperations.perToken(of: network, adapter: adapter) * Double(seq * batch),
-            operations: timer.seconds, precision: compute.precision, experts: ExpertReading(network, on: compute)))
+            operations: timer.seconds, precision: compute.precision,
+            peakMemory: peakMemory, mappedWeights: network.mappedWeightBytes, experts: ExpertReading(network, on: compute)))
     }
 
     private func report(_ result: BenchResult) {
@@ -140,7 +142,9 @@ struct Bench: ParsableCommand {
         Terminal.output(String(
             format: "%.1f GFLOP/s of useful products, %.0f %% of %.0f GFLOP/s (%@)", result.usefulRate, result.share * 100,
             result.matrixRate, result.yardstick as NSString))
-        if let peak = ProcessMemory.peak { Terminal.output(String(format: "peak memory %.2f GB", Double(peak) / 1e9)) }
+        if let peak = result.peakMemory {
+            Terminal.output("peak memory \(MemoryPlan.inWords(peak)), beside \(MemoryPlan.inWords(result.mappedWeights)) of weights in files")
+        }
         if let experts = result.experts {
             let rate = Double(experts.bytes) / experts.readSeconds / 1e9
             Terminal.output(String(

@@ -46,6 +46,7 @@ struct Plan: ParsableCommand {
                 "trained_parameters": .integer(trained), "linear_parameters": .integer(weights),
                 "memory": .object(JSONObject(parts)), "memory_total_bytes": .integer(plan.total),
                 "memory_required_bytes": .integer(plan.required),
+                "mapped_weight_bytes": .integer(plan.mappedWeights),
                 "memory_limit_bytes": choice.limit.map { .integer($0) } ?? .null, "fits": .bool(choice.fits),
                 "recompute": .bool(choice.recompute), "split_tokens": choice.splitTokens.map { .integer($0) } ?? .null,
             ])
@@ -57,6 +58,9 @@ struct Plan: ParsableCommand {
         }
         let limit = choice.limit.map { "; this process may use \(MemoryPlan.inWords($0))" } ?? ""
         Terminal.output("at the peak  \(MemoryPlan.inWords(plan.total))\(limit)")
+        if plan.mappedWeights > 0 {
+            Terminal.output("in files     \(MemoryPlan.inWords(plan.mappedWeights)) of weights, mapped block by block; the system caches them where it has room")
+        }
         Terminal.output("chosen       \(choice.description)")
     }
 }

@@ -37,6 +37,8 @@ struct BenchResult {
     let usefulOperations: Double
     let operations: [String: Double]
     let precision: Precision
+    /// Of the process, until the last step; and weights in files, of which it holds a block and the head at a time.
+    let peakMemory: Int?, mappedWeights: Int
     /// `nil` for a model without experts.
     let experts: ExpertReading?
 
@@ -54,7 +56,8 @@ struct BenchResult {
     func json(settings: JSONObject) -> JSONObject {
         [
             "tokens_per_second": .finite(tokensPerSecond), "step_seconds": .finite(median),
-            "peak_memory_bytes": ProcessMemory.peak.map { .integer($0) } ?? .null, "matmul_share_of_peak": .finite(share),
+            "peak_memory_bytes": peakMemory.map { .integer($0) } ?? .null, "mapped_weight_bytes": .integer(mappedWeights),
+            "matmul_share_of_peak": .finite(share),
             "matmul_gflops": .finite(matrixRate), "matmul_yardstick": .string(yardstick),
             "useful_gflops": .finite(usefulRate),
             "all_step_seconds": .array(stepSeconds.map { .finite($0) }),

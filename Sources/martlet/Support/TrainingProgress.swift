@@ -118,7 +118,9 @@ final class TrainingProgress {
             line("\(state.skippedSteps) steps were left out, because their numbers had gone bad; metrics.jsonl says which")
         }
         if let peak = ProcessMemory.peak {
-            line("peak memory \(MemoryPlan.inWords(peak)), planned were \(MemoryPlan.inWords(prepared.memory.plan.total))")
+            let plan = prepared.memory.plan
+            let files = plan.mappedWeights > 0 ? "; \(MemoryPlan.inWords(plan.mappedWeights)) of weights were read from files block by block" : ""
+            line("peak memory \(MemoryPlan.inWords(peak)), planned were \(MemoryPlan.inWords(plan.total))\(files)")
         }
     }
 
