@@ -62,9 +62,10 @@ KERNEL(softmax_of_logits, (const struct martlet_logits *logits, float *sums, flo
     const float cap = logits->cap;
     for (int64_t r = 0; r < logits->rows; r++, x += logits->stride) {
         int64_t target = logits->targets[r] - logits->first;
-        if (target >= 0 && target < logits->columns)
-            picked[r] = cap == 0 ? x[target] : cap * hyperbolic_tangent(x[target] / cap);
+        const int is_here = target >= 0 && target < logits->columns;
+        if (is_here) picked[r] = cap == 0 ? x[target] : cap * hyperbolic_tangent(x[target] / cap);
         sums[r] = exponentials_of_logits(x, logits->columns, cap, logits->references[r]);
+        if (is_here) x[target] = 0;
     }
 }
 

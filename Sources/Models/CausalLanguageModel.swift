@@ -71,8 +71,7 @@ extension CausalLanguageModel {
     public func loss(
         _ hidden: Variable, targets: [Int32], weights: [Float]? = nil, in graph: Graph
     ) -> (loss: Variable, sum: Double) {
-        defer { head.release() }
-        return graph.linearCrossEntropy(hidden, head: head, targets: targets, weights: weights, softCap: logitSoftCap)
+        graph.linearCrossEntropy(hidden, head: head, targets: targets, weights: weights, softCap: logitSoftCap)
     }
 
     /// Logits `[vocabulary]` of the token after the last one, float32.

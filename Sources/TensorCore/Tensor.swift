@@ -139,6 +139,13 @@ public struct Tensor: Sendable {
             rowStride: rowStride)
     }
 
+    /// Some rows, without a copy; the storage lives as long as the view.
+    public func rowSlice(_ range: Range<Int>) -> Tensor {
+        precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(shape)")
+        return Tensor(
+            viewing: self, shape: [range.count, columns], offset: offset + range.lowerBound * rowStride, rowStride: rowStride)
+    }
+
     private init(viewing other: Tensor, shape: [Int], offset: Int, rowStride: Int) {
         (self.shape, self.offset, self.rowStride) = (shape, offset, rowStride)
         (elementType, storage) = (other.elementType, other.storage)

@@ -166,24 +166,24 @@ struct OperationGradientTests {
         })
     }
 
-    /// Gradients of the logits of a chunk take 64 MB, or those of 256 tokens where they need more; the loss is that of one chunk.
+    /// Chunks of tokens and parts of the vocabulary stay within their bounds; the loss of several is that of one.
     @Test func chunksOfLogits() {
-        func rows(_ tokens: Int, _ vocabulary: Int, _ type: ElementType = .float32) -> Int {
-            Graph.rowsOfLogits(tokens: tokens, vocabulary: vocabulary, type: type)
-        }
-        #expect(rows(0, 9) == 0 && rows(200, 1 << 18) == 200)
-        #expect(rows(2048, 151_936) == 256)
-        #expect(rows(2048, 32_000) == 512 && rows(2048, 32_000, .bfloat16) == 1024)
-        #expect(rows(2048, 4096) == 2048)
-        for (vocabulary, type) in [(1, ElementType.float32), (49_152, .float32), (49_152, .bfloat16), (151_936, .bfloat16)] {
-            for tokens in [0, 1, 255, 341, 342, 512, 2048, 10_000] {
-                let most = (0...tokens).map { rows($0, vocabulary, type) }.max() ?? 0
-                let bound = Graph.mostRowsOfLogits(tokens: tokens, vocabulary: vocabulary, type: type)
-                #expect(most <= bound && bound <= most + 64, "\(tokens) tokens of \(vocabulary): \(most), at most \(bound)")
+        #expect(LogitSizes.rows(tokens: 0, hidden: 9) == 0 && LogitSizes.rows(tokens: 200, hidden: 1 << 14) == 200)
+        #expect(LogitSizes.rows(tokens: 3000, hidden: 576) == 1536 && LogitSizes.rows(tokens: 2048, hidden: 4096) == 1024)
+        #expect(LogitSizes.vocabulary(rows: 2048, hidden: 576) == 3072)
+        #expect(LogitSizes.vocabulary(rows: 512, hidden: 2048) == 6144 && LogitSizes.vocabulary(rows: 2048, hidden: 16_384) == 1024)
+        for (hidden, vocabulary) in [(64, 1), (576, 49_152), (2048, 128_256), (8192, 32_000)] {
+            for tokens in [0, 1, 255, 512, 2048, 2049, 10_000] {
+                let most = (0...tokens).map { LogitSizes.rows(tokens: $0, hidden: hidden) }.max() ?? 0
+                let bound = LogitSizes.mostRows(tokens: tokens, hidden: hidden)
+                #expect(most <= bound && bound <= most + 64, "\(tokens) tokens of \(hidden): \(most), at most \(bound)")
+                let part = min(vocabulary, LogitSizes.vocabulary(rows: most, hidden: hidden))
+                let bytes = LogitSizes.mostBytes(tokens: tokens, hidden: hidden, vocabulary: vocabulary, elementBytes: 2)
+                #expect(bytes >= most * (12 * hidden + 2 * part))
+                #expect(LogitSizes.mostHeadBytes(of: 2 * vocabulary * hidden, hidden: hidden, vocabulary: vocabulary) >= 2 * part * hidden)
             }
         }
-        let (tokens, vocabulary) = (300, 70_000)
-        #expect(rows(tokens, vocabulary) == 256)
+        let (tokens, vocabulary) = (2100, 7000)
         let (hidden, head) = (random([tokens, 3], 1), Weight.dense(random([vocabulary, 3], 2)))
         let targets = (0..<tokens).map { Int32($0 * 97 % vocabulary) }
         func loss(_ range: Range<Int>) -> (sum: Double, gradient: [Float]) {
@@ -195,6 +195,7 @@ struct OperationGradientTests {
             return (sum, graph.gradient(of: leaf)?.toArray() ?? [])
         }
         let (whole, first, second) = (loss(0..<tokens), loss(0..<150), loss(150..<tokens))
+        #expect(LogitSizes.rows(tokens: tokens, hidden: 3) < 1100 && LogitSizes.vocabulary(rows: 1088, hidden: 3) < vocabulary)
         #expect(abs(whole.sum - first.sum - second.sum) < 1e-6 * whole.sum)
         #expect(whole.gradient.count == 3 * tokens)
         for (found, expected) in zip(whole.gradient, first.gradient + second.gradient) { #expect(abs(found - expected) < 1e-5) }
@@ -210,13 +211,13 @@ struct OperationGradientTests {
     /// taken from the largest (more than 99), or just not, beside rows that are like others.
     @Test(arguments: units, [[85], [20, 90, 128, 256]] as [[Float]])
     func lossOfUnlikelyTargets(unit: (Precision, TileUnit?, VectorUnit?), logits: [Float]) throws {
-        let (tokens, vocabulary) = (20, 1500)
-        var hidden = random([tokens, 8], 1).toArray(), head = random([vocabulary, 8], 2).toArray()
-        for id in 0..<vocabulary { head[8 * id] = id == 1000 ? 1 : 0 }
-        for (row, value) in logits.enumerated() { hidden[8 * row + 8] = value }
-        // Numbers that bfloat16 has.
-        (hidden, head) = (hidden.map(shortened), head.map(shortened))
-        for (tokens, softCap) in [(tokens, nil), (tokens, 200), (3, nil)] as [(Int, Float?)] {
+        // Of 9,000 ids, 700 tokens meet 8,192 at a time.
+        for (tokens, vocabulary, softCap) in [(20, 1500, nil), (20, 1500, 200), (3, 1500, nil), (700, 9000, nil)] as [(Int, Int, Float?)] {
+            var hidden = random([max(20, tokens), 8], 1).toArray(), head = random([vocabulary, 8], 2).toArray()
+            for id in 0..<vocabulary { head[8 * id] = id == vocabulary - 500 ? 1 : 0 }
+            for (row, value) in logits.enumerated() { hidden[8 * row + 8] = value }
+            // Numbers that bfloat16 has.
+            (hidden, head) = (hidden.map(shortened), head.map(shortened))
             let targets = (0..<tokens).map { Int32($0 * 79 % vocabulary) }
             func result(threads: Int) throws -> (loss: Double, gradient: [Float]) {
                 let compute = try Compute(precision: unit.0, threadCount: threads, tiles: unit.1, vectors: unit.2)

@@ -13,7 +13,7 @@ import Testing
         let x = (0..<200_000).map { Float(-87 + Double($0) * 175 / 200_000) }
         for kernel in Self.exponentials {
             let y = changed(x) { values in
-                withLogits(rows: 1, columns: x.count, values, references: [0], targets: [0]) { tile in
+                withLogits(rows: 1, columns: x.count, values, references: [0], targets: [-1]) { tile in
                     _ = written(2) { kernel(&tile, $0, $0 + 1) }
                 }
             }
@@ -65,7 +65,7 @@ import Testing
             return (0..<rows).flatMap { r in
                 let (total, loss, own) = (ends[r], ends[rows + r], ends[2 * rows + r])
                 var row = Array(values[r * columns..<(r + 1) * columns])
-                row[Int(targets[r])] = own
+                row[Int(targets[r])] += own
                 return [loss] + row.map { $0 / total }
             }
         }

@@ -52,6 +52,34 @@ private func expand(_ tensor: StoredTensor, _ rows: Range<Int>) -> [Float] {
         #expect(expand(half, 1..<3) == [2, 3, 4, 5])
     }
 
+    /// Parts of a weight are its rows, whatever it is stored in; a form that cannot be cut stays whole.
+    @Test func weightsAreCutIntoRows() throws {
+        let (rows, columns) = (600, 256)
+        var weights: [(Weight, parts: Int)] = try StoredFormat.allCases.map { format in
+            let bytes = MappedBytes(copying: storedBlocks(format, elements: rows * columns, seed: 1))
+            return (.stored(try StoredTensor(name: "w", shape: [rows, columns], format: format, bytes: bytes)), 3)
+        }
+        let compute = try Compute(threadCount: 1)
+        let plain = try numbered([rows, columns])
+        weights.append((.dense(compute.tensor(plain.expandAll(), shape: [rows, columns])), 3))
+        for double in [false, true] {
+            let matrix = try FourBitQuantizer.quantize(plain, blockSize: 64, doubleQuantization: double, on: compute)
+            weights.append((.stored(try StoredTensor(name: "w", shape: [rows, columns], fourBit: matrix)), 3))
+        }
+        // Halves of heads that alternate are not rows that follow one another.
+        weights.append((.stored(try numbered([rows, columns], .interleavedHalves(headSize: 4))), 1))
+        func values(_ weight: Weight) -> [Float] {
+            [Float](unsafeUninitializedCapacity: weight.rows * weight.columns) { buffer, count in
+                weight.expand(rows: 0..<weight.rows, precision: .float32, into: buffer.baseAddress!)
+                count = buffer.count
+            }
+        }
+        for (weight, count) in weights {
+            let parts = weight.parts(ofRows: 256)
+            #expect(parts.count == count && parts.flatMap(values) == values(weight))
+        }
+    }
+
     @Test func undoesTheInterleavingOfHeads() throws {
         // Two heads of four rows, one column: Hugging Face row h·4 + half·2 + i lies at h·4 + 2i + half.
         let tensor = try numbered([8, 1], .interleavedHalves(headSize: 4))

@@ -4,8 +4,9 @@ public import TensorCore
 extension Graph {
     /// The language-model head and its loss in one operation: summed cross-entropy of `softmax(hidden · headᵀ)`.
     ///
-    /// Works through the supervised tokens in chunks, so that gradients of logits exist for one chunk at a time, and forms
-    /// the gradient of its hidden states: `dh = (softmax(logits) − onehot(target)) · head`. The head is frozen.
+    /// Works through the supervised tokens in chunks and through the vocabulary in parts, so that gradients of logits exist
+    /// for one part at a time, and forms the gradient of a chunk's hidden states:
+    /// `dh = (softmax(logits) − onehot(target)) · head`. The head is frozen.
     /// - Parameters:
     ///   - hidden: `[tokens, hidden]`, after the final norm.
     ///   - head: `[vocabulary, hidden]`.
@@ -23,8 +24,7 @@ extension Graph {
         let dHidden = hidden.needsGradient ? compute.empty(hidden.value.shape) : nil
         if let dHidden { dHidden.output.update(repeating: 0, count: dHidden.count) }
         var sum = 0.0
-        let count = Graph.rowsOfLogits(
-            tokens: supervised.count, vocabulary: head.rows, type: compute.precision.activationType)
+        let count = LogitSizes.rows(tokens: supervised.count, hidden: head.columns)
         for start in stride(from: 0, to: supervised.count, by: max(1, count)) {
             let rows = Array(supervised[start..<min(supervised.count, start + count)])
             let chunk = LogitChunk(hidden.value, head, rows, rows.map { targets[$0] }, softCap, on: compute)
@@ -46,21 +46,6 @@ extension Graph {
         }
         return (loss, sum)
     }
-
-    /// Tokens whose gradients of logits exist at a time: 64 MB of them in chunks of about equal size, but no fewer than 256
-    /// tokens, because every chunk reads the whole head.
-    /// - Parameter type: that of the gradients.
-    package static func rowsOfLogits(tokens: Int, vocabulary: Int, type: ElementType) -> Int {
-        let most = mostLogitBytes / type.byteCount, chunks = max(1, (tokens * vocabulary + most - 1) / most)
-        return min(tokens, max(fewestRows, ((tokens + chunks - 1) / chunks + 63) / 64 * 64))
-    }
-
-    /// The most that ``rowsOfLogits(tokens:vocabulary:type:)`` is for so many tokens or fewer, or a little more.
-    package static func mostRowsOfLogits(tokens: Int, vocabulary: Int, type: ElementType) -> Int {
-        min(tokens, max(fewestRows, (mostLogitBytes / type.byteCount / max(1, vocabulary) + 64) / 64 * 64))
-    }
-
-    private static let mostLogitBytes = 1 << 26, fewestRows = 256
 }
 
 extension Compute {

@@ -1,18 +1,21 @@
 import CKernels
 import TensorCore
 
-/// Some tokens of a loss, whose gradients of logits exist together.
+/// Some tokens of a loss, which go through the head together, a part of the vocabulary at a time.
 ///
-/// A tile of logits is gone as soon as it is finished: left are its sums of exponentials and, for the gradients,
-/// the exponentials. That takes a number to subtract from a row's logits before the largest of them is known. The
-/// target's logit serves, since it is hardly ever far below; where it is, the largest is found first and all is done again.
+/// A tile of logits is gone as soon as it is finished: left are its sums of exponentials and, for the gradients, the
+/// exponentials, which meet the same part of the head at once. So neither all logits nor the whole head are in memory. That
+/// takes a number to subtract from a row's logits before the largest of them is known. The target's logit serves, since it is
+/// hardly ever far below; where it is, the largest is found first and all is done again.
 struct LogitChunk {
     let compute: Compute
     let head: Weight
     let softCap: Float?
     let targets: [Int32]
-    /// The hidden states, `[rows, hidden]`, and what is subtracted from their logits, `[rows]`.
-    let hidden, references: Tensor
+    /// The head in parts of the vocabulary.
+    private let parts: [Weight]
+    /// The hidden states and the targets' rows of the head, `[rows, hidden]`, and what is subtracted from logits, `[rows]`.
+    private let hidden, ownRows, references: Tensor
 
     /// What is subtracted is so much above the target's logit. The largest may then be 99 above it before sums reach what
     /// leaves room for products of them; and where it is the target's, it is far from vanishing.
@@ -20,23 +23,33 @@ struct LogitChunk {
 
     init(_ hidden: Tensor, _ head: Weight, _ rows: [Int], _ targets: [Int32], _ softCap: Float?, on compute: Compute) {
         (self.compute, self.head, self.softCap, self.targets) = (compute, head, softCap, targets)
+        parts = head.parts(ofRows: LogitSizes.vocabulary(rows: rows.count, hidden: head.columns))
         self.hidden = compute.empty([rows.count, hidden.columns])
+        ownRows = compute.empty([rows.count, hidden.columns])
         references = compute.empty([rows.count])
-        compute.forEachRowBlock(of: rows.count, rowElements: hidden.columns) { block in
-            for row in block { gather(row, from: hidden, rows[row]) }
+        forEachRow { row in
+            let state = self.hidden.output + row * hidden.columns
+            compute.readRows(hidden, rows[row]..<rows[row] + 1) { state.update(from: $0, count: hidden.columns) }
+        }
+        forEachPart { first, part in
+            forEachRow { row in
+                let id = Int(targets[row]) - first
+                if id >= 0 && id < part.rows { refer(row, to: id, of: part) }
+            }
         }
     }
 
-    private func gather(_ row: Int, from all: Tensor, _ source: Int) {
-        let (width, id) = (Int64(hidden.columns), Int(targets[row]))
-        let state = hidden.output + row * hidden.columns
-        compute.readRows(all, source..<source + 1) { state.update(from: $0, count: hidden.columns) }
-        compute.withScratch(hidden.columns) { target in
-            head.expand(rows: id..<id + 1, precision: .float32, into: target)
-            var logit: Float = 0
-            martlet_row_dots(1, width, state, width, target, width, &logit)
-            references.output[row] = capped(logit) + Self.offset
-        }
+    /// Takes a row's reference from the logit of its target.
+    private func refer(_ row: Int, to id: Int, of part: Weight) {
+        let (width, at) = (Int64(hidden.columns), row * hidden.columns)
+        part.expand(rows: id..<id + 1, precision: .float32, into: ownRows.output + at)
+        var logit: Float = 0
+        martlet_row_dots(1, width, hidden.floats + at, width, ownRows.floats + at, width, &logit)
+        references.output[row] = capped(logit) + Self.offset
+    }
+
+    private func forEachRow(_ body: (Int) -> Void) {
+        compute.forEachRowBlock(of: targets.count, rowElements: hidden.columns) { $0.forEach(body) }
     }
 
     /// About what the cap leaves of a logit.
@@ -44,45 +57,60 @@ struct LogitChunk {
 
     /// Losses of the rows, and `totals[r]` times the gradient of a row's hidden state.
     func losses(withGradient: Bool) -> (losses: Tensor, totals: Tensor, gradient: Tensor?) {
-        let gradients = withGradient ? emptyGradients() : nil
-        var (losses, totals, own) = sums(leaving: gradients)
-        if (0..<totals.count).contains(where: { !(totals.floats[$0] < Self.mostTotal) }) {
+        var found = pass(withGradient)
+        if (0..<found.totals.count).contains(where: { !(found.totals.floats[$0] < Self.mostTotal) }) {
             findLargest()
-            (losses, totals, own) = sums(leaving: gradients)
+            found = pass(withGradient)
         }
-        guard let gradients else { return (losses, totals, nil) }
-        put(own, into: gradients)
-        return (losses, totals, compute.product(gradients, head))
+        if let gradient = found.gradient { add(found.own, to: gradient) }
+        return (found.losses, found.totals, found.gradient)
     }
 
-    /// Room for gradients of logits: in bfloat16 in rows that products read where they lie, since they are not a power of two
-    /// apart.
-    private func emptyGradients() -> Tensor {
-        let type = compute.precision.activationType
-        if type == .float32 { return compute.empty([hidden.rows, head.rows]) }
-        return compute.empty([hidden.rows, head.rows + TilePack.depth], type).columnSlice(0..<head.rows)
-    }
-
-    /// Losses, sums of exponentials, and what belongs at the targets' places among the exponentials that it leaves.
-    private func sums(leaving exponentials: Tensor?) -> (losses: Tensor, totals: Tensor, own: Tensor) {
+    /// Losses, sums of exponentials, and of the gradient what comes from all but the targets, whose factors are `own`.
+    private func pass(_ withGradient: Bool) -> (losses: Tensor, totals: Tensor, own: Tensor, gradient: Tensor?) {
         func empty() -> Tensor { compute.empty([hidden.rows]) }
         let (picked, losses, totals, own) = (empty(), empty(), empty(), empty())
+        var gradient: Tensor?
         let sums = partialResults(0)
-        forEachTile(leaving: exponentials, sums) { tile, row, sums in
-            martlet_softmax_of_logits(&tile, sums, picked.output + row)
+        forEachPart { first, part in
+            let exponentials = withGradient ? room(for: part) : nil
+            forEachTile(of: part, first, leaving: exponentials, sums) { tile, row, sums in
+                martlet_softmax_of_logits(&tile, sums, picked.output + row)
+            }
+            if let exponentials { compute.product(exponentials, part, addedTo: &gradient) }
         }
         withLogits { all in
             martlet_cross_entropy(
                 &all, Int64(sums.rows), sums.floats, picked.floats, totals.output, losses.output, own.output)
         }
-        return (losses, totals, own)
+        return (losses, totals, own, gradient)
+    }
+
+    /// Calls `body` with every part of the head and its first id.
+    private func forEachPart(_ body: (_ first: Int, Weight) -> Void) {
+        var first = 0
+        for part in parts {
+            body(first, part)
+            part.release()
+            first += part.rows
+        }
+    }
+
+    /// Room for gradients of logits: in bfloat16 in rows that products read where they lie, since they are not a power of two
+    /// apart.
+    private func room(for part: Weight) -> Tensor {
+        let type = compute.precision.activationType
+        if type == .float32 { return compute.empty([hidden.rows, part.rows]) }
+        return compute.empty([hidden.rows, part.rows + TilePack.depth], type).columnSlice(0..<part.rows)
     }
 
     /// Makes every row's largest logit what is subtracted from it.
     private func findLargest() {
         let maxima = partialResults(-.infinity)
-        forEachTile(leaving: nil, maxima) { tile, _, maxima in
-            martlet_row_maxima(tile.rows, tile.columns, tile.values, tile.stride, maxima)
+        forEachPart { first, part in
+            forEachTile(of: part, first, leaving: nil, maxima) { tile, _, maxima in
+                martlet_row_maxima(tile.rows, tile.columns, tile.values, tile.stride, maxima)
+            }
         }
         for row in 0..<hidden.rows {
             let largest = (0..<maxima.rows).reduce(-.infinity) { max($0, maxima.floats[$1 * maxima.columns + row]) }
@@ -90,27 +118,27 @@ struct LogitChunk {
         }
     }
 
-    /// A number for every row and part of the vocabulary, `[parts, rows]`.
+    /// A number for every row and step of the vocabulary, `[steps, rows]`.
     private func partialResults(_ value: Float) -> Tensor {
-        let parts = compute.empty([(head.rows + Compute.sharedTileStep - 1) / Compute.sharedTileStep, hidden.rows])
-        parts.output.update(repeating: value, count: parts.count)
-        return parts
+        let steps = compute.empty([(head.rows + Compute.sharedTileStep - 1) / Compute.sharedTileStep, hidden.rows])
+        steps.output.update(repeating: value, count: steps.count)
+        return steps
     }
 
-    /// Calls `body` with every tile of the logits, its first row, and the place for its partial results.
+    /// Calls `body` with every tile of the logits of a part, its first row, and the place for its partial results.
     private func forEachTile(
-        leaving kept: Tensor?, _ parts: Tensor,
+        of part: Weight, _ first: Int, leaving kept: Tensor?, _ steps: Tensor,
         _ body: (inout martlet_logits, _ row: Int, UnsafeMutablePointer<Float>) -> Void
     ) {
         withLogits { all in
-            compute.product(hidden, transposed: head, into: kept) { [all] rows, columns, values, stride in
+            compute.product(hidden, transposed: part, into: kept) { [all] rows, columns, values, stride in
                 var tile = all
-                (tile.rows, tile.columns, tile.first) = (Int64(rows.count), Int64(columns.count), Int64(columns.lowerBound))
+                let id = first + columns.lowerBound
+                (tile.rows, tile.columns, tile.first) = (Int64(rows.count), Int64(columns.count), Int64(id))
                 (tile.values, tile.stride) = (values, Int64(stride))
                 tile.references += rows.lowerBound
                 tile.targets += rows.lowerBound
-                let part = columns.lowerBound / Compute.sharedTileStep
-                body(&tile, rows.lowerBound, parts.output + part * parts.columns + rows.lowerBound)
+                body(&tile, rows.lowerBound, steps.output + id / Compute.sharedTileStep * steps.columns + rows.lowerBound)
             }
         }
     }
@@ -125,15 +153,11 @@ struct LogitChunk {
         }
     }
 
-    /// Writes one number to the target's place of every row.
-    private func put(_ own: Tensor, into gradients: Tensor) {
-        for (row, target) in targets.enumerated() {
-            let at = row * gradients.rowStride + Int(target)
-            switch gradients.elementType {
-            case .float32: UnsafeMutablePointer(mutating: gradients.floatRows)[at] = own.floats[row]
-            case .bfloat16:
-                martlet_to_bfloat16(1, own.floats + row, UnsafeMutablePointer(mutating: gradients.bfloatRows) + at)
-            }
+    /// Adds what comes from the targets to the gradients of the hidden states.
+    private func add(_ own: Tensor, to gradient: Tensor) {
+        forEachRow { row in
+            let at = row * hidden.columns
+            martlet_add_scaled(Int64(hidden.columns), own.floats[row], ownRows.floats + at, gradient.output + at)
         }
     }
 }

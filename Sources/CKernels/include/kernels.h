@@ -113,11 +113,11 @@ struct martlet_logits {
     const float *references;
     const int32_t *targets;
 };
-// Values become exp(logit - reference) times the derivative of the cap; sums[r] = their sum without that derivative; picked[r] =
-// the target's logit, if it is among the columns.
+// Values become exp(logit - reference) times the derivative of the cap; sums[r] = their sum without that derivative. Where the
+// target is among the columns, picked[r] = its logit, and its value becomes 0.
 DECLARE_KERNEL(softmax_of_logits, (const struct martlet_logits *logits, float *sums, float *picked));
 // totals[r] = the sum over the whole vocabulary, from those of `parts` parts of it, [parts, rows], in their order; losses[r] = its
-// logarithm + reference - picked; own[r] = what belongs at the target's place instead of its exponential, so that a row of
+// logarithm + reference - picked; own[r] = what belongs at the target's place, so that a row of
 // values is totals[r] times the gradient of the loss. Values and columns are not read.
 DECLARE_KERNEL(cross_entropy, (const struct martlet_logits *logits, int64_t parts, const float *sums, const float *picked,
                                float *totals, float *losses, float *own));

@@ -12,7 +12,7 @@ package struct NetworkShape {
     /// Bytes of all weights as they are stored, and of those that lie in mapped files.
     package let weightBytes, mappedWeightBytes: Int
     /// Bytes of the weights that the process holds at a time: all that lie on the heap, and of mapped files the largest block
-    /// and the head.
+    /// and a part of the head.
     package let heldWeightBytes: Int
     private let attentions: [AttentionOptions]
     private let layers, elementBytes, hidden, vocabulary, normedWidth: Int
@@ -23,14 +23,15 @@ package struct NetworkShape {
     package init(_ network: any CausalLanguageModel, elementBytes: Int) {
         linears = network.linears.filter { $0.role != .experts }
         (mixtures, head) = (network.mixtures, network.head)
+        (layers, vocabulary) = (max(1, network.layerCount), network.vocabularySize)
+        (attentions, normedWidth) = (network.attentions, network.normedWidth)
+        (hidden, self.elementBytes) = (network.head.columns, elementBytes)
         let outside = network.embedding.isSameMemory(as: head) ? [head] : [network.embedding, head]
         weightBytes = (network.blockWeights.joined() + outside).reduce(0) { $0 + $1.byteCount }
         mappedWeightBytes = network.mappedWeightBytes
         let block = network.blockWeights.reduce(0) { max($0, MappedWeights($1).byteCount) }
-        heldWeightBytes = weightBytes - mappedWeightBytes + block + MappedWeights([head]).byteCount
-        (layers, vocabulary) = (max(1, network.layerCount), network.vocabularySize)
-        (attentions, normedWidth) = (network.attentions, network.normedWidth)
-        (hidden, self.elementBytes) = (network.head.columns, elementBytes)
+        let part = LogitSizes.mostHeadBytes(of: MappedWeights([head]).byteCount, hidden: hidden, vocabulary: vocabulary)
+        heldWeightBytes = weightBytes - mappedWeightBytes + block + part
     }
 
     /// A row of the residual stream: float32 in every precision.
@@ -123,18 +124,15 @@ package struct NetworkShape {
         }
     }
 
-    /// Gradients of logits of the largest chunk of batches with so many supervised tokens or fewer, and sums.
+    /// What the largest chunk of a loss over so many supervised tokens or fewer takes.
     func logitsBytes(supervised: Int) -> Int {
-        elementBytes * vocabulary * mostRowsOfLogits(supervised) + sumBytes(supervised: supervised)
+        LogitSizes.mostBytes(tokens: supervised, hidden: hidden, vocabulary: vocabulary, elementBytes: elementBytes)
+            + sumBytes(supervised: supervised)
     }
 
     /// Sums over parts of the vocabulary for such a chunk.
     private func sumBytes(supervised: Int) -> Int {
-        4 * (vocabulary / Compute.sharedTileStep + 1) * mostRowsOfLogits(supervised)
-    }
-
-    private func mostRowsOfLogits(_ tokens: Int) -> Int {
-        Graph.mostRowsOfLogits(tokens: tokens, vocabulary: vocabulary, type: elementBytes == 2 ? .bfloat16 : .float32)
+        4 * (vocabulary / Compute.sharedTileStep + 1) * LogitSizes.mostRows(tokens: supervised, hidden: hidden)
     }
 
     /// A panel of a weight as float32. Panels of experts are smaller.

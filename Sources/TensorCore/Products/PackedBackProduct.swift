@@ -6,10 +6,10 @@ extension Compute {
     ///
     /// A thread packs a panel of columns of all weights for itself and finishes the sum of a tile while it is in cache.
     /// Weights that together are too deep for that take several rounds, between which the sum stays in float32.
-    func packedProduct(_ ways: [BackProjection], type: ElementType, on unit: ProductUnit) -> Tensor {
+    func packedProduct(_ ways: [BackProjection], addedTo sum: Tensor?, type: ElementType, on unit: ProductUnit) -> Tensor {
         let (dy, width, block) = (ways[0].dy, ways[0].weight.columns, ways.map(\.weight.columnBlock).max() ?? 1)
         let rounds = Self.rounds(of: ways, depth: unit.roundDepth)
-        let result = empty(dy.shape(columns: width), rounds.count > 1 ? .float32 : type)
+        let result = sum ?? empty(dy.shape(columns: width), rounds.count > 1 ? .float32 : type)
         for (index, round) in rounds.enumerated() {
             let products = round.map { factors(of: $0, on: unit) }
             let items = TileGrid.items(
@@ -23,7 +23,7 @@ extension Compute {
                             for (place, part) in round.enumerated() {
                                 multiply(
                                     packed[place], rows: rows, columns: columns, into: target, stride: stride,
-                                    accumulate: index + place > 0, on: unit)
+                                    accumulate: sum != nil || index + place > 0, on: unit)
                                 if part.isLast { part.way.epilogue?(rows, columns, target, stride) }
                             }
                         }

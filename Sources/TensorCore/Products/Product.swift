@@ -129,13 +129,22 @@ extension Compute {
         product([BackProjection(dy, weight, plus: term, on: self)], type: type)
     }
 
+    /// The same added to a sum that nobody else holds, or put there if there is none yet.
+    package func product(_ dy: Tensor, _ weight: Weight, addedTo sum: inout Tensor?) {
+        var before = sum
+        sum = nil
+        precondition(before?.mayChange() ?? true, "a product added to a shared tensor")
+        sum = product([BackProjection(dy, weight, on: self)], addedTo: before)
+    }
+
     /// The sum of the ways back to one input, `[rows, inputs]`, in their order.
-    package func product(_ ways: [BackProjection], type: ElementType = .float32) -> Tensor {
+    /// - Parameter sum: what it is added to, float32, and comes back as.
+    package func product(_ ways: [BackProjection], addedTo sum: Tensor? = nil, type: ElementType = .float32) -> Tensor {
         let (dy, width) = (ways[0].dy, ways[0].weight.columns)
         if dy.rows >= Self.fewRows, let unit = unit(updates: ways.map(\.update)) {
-            return packedProduct(ways, type: type, on: unit)
+            return packedProduct(ways, addedTo: sum, type: type, on: unit)
         }
-        let result = empty(dy.shape(columns: width))
+        let result = sum ?? empty(dy.shape(columns: width))
         let grid = TileGrid.tiles(rows: dy.rows, columns: width)
         for (index, way) in ways.enumerated() {
             forEachPanel(of: [(way.weight, way.update)]) { panel, values in
@@ -145,7 +154,7 @@ extension Compute {
                         sgemm(
                             rows.count, columns.count, panel.count, operand,
                             MatrixPointer(values[0] + columns.lowerBound, stride: width),
-                            beta: index > 0 || panel.lowerBound > 0 ? 1 : 0, into: target, stride: width)
+                            beta: sum != nil || index > 0 || panel.lowerBound > 0 ? 1 : 0, into: target, stride: width)
                         if panel.upperBound == way.weight.rows {
                             way.epilogue?(rows, columns, target, width)
                             way.term?.add(rows, columns, to: target, stride: width)

@@ -40,6 +40,17 @@ public enum Weight: Sendable {
         if case .stored(let tensor) = self { tensor.release() }
     }
 
+    /// The matrix in runs of `count` rows, not copied; whole where its form does not let rows be taken out.
+    package func parts(ofRows count: Int) -> [Weight] {
+        let parts = TileGrid.heights(of: 0..<rows, at: count).compactMap { range -> Weight? in
+            switch self {
+            case .stored(let tensor): tensor.rowSlice(range).map { .stored($0) }
+            case .dense(let tensor): .dense(tensor.rowSlice(range))
+            }
+        }
+        return parts.reduce(0) { $0 + $1.rows } == rows ? parts : [self]
+    }
+
     /// Whether both are the same stored tensor: a head that is tied to the embedding.
     public func isSameMemory(as other: Weight) -> Bool {
         switch (self, other) {
