@@ -3,7 +3,7 @@
 #include <string.h>
 
 // Eight independent lanes, so that the multiplications of one stripe overlap: about the speed of memory.
-enum { LANES = 8, STRIPE = 8 * LANES };
+enum { LANES = sizeof(((struct martlet_checksum *)0)->lanes) / sizeof(uint64_t), STRIPE = 8 * LANES };
 
 static const uint64_t factor = 0x9E3779B97F4A7C15u;  // odd, bits well mixed: 2^64 divided by the golden ratio
 
@@ -20,9 +20,14 @@ static void add_stripe(uint64_t *lanes, const uint8_t *bytes) {
     }
 }
 
-uint64_t martlet_checksum(const uint8_t *bytes, int64_t count) {
+void martlet_checksum_begin(struct martlet_checksum *sum) {
+    for (int i = 0; i < LANES; i++) sum->lanes[i] = factor * (uint64_t)(i + 1);
+    sum->count = 0;
+}
+
+void martlet_checksum_add(struct martlet_checksum *sum, const uint8_t *bytes, int64_t count) {
     uint64_t lanes[LANES];
-    for (int i = 0; i < LANES; i++) lanes[i] = factor * (uint64_t)(i + 1);
+    memcpy(lanes, sum->lanes, sizeof lanes);
     int64_t at = 0;
     for (; at + STRIPE <= count; at += STRIPE) add_stripe(lanes, bytes + at);
     if (at < count) {
@@ -30,7 +35,12 @@ uint64_t martlet_checksum(const uint8_t *bytes, int64_t count) {
         memcpy(last, bytes + at, (size_t)(count - at));
         add_stripe(lanes, last);
     }
-    uint64_t sum = (uint64_t)count;
-    for (int i = 0; i < LANES; i++) sum = mixed(sum, lanes[i]);
-    return sum ^ sum >> 32;
+    memcpy(sum->lanes, lanes, sizeof lanes);
+    sum->count += count;
+}
+
+uint64_t martlet_checksum_end(const struct martlet_checksum *sum) {
+    uint64_t result = (uint64_t)sum->count;
+    for (int i = 0; i < LANES; i++) result = mixed(result, sum->lanes[i]);
+    return result ^ result >> 32;
 }

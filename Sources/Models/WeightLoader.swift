@@ -1,5 +1,4 @@
 import Checkpoints
-import Foundation
 import Layers
 import TensorCore
 
@@ -56,10 +55,9 @@ final class WeightLoader {
     /// Whether a tensor has the same bytes as a matrix that was taken before.
     func isCopy(_ name: String, of matrix: Weight) throws(ModelError) -> Bool {
         guard case .stored(let first) = matrix, case .rows(let format, let bytes, _) = first.contents,
-            case .rows(format, let others, _) = try tensor(name, first.shape).contents,
-            let start = bytes.unsafeBytes.baseAddress, let other = others.unsafeBytes.baseAddress
+            case .rows(format, let others, _) = try tensor(name, first.shape).contents
         else { return false }
-        return memcmp(start, other, bytes.count) == 0
+        return bytes.areSame(as: others)
     }
 
     /// A tensor that the network does without on purpose.

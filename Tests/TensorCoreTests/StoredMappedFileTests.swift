@@ -30,6 +30,43 @@ private func failure(_ path: String) -> FileError? {
         }
     }
 
+    /// Sums over pieces are those over the whole: eight lanes of words, each multiplied and turned, zeros behind the end.
+    @Test(arguments: [0, 1, 63, 64, 65, 1 << 24, 1 << 24 + 7]) func checksums(count: Int) throws {
+        let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 7) }
+        let factor: UInt64 = 0x9E37_79B9_7F4A_7C15
+        func mixed(_ lane: UInt64, _ word: UInt64) -> UInt64 {
+            let product = (lane ^ word) &* factor
+            return product << 31 | product >> 33
+        }
+        var lanes = (1...8).map { factor &* UInt64($0) }
+        for start in stride(from: 0, to: count, by: 8) {
+            let word = (start..<min(count, start + 8)).reduce(UInt64(0)) { $0 | UInt64(bytes[$1]) << UInt64(8 * ($1 - start)) }
+            lanes[start / 8 % 8] = mixed(lanes[start / 8 % 8], word)
+        }
+        // A stripe that has begun is filled up.
+        for word in (count + 7) / 8..<(count + 63) / 64 * 8 { lanes[word % 8] = mixed(lanes[word % 8], 0) }
+        let sum = lanes.reduce(UInt64(count), mixed)
+        try withFile(bytes) { path in
+            let mapped = MappedBytes(try MappedFile(path: path))
+            #expect(mapped.checksum() == sum ^ sum >> 32 && mapped.checksum(releasing: true) == sum ^ sum >> 32)
+        }
+    }
+
+    @Test func comparesPieceByPiece() throws {
+        let count = 1 << 24 + 100
+        let bytes = [UInt8](repeating: 7, count: count)
+        try withFile(bytes) { path in
+            let mapped = MappedBytes(try MappedFile(path: path))
+            #expect(mapped.areSame(as: MappedBytes(copying: bytes)))
+            #expect(!mapped.areSame(as: mapped[1..<count]) && mapped[0..<0].areSame(as: mapped[5..<5]))
+            for place in [0, 1 << 24, count - 1] {
+                var other = bytes
+                other[place] = 8
+                #expect(!mapped.areSame(as: MappedBytes(copying: other)))
+            }
+        }
+    }
+
     /// What was mapped stays as it was when another file takes its name.
     @Test func survivesReplacement() throws {
         try withFile([1, 2, 3]) { path in

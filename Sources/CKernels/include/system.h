@@ -5,7 +5,14 @@
 #include <stdint.h>
 
 // A sum that notices damage of every kind that disks and crashes do; it is no protection against people.
-uint64_t martlet_checksum(const uint8_t *bytes, int64_t count);
+struct martlet_checksum {
+    uint64_t lanes[8];
+    int64_t count;
+};
+void martlet_checksum_begin(struct martlet_checksum *sum);
+// Adds what follows. All but the last call bring multiples of 64 bytes.
+void martlet_checksum_add(struct martlet_checksum *sum, const uint8_t *bytes, int64_t count);
+uint64_t martlet_checksum_end(const struct martlet_checksum *sum);
 
 // Number of processors in the affinity mask of this process.
 int martlet_allowed_processors(void);

@@ -48,15 +48,14 @@ package struct PackedManifest: Codable {
         }
     }
 
-    /// A sum of each tensor, by all threads; the pages that were read may leave memory again.
+    /// A sum of each tensor, by all threads.
     private static func sums(of folder: URL, on compute: Compute) throws -> [String: UInt64] {
         let files = try ShardedSafetensors(folder: folder)
         let bytes = try files.names.map { try files.entry($0).bytes }
         var sums = [UInt64](repeating: 0, count: bytes.count)
         sums.withUnsafeMutableBufferPointer { sums in
             compute.threads.run(tiles: bytes.count) {
-                sums[$0] = bytes[$0].checksum
-                bytes[$0].release()
+                sums[$0] = bytes[$0].checksum(releasing: true)
             }
         }
         return Dictionary(uniqueKeysWithValues: zip(files.names, sums))

@@ -3,7 +3,7 @@ extension Compute {
     /// Reads the stored bytes of all groups once, on all threads.
     public func read(_ weight: GroupedWeight) {
         let parts = weight.storedBytes
-        threads.run(tiles: parts.count) { _ = parts[$0].checksum }
+        threads.run(tiles: parts.count) { _ = parts[$0].checksum() }
     }
 
     /// Expands the matrices of all groups once, panel by panel as a product of many rows in this precision does (into

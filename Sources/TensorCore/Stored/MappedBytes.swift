@@ -1,4 +1,5 @@
 internal import CKernels
+import Foundation
 
 /// A run of read-only bytes that keeps alive what it lies in: a mapped file or a buffer on the heap.
 ///
@@ -59,9 +60,37 @@ public struct MappedBytes: @unchecked Sendable {
         MappedBytes(owner: owner, view: UnsafeRawBufferPointer(rebasing: view[range]))
     }
 
+    /// Whether both hold the same bytes. What was compared leaves the process's memory (``release()``).
+    package func areSame(as other: MappedBytes) -> Bool {
+        count == other.count
+            && stride(from: 0, to: count, by: Self.pieceSize).allSatisfy { start in
+                let range = start..<min(count, start + Self.pieceSize)
+                let (piece, others) = (self[range], other[range])
+                defer {
+                    piece.release()
+                    others.release()
+                }
+                guard let a = piece.view.baseAddress, let b = others.view.baseAddress else { return true }
+                return memcmp(a, b, range.count) == 0
+            }
+    }
+
+    /// Bytes that are read before they leave memory.
+    private static let pieceSize = 1 << 24
+
     /// A sum over the bytes that notices accidental damage; the same on every machine.
-    public var checksum: UInt64 {
-        withUnsafeBytes { martlet_checksum($0.baseAddress?.assumingMemoryBound(to: UInt8.self), Int64($0.count)) }
+    /// - Parameter releasing: whether what was read leaves the process's memory (``release()``) before all is read.
+    public func checksum(releasing: Bool = false) -> UInt64 {
+        var sum = martlet_checksum()
+        martlet_checksum_begin(&sum)
+        for start in stride(from: 0, to: count, by: Self.pieceSize) {
+            let piece = self[start..<min(count, start + Self.pieceSize)]
+            piece.withUnsafeBytes {
+                martlet_checksum_add(&sum, $0.baseAddress?.assumingMemoryBound(to: UInt8.self), Int64($0.count))
+            }
+            if releasing { piece.release() }
+        }
+        return martlet_checksum_end(&sum)
     }
 
     /// The mapped file the bytes lie in; nil for bytes on the heap.
