@@ -30,7 +30,7 @@ public protocol CausalLanguageModel {
     var logitSoftCap: Float? { get }
 
     /// Hidden states after the final norm, `[tokens, hidden]`. Without a cache, a pass takes the pages of a block's weights
-    /// out of the process's memory before it goes on to the next block, forward and backward.
+    /// out of the process's memory when it goes on, forward and backward; only the block that the next pass begins with stays.
     /// - Parameters:
     ///   - tokens: ids below ``vocabularySize``, sequences laid one after another as `layout` says.
     ///   - cache: keys and values of earlier tokens; those of these tokens are added.

@@ -68,7 +68,7 @@ public final class Compute: Sendable {
     package var roundsToBfloat16: Bool { precision == .bfloat16 && !multipliesFloat16 }
 
     /// What operands of products in float32 are rounded to.
-    var operandPrecision: Precision { roundsToBfloat16 ? .bfloat16 : .float32 }
+    package var operandPrecision: Precision { roundsToBfloat16 ? .bfloat16 : .float32 }
 
     /// Memory for tiles that are packed.
     package func emptyTiles(_ shape: [Int]) -> Tensor { Tensor(shape: shape, elementType: .bfloat16, pool: buffers) }

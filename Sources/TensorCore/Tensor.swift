@@ -140,7 +140,7 @@ public struct Tensor: Sendable {
     }
 
     /// Some rows, without a copy; the storage lives as long as the view.
-    public func rowSlice(_ range: Range<Int>) -> Tensor {
+    func rowSlice(_ range: Range<Int>) -> Tensor {
         precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(shape)")
         return Tensor(
             viewing: self, shape: [range.count, columns], offset: offset + range.lowerBound * rowStride, rowStride: rowStride)

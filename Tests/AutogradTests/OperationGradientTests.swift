@@ -167,20 +167,23 @@ struct OperationGradientTests {
     }
 
     /// Chunks of tokens and parts of the vocabulary stay within their bounds; the loss of several is that of one.
-    @Test func chunksOfLogits() {
-        #expect(LogitSizes.rows(tokens: 0, hidden: 9) == 0 && LogitSizes.rows(tokens: 200, hidden: 1 << 14) == 200)
-        #expect(LogitSizes.rows(tokens: 3000, hidden: 576) == 1536 && LogitSizes.rows(tokens: 2048, hidden: 4096) == 1024)
-        #expect(LogitSizes.vocabulary(rows: 2048, hidden: 576) == 3072)
-        #expect(LogitSizes.vocabulary(rows: 512, hidden: 2048) == 6144 && LogitSizes.vocabulary(rows: 2048, hidden: 16_384) == 1024)
-        for (hidden, vocabulary) in [(64, 1), (576, 49_152), (2048, 128_256), (8192, 32_000)] {
-            for tokens in [0, 1, 255, 512, 2048, 2049, 10_000] {
-                let most = (0...tokens).map { LogitSizes.rows(tokens: $0, hidden: hidden) }.max() ?? 0
-                let bound = LogitSizes.mostRows(tokens: tokens, hidden: hidden)
-                #expect(most <= bound && bound <= most + 64, "\(tokens) tokens of \(hidden): \(most), at most \(bound)")
-                let part = min(vocabulary, LogitSizes.vocabulary(rows: most, hidden: hidden))
-                let bytes = LogitSizes.mostBytes(tokens: tokens, hidden: hidden, vocabulary: vocabulary, elementBytes: 2)
-                #expect(bytes >= most * (12 * hidden + 2 * part))
-                #expect(LogitSizes.mostHeadBytes(of: 2 * vocabulary * hidden, hidden: hidden, vocabulary: vocabulary) >= 2 * part * hidden)
+    @Test func chunksOfLogits() throws {
+        func cut(_ tokens: Int, _ vocabulary: Int, _ hidden: Int) throws -> (rows: Int, ids: Int, bytes: Int) {
+            let bytes = MappedBytes(copying: [UInt8](repeating: 0, count: 2 * vocabulary * hidden))
+            let head = Weight.stored(try StoredTensor(name: "head", shape: [vocabulary, hidden], format: .bfloat16, bytes: bytes))
+            let cut = LogitCut(tokens: tokens, head: head)
+            #expect(cut.parts.reduce(0) { $0 + $1.rows } == vocabulary && LogitCut.mostMappedBytes(of: head) == 0)
+            let most = LogitCut.mostBytes(tokens: tokens, head: head, elementBytes: 2)
+            return (cut.rows, cut.parts[0].rows, most)
+        }
+        #expect(try cut(0, 9, 9).rows == 0 && cut(200, 9, 1 << 14).rows == 200)
+        #expect(try cut(3000, 5000, 576).rows == 1536 && cut(2048, 5000, 4096).rows == 1024)
+        #expect(try cut(2048, 5000, 576).ids == 3072 && cut(512, 7000, 2048).ids == 6144 && cut(2048, 3000, 16_384).ids == 1024)
+        for (hidden, vocabulary) in [(64, 1), (576, 49_152), (2048, 12_256)] {
+            for tokens in [1, 255, 512, 2048, 2049, 10_000] {
+                let (rows, ids, bytes) = try cut(tokens, vocabulary, hidden)
+                #expect(rows <= LogitCut.mostRows(tokens: tokens, hidden: hidden))
+                #expect(bytes >= rows * (12 * hidden + 2 * ids))
             }
         }
         let (tokens, vocabulary) = (2100, 7000)
@@ -195,10 +198,44 @@ struct OperationGradientTests {
             return (sum, graph.gradient(of: leaf)?.toArray() ?? [])
         }
         let (whole, first, second) = (loss(0..<tokens), loss(0..<150), loss(150..<tokens))
-        #expect(LogitSizes.rows(tokens: tokens, hidden: 3) < 1100 && LogitSizes.vocabulary(rows: 1088, hidden: 3) < vocabulary)
+        let pieces = LogitCut(tokens: tokens, head: head)
+        #expect(pieces.rows < 1100 && pieces.parts.count > 1)
         #expect(abs(whole.sum - first.sum - second.sum) < 1e-6 * whole.sum)
         #expect(whole.gradient.count == 3 * tokens)
         for (found, expected) in zip(whole.gradient, first.gradient + second.gradient) { #expect(abs(found - expected) < 1e-5) }
+    }
+
+    /// A head in several parts gives what its numbers give in memory, for few tokens and more, whatever form it has; one
+    /// that cannot be cut, too.
+    @Test(arguments: [3, 9], [nil, 3] as [Float?]) func headsInParts(tokens: Int, softCap: Float?) throws {
+        let (hidden, vocabulary) = (2048, 7000)
+        let values = random([vocabulary, hidden], 2).toArray().map { $0 * 0.05 }
+        let bytes = values.withUnsafeBytes { MappedBytes(copying: $0) }
+        func stored(_ order: RowOrder) throws -> StoredTensor {
+            try StoredTensor(name: "head", shape: [vocabulary, hidden], format: .float32, bytes: bytes, rowOrder: order)
+        }
+        func packed(_ double: Bool) throws -> StoredTensor {
+            let matrix = try FourBitQuantizer.quantize(stored(.plain), blockSize: 64, doubleQuantization: double, on: compute)
+            return try StoredTensor(name: "head", shape: [vocabulary, hidden], fourBit: matrix)
+        }
+        let states = random([tokens, hidden], 1), targets = (0..<tokens).map { Int32($0 * 1999 % vocabulary) }
+        func result(_ head: Weight) -> (sum: Double, gradient: [Float]) {
+            let graph = Graph(compute: compute, gradients: Gradients())
+            let leaf = graph.leaf(states)
+            let (loss, sum) = graph.linearCrossEntropy(leaf, head: head, targets: targets, softCap: softCap)
+            graph.backward(from: loss)
+            return (sum, graph.gradient(of: leaf)?.toArray() ?? [])
+        }
+        for (head, parts) in [(try stored(.plain), 2), (try packed(false), 2), (try packed(true), 2), (try stored(.interleavedHalves(headSize: 8)), 1)] {
+            #expect(LogitCut(tokens: tokens, head: .stored(head)).parts.count == parts)
+            let dense = head.expandAll()
+            let expected = doubleCrossEntropy(states.toArray(), dense, targets, width: hidden, softCap: softCap)
+            let found = result(.stored(head))
+            #expect(abs(found.sum - expected.loss) < 1e-5 * expected.loss)
+            #expect(found.gradient.count == expected.gradient.count)
+            let worst = zip(found.gradient, expected.gradient).reduce(0) { max($0, abs(Double($1.0) - $1.1)) }
+            #expect(worst < 1e-5, "\(worst)")
+        }
     }
 
     /// What losses are tried with: products of the library, of strips in either format, of tiles.

@@ -10,7 +10,7 @@ extension Graph {
     /// - Parameters:
     ///   - hidden: `[tokens, hidden]`, after the final norm.
     ///   - head: `[vocabulary, hidden]`.
-    ///   - targets: one token id per token, negative where the token is not trained.
+    ///   - targets: one token id per token, below the size of the vocabulary, negative where the token is not trained.
     ///   - weights: how much each token's loss counts; `nil` = each 1.
     ///   - softCap: logits `z` become `cap · tanh(z / cap)` before the softmax.
     /// - Returns: the loss variable `[1]` and its value summed in double precision, natural logarithm.
@@ -24,10 +24,11 @@ extension Graph {
         let dHidden = hidden.needsGradient ? compute.empty(hidden.value.shape) : nil
         if let dHidden { dHidden.output.update(repeating: 0, count: dHidden.count) }
         var sum = 0.0
-        let count = LogitSizes.rows(tokens: supervised.count, hidden: head.columns)
-        for start in stride(from: 0, to: supervised.count, by: max(1, count)) {
-            let rows = Array(supervised[start..<min(supervised.count, start + count)])
-            let chunk = LogitChunk(hidden.value, head, rows, rows.map { targets[$0] }, softCap, on: compute)
+        precondition(supervised.allSatisfy { targets[$0] < head.rows }, "a target outside a vocabulary of \(head.rows)")
+        let cut = LogitCut(tokens: supervised.count, head: head)
+        for start in stride(from: 0, to: supervised.count, by: max(1, cut.rows)) {
+            let rows = Array(supervised[start..<min(supervised.count, start + cut.rows)])
+            let chunk = LogitChunk(hidden.value, cut.parts, rows, rows.map { targets[$0] }, softCap, on: compute)
             let (losses, totals, gradient) = chunk.losses(withGradient: dHidden != nil)
             for (index, row) in rows.enumerated() {
                 let weight = weights?[row] ?? 1

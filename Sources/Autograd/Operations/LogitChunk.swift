@@ -9,7 +9,6 @@ import TensorCore
 /// hardly ever far below; where it is, the largest is found first and all is done again.
 struct LogitChunk {
     let compute: Compute
-    let head: Weight
     let softCap: Float?
     let targets: [Int32]
     /// The head in parts of the vocabulary.
@@ -21,9 +20,13 @@ struct LogitChunk {
     /// leaves room for products of them; and where it is the target's, it is far from vanishing.
     private static let offset: Float = 30, mostTotal: Float = 1e30
 
-    init(_ hidden: Tensor, _ head: Weight, _ rows: [Int], _ targets: [Int32], _ softCap: Float?, on compute: Compute) {
-        (self.compute, self.head, self.softCap, self.targets) = (compute, head, softCap, targets)
-        parts = head.parts(ofRows: LogitSizes.vocabulary(rows: rows.count, hidden: head.columns))
+    /// - Parameters:
+    ///   - rows: which of the hidden states.
+    ///   - targets: theirs.
+    init(
+        _ hidden: Tensor, _ parts: [Weight], _ rows: [Int], _ targets: [Int32], _ softCap: Float?, on compute: Compute
+    ) {
+        (self.compute, self.parts, self.softCap, self.targets) = (compute, parts, softCap, targets)
         self.hidden = compute.empty([rows.count, hidden.columns])
         ownRows = compute.empty([rows.count, hidden.columns])
         references = compute.empty([rows.count])
@@ -42,7 +45,7 @@ struct LogitChunk {
     /// Takes a row's reference from the logit of its target.
     private func refer(_ row: Int, to id: Int, of part: Weight) {
         let (width, at) = (Int64(hidden.columns), row * hidden.columns)
-        part.expand(rows: id..<id + 1, precision: .float32, into: ownRows.output + at)
+        part.expand(rows: id..<id + 1, precision: compute.operandPrecision, into: ownRows.output + at)
         var logit: Float = 0
         martlet_row_dots(1, width, hidden.floats + at, width, ownRows.floats + at, width, &logit)
         references.output[row] = capped(logit) + Self.offset
@@ -60,6 +63,7 @@ struct LogitChunk {
         var found = pass(withGradient)
         if (0..<found.totals.count).contains(where: { !(found.totals.floats[$0] < Self.mostTotal) }) {
             findLargest()
+            found.gradient = nil
             found = pass(withGradient)
         }
         if let gradient = found.gradient { add(found.own, to: gradient) }
@@ -120,7 +124,8 @@ struct LogitChunk {
 
     /// A number for every row and step of the vocabulary, `[steps, rows]`.
     private func partialResults(_ value: Float) -> Tensor {
-        let steps = compute.empty([(head.rows + Compute.sharedTileStep - 1) / Compute.sharedTileStep, hidden.rows])
+        let vocabulary = parts.reduce(0) { $0 + $1.rows }
+        let steps = compute.empty([(vocabulary + Compute.sharedTileStep - 1) / Compute.sharedTileStep, hidden.rows])
         steps.output.update(repeating: value, count: steps.count)
         return steps
     }

@@ -57,7 +57,9 @@ package struct MemoryPlanner {
         batch = min(all, largest)
         validation = Validation(data.validation)
         let buffers = compute.buffers.statistics
-        program = max(0, (ProcessMemory.anonymous ?? 0) - buffers.liveBytes - buffers.pooledBytes) + Self.codeBytes
+        // Weights on the heap have a part of their own.
+        let elsewhere = buffers.liveBytes + buffers.pooledBytes + shape.heapWeightBytes
+        program = max(0, (ProcessMemory.anonymous ?? 0) - elsewhere) + Self.codeBytes
     }
 
     /// The validation data, as far as they decide memory.

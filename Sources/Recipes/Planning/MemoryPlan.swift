@@ -10,7 +10,7 @@ public struct MemoryPlan: Sendable {
     public enum Part: String, Sendable, CaseIterable {
         /// The program with tokenizer and data, as they are before the first step.
         case program
-        /// The frozen weights that the process holds at a time: of mapped files a block and the head.
+        /// The frozen weights that the process holds at a time: of mapped files a block and a part of the head.
         case weights
         /// The trained factors.
         case adapters
@@ -18,7 +18,7 @@ public struct MemoryPlan: Sendable {
         case optimizer
         /// What the forward pass keeps for the backward pass.
         case activations
-        /// Logits of a chunk of tokens, gradients on their way back, expanded panels of weights.
+        /// Hidden states and gradients of logits of a chunk of tokens, gradients on their way back, expanded panels of weights.
         case scratch
         /// What the largest batch of an evaluation takes beyond activations and scratch.
         case evaluation
@@ -31,6 +31,8 @@ public struct MemoryPlan: Sendable {
     /// Bytes of frozen weights in mapped files. Every pass goes through them; between two passes they need no memory, but
     /// are read from the disk again unless the system has had room to keep them in its file cache.
     public let mappedWeights: Int
+    /// Bytes of these that the process holds at a time.
+    private let heldMapped: Int
 
     /// Bytes of all parts together.
     public var total: Int { bytes.values.reduce(0, +) }
@@ -39,18 +41,18 @@ public struct MemoryPlan: Sendable {
 
     /// Whether memory of this size is too small for the file cache to keep the weights beside the run.
     public func readsWeightsAgain(within memory: Int) -> Bool {
-        total - (bytes[.weights] ?? 0) + mappedWeights > memory
+        total - heldMapped + mappedWeights > memory
     }
 
     /// Parts that are asked for together: what they are given in `sizes` is as described there.
     init(_ shape: NetworkShape, _ sizes: Sizes, program: Int) {
-        (tokens, mappedWeights) = (sizes.tokens, shape.mappedWeightBytes)
+        (tokens, mappedWeights, heldMapped) = (sizes.tokens, shape.mappedWeightBytes, shape.heldMappedBytes)
         let training = shape.trainingBytes(
             tokens: sizes.tokens, supervised: sizes.supervisedTokens, again: sizes.again)
         let evaluation = sizes.evaluation.map { shape.evaluationBytes(tokens: $0.tokens, supervised: $0.supervised) }
         bytes = [
             .program: program,
-            .weights: shape.heldWeightBytes,
+            .weights: shape.heapWeightBytes + shape.heldMappedBytes,
             .adapters: 4 * sizes.trainedParameters,
             .optimizer: 12 * sizes.trainedParameters,
             .activations: training.kept,

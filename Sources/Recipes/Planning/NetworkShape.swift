@@ -11,9 +11,10 @@ package struct NetworkShape {
     private let head: Weight
     /// Bytes of all weights as they are stored, and of those that lie in mapped files.
     package let weightBytes, mappedWeightBytes: Int
-    /// Bytes of the weights that the process holds at a time: all that lie on the heap, and of mapped files the largest block
-    /// and a part of the head.
-    package let heldWeightBytes: Int
+    /// Bytes of these that the process holds at a time: the largest block and a part of the head.
+    package let heldMappedBytes: Int
+    /// Bytes of the weights that lie in memory.
+    package var heapWeightBytes: Int { weightBytes - mappedWeightBytes }
     private let attentions: [AttentionOptions]
     private let layers, elementBytes, hidden, vocabulary, normedWidth: Int
 
@@ -30,8 +31,7 @@ package struct NetworkShape {
         weightBytes = (network.blockWeights.joined() + outside).reduce(0) { $0 + $1.byteCount }
         mappedWeightBytes = network.mappedWeightBytes
         let block = network.blockWeights.reduce(0) { max($0, MappedWeights($1).byteCount) }
-        let part = LogitSizes.mostHeadBytes(of: MappedWeights([head]).byteCount, hidden: hidden, vocabulary: vocabulary)
-        heldWeightBytes = weightBytes - mappedWeightBytes + block + part
+        heldMappedBytes = block + LogitCut.mostMappedBytes(of: head)
     }
 
     /// A row of the residual stream: float32 in every precision.
@@ -126,13 +126,13 @@ package struct NetworkShape {
 
     /// What the largest chunk of a loss over so many supervised tokens or fewer takes.
     func logitsBytes(supervised: Int) -> Int {
-        LogitSizes.mostBytes(tokens: supervised, hidden: hidden, vocabulary: vocabulary, elementBytes: elementBytes)
+        LogitCut.mostBytes(tokens: supervised, head: head, elementBytes: elementBytes)
             + sumBytes(supervised: supervised)
     }
 
     /// Sums over parts of the vocabulary for such a chunk.
     private func sumBytes(supervised: Int) -> Int {
-        4 * (vocabulary / Compute.sharedTileStep + 1) * LogitSizes.mostRows(tokens: supervised, hidden: hidden)
+        4 * (vocabulary / Compute.sharedTileStep + 1) * LogitCut.mostRows(tokens: supervised, hidden: hidden)
     }
 
     /// A panel of a weight as float32. Panels of experts are smaller.

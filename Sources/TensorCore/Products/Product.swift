@@ -134,6 +134,7 @@ extension Compute {
         var before = sum
         sum = nil
         precondition(before?.mayChange() ?? true, "a product added to a shared tensor")
+        precondition(before.map { $0.shape == dy.shape(columns: weight.columns) } ?? true, "a product added to another shape")
         sum = product([BackProjection(dy, weight, on: self)], addedTo: before)
     }
 

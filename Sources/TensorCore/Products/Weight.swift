@@ -40,15 +40,27 @@ public enum Weight: Sendable {
         if case .stored(let tensor) = self { tensor.release() }
     }
 
-    /// The matrix in runs of `count` rows, not copied; whole where its form does not let rows be taken out.
+    /// The matrix in runs of about `count` rows that begin on multiples of ``Compute/sharedTileStep``, not copied; whole where
+    /// its form does not let rows be taken out.
     package func parts(ofRows count: Int) -> [Weight] {
-        let parts = TileGrid.heights(of: 0..<rows, at: count).compactMap { range -> Weight? in
+        guard let step = rowStep else { return [self] }
+        // The least that is a multiple of both.
+        let unit = stride(from: step, through: step * Compute.sharedTileStep, by: step).first { $0 % Compute.sharedTileStep == 0 } ?? rows
+        let parts = TileGrid.heights(of: 0..<rows, at: max(unit, count / unit * unit)).compactMap { range -> Weight? in
             switch self {
             case .stored(let tensor): tensor.rowSlice(range).map { .stored($0) }
             case .dense(let tensor): .dense(tensor.rowSlice(range))
             }
         }
         return parts.reduce(0) { $0 + $1.rows } == rows ? parts : [self]
+    }
+
+    /// On whose multiples rows can be taken out; `nil` where the form does not let that be done.
+    private var rowStep: Int? {
+        switch self {
+        case .stored(let tensor): tensor.rowStep
+        case .dense: 1
+        }
     }
 
     /// Whether both are the same stored tensor: a head that is tied to the embedding.

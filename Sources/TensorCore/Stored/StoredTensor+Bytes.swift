@@ -1,6 +1,6 @@
 extension StoredTensor {
     /// The runs of bytes that hold the numbers.
-    package var storedBytes: [MappedBytes] {
+    var storedBytes: [MappedBytes] {
         switch contents {
         case .rows(_, let bytes, _): [bytes]
         case .fourBit(let matrix): [matrix.codes, matrix.scales.bytes]

@@ -1,6 +1,19 @@
 extension StoredTensor {
-    /// Some rows as a matrix of their own, not copied; `nil` where the form does not let rows be taken out.
-    package func rowSlice(_ range: Range<Int>) -> StoredTensor? {
+    /// On whose multiples rows can be taken out; `nil` where the form does not let that be done.
+    var rowStep: Int? {
+        switch contents {
+        case .rows(_, _, .plain): return 1
+        case .fourBit(let matrix):
+            let unit = matrix.sliceStep
+            return unit / Self.commonDivisor(unit, columns)
+        case .rows, .microscaled, .assembled: return nil
+        }
+    }
+
+    private static func commonDivisor(_ a: Int, _ b: Int) -> Int { b == 0 ? max(1, a) : commonDivisor(b, a % b) }
+
+    /// Some rows as a matrix of their own, not copied; `nil` where the form does not let these rows be taken out.
+    func rowSlice(_ range: Range<Int>) -> StoredTensor? {
         let shape = [range.count, columns]
         switch contents {
         case .rows(let format, let bytes, .plain):
@@ -16,16 +29,20 @@ extension StoredTensor {
 }
 
 extension FourBitMatrix {
-    /// Some of the numbers, not copied; `nil` unless they begin where a block does, and a group of scales where there are some.
+    /// On whose multiples slices begin: a block's numbers, or those of a group of scales.
+    fileprivate var sliceStep: Int {
+        if case .double(_, _, _, let size, _) = scales { blockSize * size } else { blockSize }
+    }
+
+    /// Some of the numbers, not copied; `nil` unless they begin on a multiple of ``sliceStep``.
     fileprivate func slice(_ range: Range<Int>) -> FourBitMatrix? {
+        guard range.lowerBound % sliceStep == 0 else { return nil }
         let codes = codes[range.lowerBound / 2..<(range.upperBound + 1) / 2]
         let (first, last) = (range.lowerBound / blockSize, (range.upperBound + blockSize - 1) / blockSize)
-        guard range.lowerBound % blockSize == 0 else { return nil }
         let part: Scales
         switch scales {
         case .single(let bytes): part = .single(bytes[4 * first..<4 * last])
         case .double(let bytes, let table, let groups, let size, let offset):
-            guard first % size == 0 else { return nil }
             part = .double(
                 codes: bytes[first..<last], table: table, groups: Array(groups[first / size..<(last + size - 1) / size]),
                 groupSize: size, offset: offset)

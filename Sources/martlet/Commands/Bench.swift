@@ -143,7 +143,8 @@ struct Bench: ParsableCommand {
             format: "%.1f GFLOP/s of useful products, %.0f %% of %.0f GFLOP/s (%@)", result.usefulRate, result.share * 100,
             result.matrixRate, result.yardstick as NSString))
         if let peak = result.peakMemory {
-            Terminal.output("peak memory \(MemoryPlan.inWords(peak)), beside \(MemoryPlan.inWords(result.mappedWeights)) of weights in files")
+            let files = result.mappedWeights > 0 ? ", beside \(MemoryPlan.inWords(result.mappedWeights)) of weights in files" : ""
+            Terminal.output("peak memory \(MemoryPlan.inWords(peak))\(files)")
         }
         if let experts = result.experts {
             let rate = Double(experts.bytes) / experts.readSeconds / 1e9

@@ -37,7 +37,7 @@ struct BenchResult {
     let usefulOperations: Double
     let operations: [String: Double]
     let precision: Precision
-    /// Of the process, until the last step; and weights in files, of which it holds a block and the head at a time.
+    /// Of the process, until the last step; and weights in files, of which it holds a block and a part of the head at a time.
     let peakMemory: Int?, mappedWeights: Int
     /// `nil` for a model without experts.
     let experts: ExpertReading?

@@ -120,7 +120,7 @@ final class TrainingProgress {
         if let peak = ProcessMemory.peak {
             let plan = prepared.memory.plan
             let files = plan.mappedWeights > 0 ? "; \(MemoryPlan.inWords(plan.mappedWeights)) of weights were read from files block by block" : ""
-            line("peak memory \(MemoryPlan.inWords(peak)), planned were \(MemoryPlan.inWords(plan.total))\(files)")
+            line("peak memory \(MemoryPlan.inWords(peak)), planned: \(MemoryPlan.inWords(plan.total))\(files)")
         }
     }
 
