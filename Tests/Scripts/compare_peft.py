@@ -5,8 +5,9 @@
 
 Each round runs `martlet bench` and PEFT (every configuration of --configurations; the fastest counts), first one and then
 the other first, over the same token ids, with adapters of the same rank and alpha on all linear layers, the same sequence
-length and batch. Peak memory is VmHWM of each process. A round in which other processes used more than 5 % of the CPUs
-during a run is void and repeated. Needs torch, transformers and peft, for qlora bitsandbytes too. Prints every round and
+length and batch. Peak memory is VmHWM of each process; ours holds one block of the weights in files at a time, so the ratio
+with all of them is given, too. A round in which other processes used more than 5 % of the CPUs during a run is void and
+repeated. Needs torch, transformers and peft, for qlora bitsandbytes too. Prints every round and
 the medians of the ratios; --json FILE keeps everything.
 
 Models with routed experts: PEFT adapts attention and all experts, with transformers' grouped products (lora only).
@@ -153,9 +154,12 @@ def main():
         disturbed = max(one["other_cpu"] for one in [ours, *theirs.values()])
         speed = ours["tokens_per_second"] / best["tokens_per_second"]
         memory = ours["peak_memory_bytes"] / best["peak_memory_bytes"]
+        files = ours.get("mapped_weight_bytes", 0)
         note = f"void: others used {disturbed:.0%} of the CPUs" if disturbed > options.load else f"{len(rounds) + 1}"
         print(f"{note}: martlet {ours['tokens_per_second']:.1f} tokens/s, {ours['peak_memory_bytes'] / 1e9:.2f} GB; PEFT ({name}) "
-              f"{best['tokens_per_second']:.1f}, {best['peak_memory_bytes'] / 1e9:.2f} GB; speed x{speed:.2f}, memory x{memory:.2f}", flush=True)
+              f"{best['tokens_per_second']:.1f}, {best['peak_memory_bytes'] / 1e9:.2f} GB; speed x{speed:.2f}, memory x{memory:.2f} "
+              f"(with the {files / 1e9:.2f} GB of weights that ours leaves in the file cache: "
+              f"x{(ours['peak_memory_bytes'] + files) / best['peak_memory_bytes']:.2f})", flush=True)
         if disturbed > options.load:
             void += 1
             continue
