@@ -52,11 +52,13 @@ extension CausalLanguageModel {
                 + adapterTargets.compactMap { ($0 as? ExpertBank)?.fusedTensor })
     }
 
-    /// Bytes of the weights that lie in mapped files. An embedding that is the head counts once.
-    public var mappedWeightBytes: Int {
-        let outside = embedding.isSameMemory(as: head) ? [head] : [embedding, head]
-        return MappedWeights(blockWeights.flatMap { $0 } + outside).byteCount
+    /// All matrices; an embedding that is the head once.
+    public var weights: [Weight] {
+        blockWeights.flatMap { $0 } + (embedding.isSameMemory(as: head) ? [head] : [embedding, head])
     }
+
+    /// Bytes of the weights that lie in mapped files.
+    public var mappedWeightBytes: Int { MappedWeights(weights).byteCount }
 
     /// The linear layers, where there are no experts.
     public var adapterTargets: [any AdapterTarget] { linears }

@@ -27,8 +27,7 @@ package struct NetworkShape {
         (layers, vocabulary) = (max(1, network.layerCount), network.vocabularySize)
         (attentions, normedWidth) = (network.attentions, network.normedWidth)
         (hidden, self.elementBytes) = (network.head.columns, elementBytes)
-        let outside = network.embedding.isSameMemory(as: head) ? [head] : [network.embedding, head]
-        weightBytes = (network.blockWeights.joined() + outside).reduce(0) { $0 + $1.byteCount }
+        weightBytes = network.weights.reduce(0) { $0 + $1.byteCount }
         mappedWeightBytes = network.mappedWeightBytes
         let block = network.blockWeights.reduce(0) { max($0, MappedWeights($1).byteCount) }
         heldMappedBytes = block + LogitCut.mostMappedBytes(of: head)

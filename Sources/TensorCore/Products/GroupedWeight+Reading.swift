@@ -28,16 +28,8 @@ extension Compute {
 extension GroupedWeight {
     /// Where the numbers lie, in runs of at most a megabyte.
     fileprivate var storedBytes: [MappedBytes] {
-        var seen: Set<String> = []
-        var runs: [MappedBytes] = []
-        for part in parts.joined() {
-            guard case .stored(let tensor) = part.weight, seen.insert(tensor.name).inserted else { continue }
-            for bytes in tensor.storedBytes {
-                for start in stride(from: 0, to: bytes.count, by: 1 << 20) {
-                    runs.append(bytes[start..<min(bytes.count, start + 1 << 20)])
-                }
-            }
+        weights.flatMap(\.storedBytes).flatMap { bytes in
+            TileGrid.heights(of: 0..<bytes.count, at: 1 << 20).map { bytes[$0] }
         }
-        return runs
     }
 }

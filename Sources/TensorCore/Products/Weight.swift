@@ -43,9 +43,8 @@ public enum Weight: Sendable {
     /// The matrix in runs of about `count` rows that begin on multiples of ``Compute/sharedTileStep``, not copied; whole where
     /// its form does not let rows be taken out.
     package func parts(ofRows count: Int) -> [Weight] {
-        guard let step = rowStep else { return [self] }
-        // The least that is a multiple of both.
-        let unit = stride(from: step, through: step * Compute.sharedTileStep, by: step).first { $0 % Compute.sharedTileStep == 0 } ?? rows
+        let starts = stride(from: Compute.sharedTileStep, to: rows, by: Compute.sharedTileStep)
+        guard let step = sliceStep, let unit = starts.first(where: { $0 * columns % step == 0 }) else { return [self] }
         let parts = TileGrid.heights(of: 0..<rows, at: max(unit, count / unit * unit)).compactMap { range -> Weight? in
             switch self {
             case .stored(let tensor): tensor.rowSlice(range).map { .stored($0) }
@@ -55,10 +54,10 @@ public enum Weight: Sendable {
         return parts.reduce(0) { $0 + $1.rows } == rows ? parts : [self]
     }
 
-    /// On whose multiples rows can be taken out; `nil` where the form does not let that be done.
-    private var rowStep: Int? {
+    /// On whose multiples of elements rows can be taken out; `nil` where the form does not let that be done.
+    private var sliceStep: Int? {
         switch self {
-        case .stored(let tensor): tensor.rowStep
+        case .stored(let tensor): tensor.sliceStep
         case .dense: 1
         }
     }

@@ -1,16 +1,12 @@
 extension StoredTensor {
-    /// On whose multiples rows can be taken out; `nil` where the form does not let that be done.
-    var rowStep: Int? {
+    /// On whose multiples of elements rows can be taken out; `nil` where the form does not let that be done.
+    var sliceStep: Int? {
         switch contents {
-        case .rows(_, _, .plain): return 1
-        case .fourBit(let matrix):
-            let unit = matrix.sliceStep
-            return unit / Self.commonDivisor(unit, columns)
-        case .rows, .microscaled, .assembled: return nil
+        case .rows(_, _, .plain): 1
+        case .fourBit(let matrix): matrix.sliceStep
+        case .rows, .microscaled, .assembled: nil
         }
     }
-
-    private static func commonDivisor(_ a: Int, _ b: Int) -> Int { b == 0 ? max(1, a) : commonDivisor(b, a % b) }
 
     /// Some rows as a matrix of their own, not copied; `nil` where the form does not let these rows be taken out.
     func rowSlice(_ range: Range<Int>) -> StoredTensor? {
