@@ -9,7 +9,7 @@ public enum InstructionSet: String, Sendable, CaseIterable {
     case avx2
     /// AVX-512 F, BW, DQ and VL.
     case avx512
-    /// AVX-512 with instructions that round to bfloat16 (AVX512-BF16).
+    /// AVX-512 with instructions that round to bfloat16 and multiply it (AVX512-BF16).
     case avx512BF16 = "avx512-bf16"
     /// The same with instructions that compute in float16 (AVX512-FP16).
     case avx512FP16 = "avx512-fp16"
@@ -46,12 +46,13 @@ public enum InstructionSet: String, Sendable, CaseIterable {
         }
     }
 
-    /// The tile registers that belong to it.
+    /// What multiplies tiles of bfloat16 with it.
     package var tiles: TileUnit? {
         switch self {
         case .amx: .amx
+        case .avx512BF16: martlet_multiplies_bfloat16() != 0 ? .vectors : nil
         case .emulatedAMX: .emulated
-        case .portable, .avx2, .avx512, .avx512BF16, .avx512FP16: nil
+        case .portable, .avx2, .avx512, .avx512FP16: nil
         }
     }
 

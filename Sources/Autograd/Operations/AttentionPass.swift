@@ -42,11 +42,7 @@ struct AttentionPass {
         (shape.head_size, shape.value_size) = (Int64(options.headSize), Int64(options.valueSize))
         (shape.scale, shape.cap) = (options.scale, options.softCap ?? 0)
         (shape.query_stride, shape.output_stride) = (Int64(q.columns), Int64(options.heads * options.valueSize))
-        switch compute.tiles {
-        case .amx: shape.tiles = martlet_tile_product_amx
-        case .emulated: shape.tiles = martlet_tile_product_emulated
-        case nil: shape.tiles = nil
-        }
+        shape.tiles = compute.tiles?.product
         shape.halves = isInFloat16 ? martlet_float16_block : nil
         return shape
     }

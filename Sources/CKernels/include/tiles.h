@@ -1,4 +1,4 @@
-// Products in bfloat16 with float32 sums on tile registers (AMX), and the layouts that they read.
+// Products in bfloat16 with float32 sums on tile registers (AMX) or vectors (AVX512-BF16), and the layouts that they read.
 //
 // A tile is 1 KB: 16 rows of 32 bfloat16 of a left operand; or, of a right operand, 16 pairs of rows, in which the two
 // rows of a pair alternate: row p has elements (2p, 0), (2p + 1, 0), (2p, 1), (2p + 1, 1) … (2p + 1, 15). The summed
@@ -50,7 +50,7 @@ DECLARE_KERNEL(pack_columns_bf16, (int64_t sides, int64_t depth, const uint16_t 
 DECLARE_KERNEL(pack_spread, (int64_t sides, int64_t depth, const float *source, int64_t stride, uint16_t *tiles,
                              int64_t block_step));
 
-// --- tile_product_amx.c, tile_product_emulated.c -----------------------------------------------------------------
+// --- tile_product_amx.c, tile_product_vectors.c, tile_product_emulated.c ------------------------------------------
 
 // Where the tiles of an operand begin, and the elements between blocks of 16 rows or columns, between tiles along the
 // depth, and between the rows of a tile.
@@ -82,8 +82,13 @@ struct martlet_tile_product {
 
 // On the tile registers of this CPU; needs MARTLET_TILES_READY.
 void martlet_tile_product_amx(const struct martlet_tile_product *product);
-// The same in plain C, instruction by instruction, for tests.
+// On the vectors of a CPU with AVX512-BF16.
+void martlet_tile_product_vectors(const struct martlet_tile_product *product);
+// The same as on tile registers in plain C, instruction by instruction, for tests.
 void martlet_tile_product_emulated(const struct martlet_tile_product *product);
+
+// Whether this CPU's vectors multiply bfloat16 faster than float32: AMD's from Zen 4 on do it twice as fast, Intel's half as fast.
+int martlet_multiplies_bfloat16(void);
 
 // --- tile_support.c ----------------------------------------------------------------------------------------------
 

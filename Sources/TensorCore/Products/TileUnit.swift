@@ -1,19 +1,34 @@
-import CKernels
+package import CKernels
 
-/// Tile registers that multiply bfloat16 and sum in float32.
+/// What multiplies tiles of bfloat16 and sums in float32.
 package enum TileUnit: Sendable {
-    /// Those of the CPU.
+    /// The tile registers of the CPU.
     case amx
-    /// The same in plain C, for tests.
+    /// Vectors of AVX512-BF16.
+    case vectors
+    /// Tile registers in plain C, for tests.
     case emulated
 
-    /// Runs a product over packed operands on the calling thread.
-    func multiply(_ product: inout martlet_tile_product) {
+    /// The product over packed operands, on the calling thread.
+    package var product: @convention(c) (UnsafePointer<martlet_tile_product>?) -> Void {
         switch self {
-        case .amx: martlet_tile_product_amx(&product)
-        case .emulated: martlet_tile_product_emulated(&product)
+        case .amx: martlet_tile_product_amx
+        case .vectors: martlet_tile_product_vectors
+        case .emulated: martlet_tile_product_emulated
         }
     }
+
+    /// What reports call it.
+    package var name: String {
+        switch self {
+        case .amx: "AMX tile registers"
+        case .vectors: "AVX512-BF16 vectors"
+        case .emulated: "emulated tile registers"
+        }
+    }
+
+    /// Runs a product over packed operands on the calling thread.
+    func multiply(_ product: inout martlet_tile_product) { self.product(&product) }
 
     /// Billions of floating-point operations a second of one thread whose operands lie in the first-level cache.
     package func rate(seconds: Double) -> Double {

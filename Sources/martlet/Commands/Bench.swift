@@ -128,8 +128,8 @@ struct Bench: ParsableCommand {
         let peakMemory = ProcessMemory.peak
         report(BenchResult(
             stepSeconds: seconds, tokensPerStep: seq * batch,
-            yardstick: compute.tiles != nil ? "tile registers fed from the first-level cache"
-                : "2048³ product in \(compute.multipliesFloat16 ? "float16" : "float32")",
+            yardstick: compute.tiles.map { "\($0.name) fed from the first-level cache" }
+                ?? "2048³ product in \(compute.multipliesFloat16 ? "float16" : "float32")",
             matrixRate: max(firstRate, rate()),
             usefulOperations: UsefulOperations.perToken(of: network, adapter: adapter) * Double(seq * batch),
             operations: timer.seconds, precision: compute.precision,

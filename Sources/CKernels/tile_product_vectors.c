@@ -1,0 +1,118 @@
+#include "lanes.h"
+#include "tiles.h"
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+enum {
+    // Rows of a result that are kept in registers, half of a left tile, and vectors of each, as many right tiles.
+    ROWS = 8,
+    VECTORS = 2,
+    WIDTH = VECTORS * LANES,
+    // Blocks along the depth of a piece, so that two right tiles of each, 18 KB, stay in the first-level cache while the rows go by.
+    PIECE = 9,
+};
+
+// One pair of rows after another: unrolled, the compiler reads more ahead than there are registers for.
+#define ONE_AFTER_ANOTHER _Pragma("clang loop unroll(disable)")
+
+// `vectors` is a constant wherever it is called.
+MARTLET_TARGET_AVX512_BF16 MARTLET_INLINE void add_products(const struct martlet_tile_operands *operands, int vectors,
+                                                            __m512 sums[ROWS][VECTORS]) {
+    const uint16_t *left = operands->left.tiles, *right = operands->right.tiles;
+    int64_t row_step = operands->left.row_step, pair_step = operands->right.row_step;
+    for (int64_t k = 0; k < operands->depth; k++, left += operands->left.depth_step, right += operands->right.depth_step)
+        ONE_AFTER_ANOTHER for (int pair = 0; pair < MARTLET_TILE_DEPTH / 2; pair++) {
+            __m512bh columns[VECTORS];
+            UNROLLED for (int j = 0; j < vectors; j++)
+                columns[j] = (__m512bh)_mm512_loadu_si512(right + j * operands->right.block_step + pair * pair_step);
+            UNROLLED for (int i = 0; i < ROWS; i++) {
+                int32_t numbers;
+                memcpy(&numbers, left + i * row_step + 2 * pair, sizeof numbers);
+                __m512bh row = (__m512bh)_mm512_set1_epi32(numbers);
+                UNROLLED for (int j = 0; j < vectors; j++) sums[i][j] = _mm512_dpbf16_ps(sums[i][j], row, columns[j]);
+            }
+        }
+}
+
+// Eight rows of a result over both operands' part of a piece; `vectors` is a constant wherever it is called.
+MARTLET_TARGET_AVX512_BF16 MARTLET_INLINE void multiply_rows(const struct martlet_tile_operands *operands, int vectors,
+                                                             float *result, int64_t stride, int accumulate) {
+    __m512 sums[ROWS][VECTORS];
+    UNROLLED for (int i = 0; i < ROWS; i++)
+        UNROLLED for (int j = 0; j < vectors; j++)
+            sums[i][j] = accumulate ? _mm512_loadu_ps(result + i * stride + j * LANES) : _mm512_setzero_ps();
+    add_products(&operands[0], vectors, sums);
+    add_products(&operands[1], vectors, sums);
+    UNROLLED for (int i = 0; i < ROWS; i++)
+        UNROLLED for (int j = 0; j < vectors; j++) _mm512_storeu_ps(result + i * stride + j * LANES, sums[i][j]);
+}
+
+// Rows at the edge of the result by way of a buffer: `rows` × `columns` of it exist.
+MARTLET_TARGET_AVX512_BF16 static void multiply_edge(const struct martlet_tile_operands *operands, float *result,
+                                                     int64_t stride, int accumulate, int64_t rows, int64_t columns) {
+    float buffer[ROWS][WIDTH];
+    size_t bytes = (size_t)columns * sizeof *result;
+    if (accumulate)
+        for (int64_t r = 0; r < rows; r++) memcpy(buffer[r], result + r * stride, bytes);
+    if (columns > LANES)
+        multiply_rows(operands, VECTORS, buffer[0], WIDTH, accumulate);
+    else
+        multiply_rows(operands, 1, buffer[0], WIDTH, accumulate);
+    for (int64_t r = 0; r < rows; r++) memcpy(result + r * stride, buffer[r], bytes);
+}
+
+// All rows of at most WIDTH columns.
+MARTLET_TARGET_AVX512_BF16 static void multiply_columns(const struct martlet_tile_product *product, int64_t column,
+                                                        const struct martlet_tile_operands *piece, int accumulate) {
+    int64_t columns = product->columns - column < WIDTH ? product->columns - column : WIDTH;
+    for (int64_t row = 0; row < product->rows; row += ROWS) {
+        struct martlet_tile_operands operands[2] = {piece[0], piece[1]};
+        for (int i = 0; i < 2; i++) {
+            struct martlet_tile_operand *left = &operands[i].left;
+            left->tiles += row / MARTLET_TILE_SIDE * left->block_step + row % MARTLET_TILE_SIDE * left->row_step;
+        }
+        float *result = product->result + row * product->stride + column;
+        int64_t rows = product->rows - row < ROWS ? product->rows - row : ROWS;
+        if (rows == ROWS && columns == WIDTH)
+            multiply_rows(operands, VECTORS, result, product->stride, accumulate);
+        else
+            multiply_edge(operands, result, product->stride, accumulate, rows, columns);
+    }
+}
+
+static int64_t within(int64_t block, int64_t depth) { return block < 0 ? 0 : block > depth ? depth : block; }
+
+// The blocks of a depth from `first` to `end` that operands have, of columns from `column` on.
+static struct martlet_tile_operands part(struct martlet_tile_operands operands, int64_t first, int64_t end, int64_t column) {
+    first = within(first, operands.depth);
+    end = within(end, operands.depth);
+    operands.left.tiles += first * operands.left.depth_step;
+    operands.right.tiles += first * operands.right.depth_step + column / MARTLET_TILE_SIDE * operands.right.block_step;
+    operands.depth = end - first;
+    return operands;
+}
+
+MARTLET_TARGET_AVX512_BF16 void martlet_tile_product_vectors(const struct martlet_tile_product *product) {
+    const struct martlet_tile_operands *first = &product->operands[0], *second = &product->operands[1];
+    int64_t depth = first->depth + second->depth;
+    int64_t pieces = depth > PIECE ? (depth + PIECE - 1) / PIECE : 1, size = (depth + pieces - 1) / pieces;
+    for (int64_t at = 0; at < depth || at == 0; at += size)
+        for (int64_t column = 0; column < product->columns; column += WIDTH) {
+            struct martlet_tile_operands piece[2] = {
+                part(*first, at, at + size, column), part(*second, at - first->depth, at + size - first->depth, column),
+            };
+            multiply_columns(product, column, piece, product->accumulate || at > 0);
+        }
+}
+
+int martlet_multiplies_bfloat16(void) { return martlet_best_isa() >= MARTLET_ISA_AVX512_BF16 && __builtin_cpu_is("amd"); }
+
+#else
+
+void martlet_tile_product_vectors(const struct martlet_tile_product *product) { martlet_tile_product_emulated(product); }
+
+int martlet_multiplies_bfloat16(void) { return 0; }
+
+#endif
