@@ -10,7 +10,7 @@ struct AttentionRandomTests {
     @Test func agreesWithDoubleArithmetic() throws {
         let count = ProcessInfo.processInfo.environment["MARTLET_ATTENTION_CASES"].flatMap(Int.init) ?? 60
         let vectors = [VectorUnit.float32, .float16].map { (tiles: TileUnit?.none, vectors: $0) }
-        let units = vectors + ([.emulated] + (InstructionSet.current.tiles.map { [$0] } ?? [])).map { ($0, .float32) }
+        let units = vectors + TileUnit.usable.map { ($0, .float32) }
         let machines = try units.map { unit in
             try [1, 3].map {
                 try Compute(precision: .bfloat16, threadCount: $0, tiles: unit.tiles, vectors: unit.vectors)

@@ -53,7 +53,7 @@ struct AttentionTests {
         #expect(results[0] == results[1] && results[0] == results[2])
     }
 
-    @Test(arguments: kinds, [(.emulated, .float32), (nil, .float16)] as [(TileUnit?, VectorUnit)])
+    @Test(arguments: kinds, TileUnit.usable.map { ($0, .float32) } + [(nil, .float16)] as [(TileUnit?, VectorUnit)])
     func inOtherProductsItIsAsGoodAsWithRoundedOperands(
         options: AttentionOptions, unit: (tiles: TileUnit?, vectors: VectorUnit)
     ) throws {
@@ -77,7 +77,7 @@ struct AttentionTests {
     }
 
     /// Biases give keys a large part in common, which gradients of queries must not notice in any kind of product.
-    @Test(arguments: [(nil, .float32), (nil, .float16), (.emulated, .float32)] as [(TileUnit?, VectorUnit)])
+    @Test(arguments: TileUnit.usable.map { ($0, .float32) } + [(nil, .float32), (nil, .float16)] as [(TileUnit?, VectorUnit)])
     func whatKeysShareTakesNoPart(unit: (tiles: TileUnit?, vectors: VectorUnit)) throws {
         let options = AttentionOptions(heads: 4, keyValueHeads: 2, headSize: 32, scale: 0.05)
         let layout = SequenceLayout(offsets: [0, 70, 300])
@@ -102,8 +102,10 @@ struct AttentionTests {
     @Test(arguments: [1, 2, 7, 8, 90], [nil, 40, 400] as [Int?])
     func continuesACache(count: Int, window: Int?) throws {
         try continuesACache(count, window, on: try Compute(threadCount: 2), within: 1e-5)
-        try continuesACache(
-            count, window, on: try Compute(precision: .bfloat16, threadCount: 2, tiles: .emulated), within: 0.03)
+        for unit in TileUnit.usable {
+            try continuesACache(
+                count, window, on: try Compute(precision: .bfloat16, threadCount: 2, tiles: unit), within: 0.03)
+        }
         let inFloat16 = try Compute(precision: .bfloat16, threadCount: 2, tiles: nil, vectors: .float16)
         try continuesACache(count, window, headSize: 32, valueSize: 64, on: inFloat16, within: 0.03)
     }

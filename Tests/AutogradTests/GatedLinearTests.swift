@@ -14,7 +14,7 @@ struct GatedLinearTests {
     }
 
     /// In bfloat16 what is kept is rounded once more on the one way than on the other.
-    @Test(arguments: [3, 40, 300], [TileUnit?.none, .emulated])
+    @Test(arguments: [3, 40, 300], [TileUnit?.none] + TileUnit.usable)
     func isGateAndUpInBfloat16(tokens: Int, tiles: TileUnit?) throws {
         let compute = try Compute(precision: .bfloat16, threadCount: 2, tiles: tiles)
         expectSame(tokens, .silu, 0, on: compute, tolerance: 1e-2)

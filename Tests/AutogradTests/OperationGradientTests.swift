@@ -241,8 +241,7 @@ struct OperationGradientTests {
     /// What losses are tried with: products of the library, of strips in either format, of tiles.
     private static let units: [(Precision, TileUnit?, VectorUnit?)] = [
         (.float32, nil, nil), (.float32, nil, .float32), (.bfloat16, nil, .float32), (.bfloat16, nil, .float16),
-        (.bfloat16, .emulated, .float32),
-    ]
+    ] + TileUnit.usable.map { (.bfloat16, $0, .float32) }
 
     /// A head of several tiles, and logits of which one is far above the target's: by so much that exponentials have to be
     /// taken from the largest (more than 99), or just not, beside rows that are like others.

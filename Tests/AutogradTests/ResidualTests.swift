@@ -10,7 +10,7 @@ struct ResidualTests {
     @Test(arguments: [3, 40, 300], [Float(0), 0.3])
     func isAnAddition(tokens: Int, dropout: Float) throws {
         expectSame(tokens, dropout, on: try Compute(threadCount: 2), tolerance: 1e-5)
-        for tiles in [TileUnit?.none, .emulated] {
+        for tiles in [TileUnit?.none] + TileUnit.usable {
             let compute = try Compute(precision: .bfloat16, threadCount: 2, tiles: tiles)
             expectSame(tokens, dropout, on: compute, tolerance: 1e-5)
         }

@@ -73,18 +73,21 @@ import Testing
         }
         let paths = try #require(result.json["paths"] as? [[String: Any]])
         #expect(paths.allSatisfy { Set($0.keys).isSuperset(of: ["name", "available", "gflops"]) })
-        #expect(paths.map { $0["name"] as? String } == ["openblas-float32", "vectors-float32", "vectors-float16", "amx-bfloat16"])
+        #expect(paths.map { $0["name"] as? String } == ["openblas-float32", "vectors-float32", "vectors-float16", "vectors-bfloat16", "amx-bfloat16"])
         let isWide = !["portable", "avx2"].contains(result.json["kernels"] as? String)
         #expect(paths[1]["available"] as? Bool == isWide && (paths[1]["gflops"] is Double) == isWide)
         let hasFloat16 = paths[2]["available"] as? Bool
         #expect(hasFloat16 == (paths[2]["gflops"] is Double))
         if result.json["kernels"] as? String == "avx512-fp16" { #expect(hasFloat16 == true) }
+        let hasBfloat16 = paths[3]["available"] as? Bool
+        #expect(hasBfloat16 == (paths[3]["gflops"] is Double))
+        if hasBfloat16 == true { #expect(result.json["kernels"] as? String == "avx512-bf16") }
         // Either AMX is measured, or there is a reason why not, and forcing it is refused with that reason.
         let forced = try Program.run(["doctor", "--json", "--isa", "amx"])
-        if paths[3]["available"] as? Bool == true {
-            #expect(paths[3]["gflops"] as? Double ?? 0 > 0 && forced.status == 0)
+        if paths[4]["available"] as? Bool == true {
+            #expect(paths[4]["gflops"] as? Double ?? 0 > 0 && forced.status == 0)
         } else {
-            let reason = try #require(paths[3]["reason"] as? String)
+            let reason = try #require(paths[4]["reason"] as? String)
             #expect(forced.status == 69 && forced.message.contains(reason), "\(forced.errors)")
         }
         #expect(result.json["warnings"] is [Any])

@@ -5,7 +5,7 @@ import Models
 import TensorCore
 import Testing
 
-/// A training step in bfloat16 on (emulated) tile registers or float16 vectors, through every layer of a model.
+/// A training step in bfloat16 on tiles or float16 vectors, through every layer of a model.
 @Suite struct TileTrainingTests {
     /// Loss and gradients by tensor of a tiny model with an adapter, on 700 tokens in four sequences.
     private func results(
@@ -60,7 +60,7 @@ import Testing
             return zip(rough.gradients, exact.gradients).map { relativeError($0.values, $1.values) }.sorted()
         }
         let through = try errors(nil)
-        for found in [try errors(.emulated), try errors(nil, .float16)] {
+        for found in try TileUnit.usable.map({ try errors($0) }) + [try errors(nil, .float16)] {
             let (middle, last) = (found.count / 2, found.count - 1)
             #expect(found[0] > 1e-5, "\(name) was not computed in 16 bits")
             #expect(found[middle] < 1.5 * through[middle] && found[last] < 2 * through[last])
@@ -70,7 +70,7 @@ import Testing
 
     @Test(arguments: [("llama", "adapter"), ("mixtral", "adapter_experts")], [0, 0.1])
     func threadsAndRecomputationChangeNoBit(model: (name: String, adapter: String), dropout: Double) throws {
-        for (tiles, vectors) in [(TileUnit.emulated, VectorUnit.float32), (nil, .float16)] {
+        for (tiles, vectors) in TileUnit.usable.map({ ($0, VectorUnit.float32) }) + [(nil, .float16)] {
             func step(_ threads: Int, recompute: Bool) throws -> (loss: Double, gradients: [[Float]]) {
                 let found = try results(
                     model.name, model.adapter, tiles: tiles, vectors: vectors, threads: threads, recompute: recompute,

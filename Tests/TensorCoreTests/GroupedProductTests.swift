@@ -10,8 +10,8 @@ import Testing
     /// over; enough for float16 in two of them.
     static let rows = [[5, 0, 3], [0, 0, 1], [70, 300, 9], [24, 32, 27], [63, 0, 2], [0, 0, 0]]
     static let units: [(Precision, TileUnit?, VectorUnit)] = [
-        (.float32, nil, .float32), (.bfloat16, nil, .float32), (.bfloat16, nil, .float16), (.bfloat16, .emulated, .float32),
-    ]
+        (.float32, nil, .float32), (.bfloat16, nil, .float32), (.bfloat16, nil, .float16),
+    ] + TileUnit.usable.map { (.bfloat16, $0, .float32) }
 
     private func stored(_ values: [Float], _ shape: [Int], _ format: String) throws -> StoredTensor {
         let plain = try values.withUnsafeBytes {

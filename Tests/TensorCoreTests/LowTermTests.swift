@@ -17,7 +17,7 @@ struct LowTermTests {
 
     /// With a few columns a hundred times as large as the others, hardly anything of the error is left; a term beside it
     /// stays what it is.
-    @Test(arguments: [TileUnit?.none, .emulated], [0, 5]) func largestColumns(tiles: TileUnit?, rank: Int) throws {
+    @Test(arguments: [TileUnit?.none] + TileUnit.usable, [0, 5]) func largestColumns(tiles: TileUnit?, rank: Int) throws {
         let (m, n, k, scale) = (50, 70, 256, Float(0.5))
         let compute = try Compute(precision: .bfloat16, threadCount: 2, tiles: tiles, vectors: .float32)
         let x = noise(m * k, 1).enumerated().map { $1 * ($0 % k % 29 == 3 ? 100 : 1) }

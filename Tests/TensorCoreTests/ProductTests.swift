@@ -263,7 +263,7 @@ import Testing
     }
 
     /// The ways back from several layers are summed as if each had its own product, on every number of threads.
-    @Test(arguments: [1, 9, 300], [TileUnit?.none, .emulated])
+    @Test(arguments: [1, 9, 300], [TileUnit?.none] + TileUnit.usable)
     func waysBackAreSummed(rows: Int, tiles: TileUnit?) throws {
         let (k, rank, outputs) = (130, 3, [1100, 3, 64])
         func run(_ threads: Int, together: Bool) throws -> [Float] {

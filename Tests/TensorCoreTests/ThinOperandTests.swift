@@ -1,7 +1,7 @@
 import TensorCore
 import Testing
 
-/// Thin products over rows in groups, on (emulated) tiles and without, against double arithmetic on rounded numbers.
+/// Thin products over rows in groups, on tiles and without, against double arithmetic on rounded numbers.
 @Suite struct ThinOperandTests {
     /// One group is empty; the last one's blocks of sixteen end further behind the rows than those of all rows do.
     private static let offsets = [0, 1, 1, 18, 34, 75]
@@ -17,7 +17,8 @@ import Testing
         let rows = offsets[offsets.count - 1]
         let (x, g) = (rounded(noise(rows * width, 1)), rounded(noise(rows * rank, 2)))
         let factor = rounded(noise(rank * columns.count, 3))
-        for (tiles, type) in [(nil, ElementType.float32), (TileUnit.emulated, .float32), (.emulated, .bfloat16)] {
+        let onTiles = TileUnit.usable.flatMap { [($0, ElementType.float32), ($0, .bfloat16)] }
+        for (tiles, type) in [(nil, .float32)] + onTiles {
             let compute = try Compute(precision: .bfloat16, threadCount: 2, tiles: tiles)
             leaveRubbish(in: compute)
             let xt = compute.converted(compute.tensor(x, shape: [rows, width]), to: type)

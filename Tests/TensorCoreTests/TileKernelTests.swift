@@ -177,7 +177,7 @@ import Testing
         return Operands(left: left, right: right, leftTiles: tiles.0, rightTiles: tiles.1, depth: depth)
     }
 
-    private typealias Product = (UnsafePointer<martlet_tile_product>?) -> Void
+    private typealias Product = @convention(c) (UnsafePointer<martlet_tile_product>?) -> Void
 
     private func run(
         _ kernel: Product, _ first: Operands, _ second: Operands? = nil, rows: Int, columns: Int, initial: [Float]?
@@ -220,11 +220,7 @@ import Testing
         return (0..<rows * columns).map { all[$0 / columns * stride + $0 % columns] }
     }
 
-    /// The emulation always, the CPU's own tiles where it has them.
-    private var kernels: [Product] {
-        [martlet_tile_product_emulated]
-            + (martlet_tiles_state() == Int32(MARTLET_TILES_READY) ? [martlet_tile_product_amx] : [])
-    }
+    private let kernels = TileUnit.usable.map(\.product)
 
     @Test(arguments: [1, 15, 16, 17, 31, 32, 33, 50, 70], [1, 31, 33, 70, 700])
     func productOverAllTails(rows: Int, depth: Int) {

@@ -2,7 +2,7 @@ import CKernels
 import TensorCore
 import Testing
 
-/// Products in bfloat16 on (emulated) tile registers, against double arithmetic on rounded operands.
+/// Products in bfloat16 on tiles, against double arithmetic on rounded operands.
 @Suite struct TileProductTests {
     struct Shape: Sendable, CustomTestStringConvertible {
         let rows, outputs, inputs: Int
@@ -19,9 +19,6 @@ import Testing
         // And rows that lie so that they are better packed.
         Shape(rows: 19, outputs: 1024, inputs: 32),
     ]
-
-    /// The CPU's tiles where it has them, the emulation everywhere.
-    static var units: [TileUnit] { InstructionSet.best == .amx ? [.amx, .emulated] : [.emulated] }
 
     private func rounded(_ values: [Float]) -> [Float] {
         values.map { Float(bitPattern: ($0.bitPattern + 0x7FFF + ($0.bitPattern >> 16 & 1)) & 0xFFFF_0000) }
@@ -78,7 +75,7 @@ import Testing
         }
     }
 
-    @Test(arguments: shapes, units) func bothDirections(shape: Shape, unit: TileUnit) throws {
+    @Test(arguments: shapes, TileUnit.usable) func bothDirections(shape: Shape, unit: TileUnit) throws {
         let compute = try Compute(precision: .bfloat16, threadCount: 2, tiles: unit)
         let (m, n, k, rank) = (shape.rows, shape.outputs, shape.inputs, 5)
         let (x, dy) = (noise(m * k, 1), noise(m * n, 3))
@@ -115,8 +112,8 @@ import Testing
         expectClose(compute.product(wide.columnSlice(0..<k), transposed: weight), forward, terms: k, "view")
     }
 
-    @Test(arguments: ["bfloat16", "nf4", "q8_0", "q4_K"]) func storedWeights(form: String) throws {
-        let compute = try Compute(precision: .bfloat16, threadCount: 2, tiles: .emulated)
+    @Test(arguments: ["bfloat16", "nf4", "q8_0", "q4_K"], TileUnit.usable) func storedWeights(form: String, unit: TileUnit) throws {
+        let compute = try Compute(precision: .bfloat16, threadCount: 2, tiles: unit)
         let (m, n, k) = (20, 150, 1280)
         let (weight, values) = try Self.weight(form, n, k, on: compute)
         let w = rounded(values)
@@ -132,8 +129,8 @@ import Testing
     }
 
     /// A weight of more elements than a panel holds, forward and backward.
-    @Test func panelsAddUp() throws {
-        let compute = try Compute(precision: .bfloat16, threadCount: 2, tiles: .emulated)
+    @Test(arguments: TileUnit.usable) func panelsAddUp(unit: TileUnit) throws {
+        let compute = try Compute(precision: .bfloat16, threadCount: 2, tiles: unit)
         let (m, n, k) = (9, 33_000, 70)
         let (weight, values) = try Self.weight("bfloat16", n, k, on: compute)
         let (x, dy) = (rounded(noise(m * k, 1)), rounded(noise(m * n, 3)))
@@ -202,10 +199,10 @@ import Testing
         }
     }
 
-    @Test(arguments: [8, 64, 600]) func threadsChangeNoBit(rows: Int) throws {
+    @Test(arguments: [8, 64, 600], TileUnit.usable) func threadsChangeNoBit(rows: Int, unit: TileUnit) throws {
         let (n, k) = (700, 130)
         func run(_ threads: Int) throws -> [[Float]] {
-            let compute = try Compute(precision: .bfloat16, threadCount: threads, tiles: .emulated)
+            let compute = try Compute(precision: .bfloat16, threadCount: threads, tiles: unit)
             let (weight, _) = try Self.weight("bfloat16", n, k, on: compute)
             let (x, dy) = (
                 compute.tensor(noise(rows * k, 2), shape: [rows, k]),

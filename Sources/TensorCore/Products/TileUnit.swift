@@ -9,6 +9,12 @@ package enum TileUnit: Sendable {
     /// Tile registers in plain C, for tests.
     case emulated
 
+    /// All that this CPU can run.
+    package static var usable: [TileUnit] {
+        let vectors = Int(martlet_best_isa()) >= MARTLET_ISA_AVX512_BF16 ? [TileUnit.vectors] : []
+        return [.emulated] + vectors + (martlet_tiles_state() == Int32(MARTLET_TILES_READY) ? [.amx] : [])
+    }
+
     /// The product over packed operands, on the calling thread.
     package var product: @convention(c) (UnsafePointer<martlet_tile_product>?) -> Void {
         switch self {
