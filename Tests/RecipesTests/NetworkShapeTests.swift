@@ -48,6 +48,8 @@ import Training
         let graph = Graph(compute: compute, gradients: Gradients())
         let before = compute.buffers.statistics.liveBytes
         let hidden = model.hiddenStates(ids, layout: layout, cache: nil, recompute: false, in: graph)
+        // What is remembered of the last operand of a product passes by: it gives way to that of a small one.
+        compute.prepareLowTerm(compute.zeros([16, 32]), besideRank: 0)
         let shape = NetworkShape(model, elementBytes: form.precision.activationType.byteCount)
         let planned = Double(model.layerCount * shape.keptBytesPerBlock)
         // The result, in float32, is there besides.

@@ -11,10 +11,12 @@ struct LowRankTests {
     ]
     static let tolerance = 2e-5
 
-    func expectClose(_ found: [Float], _ expected: [Double], _ what: String, sourceLocation: SourceLocation = #_sourceLocation) {
+    func expectClose(
+        _ found: [Float], _ expected: [Double], within tolerance: Double = Self.tolerance, _ what: String, sourceLocation: SourceLocation = #_sourceLocation
+    ) {
         let scale = expected.map(abs).max() ?? 0
         let worst = zip(found, expected).map { abs(Double($0) - $1) }.max() ?? 0
-        #expect(found.count == expected.count && worst <= Self.tolerance * max(scale, 1), "\(what)", sourceLocation: sourceLocation)
+        #expect(found.count == expected.count && worst <= tolerance * max(scale, 1), "\(what)", sourceLocation: sourceLocation)
     }
 
     /// `Σ over k of left(i, k) · right(k, j)`
@@ -53,11 +55,13 @@ struct LowRankTests {
         let gs = naive(size.rows, size.rank, outputs, { dys[$0 * outputs + $1] }, { bS[$0 * size.rank + $1] }).map { $0 * 0.5 }
         let hs = naive(size.rows, size.rank, size.columns, { xs[$0 * size.columns + $1] }, { aS[$1 * size.columns + $0] }).map { $0 * 0.5 }
         expectClose(g.toArray(), gs, "g of \(size)")
+        // Tiles see the thin factors rounded, which are sums.
+        let tolerance = compute.tiles == nil ? Self.tolerance : 0x1p-8
         expectClose(
             dA.toArray(), naive(size.rank, size.columns, size.rows, { Float(gs[$1 * size.rank + $0]) }, { xs[$0 * size.columns + $1] }),
-            "dA of \(size)")
+            within: tolerance, "dA of \(size)")
         expectClose(
             dB.toArray(), naive(size.rank, outputs, size.rows, { Float(hs[$1 * size.rank + $0]) }, { dys[$0 * outputs + $1] }),
-            "dB of \(size)")
+            within: tolerance, "dB of \(size)")
     }
 }
