@@ -66,21 +66,21 @@ MARTLET_TARGET_AVX512 MARTLET_INLINE __m512 entries_avx512(__m512 table, float s
     return _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32((int)0xffff0000)));
 }
 
-// Rows that share the loads of the vector, scales that are decoded at a time, bytes that are fetched ahead of use.
-enum { ROWS = 4, SCALES = 4096, AHEAD = 4096 };
+// Rows that share the loads of the vector, scales that are decoded at a time, bytes that are fetched ahead of use, as far as the
+// second-level cache.
+enum { ROWS = 4, SCALES = 4096, AHEAD = 8192 };
 
-// The scales of the next `count` blocks, up to sixteen at a time, which share the scale of their group.
+// The scales of the next `count` blocks; those of a group share its scale.
 MARTLET_TARGET_AVX512 MARTLET_INLINE void fill_scales_avx512(const struct martlet_four_bit *matrix,
                                                              struct position at, int64_t count, float *scales) {
     if (matrix->scales) memcpy(scales, matrix->scales + 4 * at.block, (size_t)count * sizeof *scales);
     for (int64_t k = 0, some; k < count && !matrix->scales; k += some) {
-        some = count - k < 16 ? count - k : 16;
-        if (some > at.blocks_left) some = at.blocks_left;
-        __mmask16 mask = (__mmask16)((1u << some) - 1);
-        __m512i index = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, matrix->scale_codes + at.block));
-        __m512 values = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), mask, index, matrix->scale_table, 4);
-        values = _mm512_mul_ps(values, _mm512_set1_ps(matrix->group_scales[at.group]));
-        _mm512_mask_storeu_ps(scales + k, mask, _mm512_add_ps(values, _mm512_set1_ps(matrix->offset)));
+        some = count - k < at.blocks_left ? count - k : at.blocks_left;
+        float group = matrix->group_scales[at.group], offset = matrix->offset;
+        const uint8_t *codes = matrix->scale_codes + at.block;
+        // One number after another: gathers are slow on many CPUs.
+        _Pragma("clang loop vectorize(disable)") for (int64_t i = 0; i < some; i++)
+            scales[k + i] = matrix->scale_table[codes[i]] * group + offset;
         skip_blocks(matrix, &at, some);
     }
 }
@@ -123,7 +123,7 @@ MARTLET_TARGET_AVX512 MARTLET_INLINE __m128 dot_group_avx512(int rows, __m512 ta
     for (int64_t block = 0; block < blocks; block++, codes += bytes, even += bytes, odd += bytes) {
         __m512 entries[ROWS];
         for (int r = 0; r < rows; r++) entries[r] = entries_avx512(table, scales[r * blocks + block], round);
-        for (int64_t b = 0; b < rows * bytes; b += 64) _mm_prefetch((const char *)ahead + b, _MM_HINT_T0);
+        for (int64_t b = 0; b < rows * bytes; b += 64) _mm_prefetch((const char *)ahead + b, _MM_HINT_T1);
         ahead += rows * bytes;
         dot_block_avx512(rows, entries, codes, stride, bytes, even, odd, high, low);
     }
