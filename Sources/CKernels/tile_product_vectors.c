@@ -1,5 +1,5 @@
 #include "lanes.h"
-#include "tiles.h"
+#include "tile_parts.h"
 
 #if defined(__x86_64__)
 
@@ -82,28 +82,13 @@ MARTLET_TARGET_AVX512_BF16 static void multiply_columns(const struct martlet_til
     }
 }
 
-static int64_t within(int64_t block, int64_t depth) { return block < 0 ? 0 : block > depth ? depth : block; }
-
-// The blocks of a depth from `first` to `end` that operands have, of columns from `column` on.
-static struct martlet_tile_operands part(struct martlet_tile_operands operands, int64_t first, int64_t end, int64_t column) {
-    first = within(first, operands.depth);
-    end = within(end, operands.depth);
-    operands.left.tiles += first * operands.left.depth_step;
-    operands.right.tiles += first * operands.right.depth_step + column / MARTLET_TILE_SIDE * operands.right.block_step;
-    operands.depth = end - first;
-    return operands;
-}
-
 MARTLET_TARGET_AVX512_BF16 void martlet_tile_product_vectors(const struct martlet_tile_product *product) {
-    const struct martlet_tile_operands *first = &product->operands[0], *second = &product->operands[1];
-    int64_t depth = first->depth + second->depth;
-    int64_t pieces = depth > PIECE ? (depth + PIECE - 1) / PIECE : 1, size = (depth + pieces - 1) / pieces;
-    for (int64_t at = 0; at < depth || at == 0; at += size)
+    int64_t depth = product->operands[0].depth + product->operands[1].depth, size = piece_depth(product, PIECE);
+    for (int64_t first = 0; first < depth || first == 0; first += size)
         for (int64_t column = 0; column < product->columns; column += WIDTH) {
-            struct martlet_tile_operands piece[2] = {
-                part(*first, at, at + size, column), part(*second, at - first->depth, at + size - first->depth, column),
-            };
-            multiply_columns(product, column, piece, product->accumulate || at > 0);
+            struct martlet_tile_operands piece[2];
+            part_of(product, first, first + size, 0, column / MARTLET_TILE_SIDE, piece);
+            multiply_columns(product, column, piece, product->accumulate || first > 0);
         }
 }
 

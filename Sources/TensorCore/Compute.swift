@@ -4,7 +4,7 @@ import CKernels
 public enum Precision: String, Sendable, Codable, CaseIterable {
     /// Everything in float32: the reference.
     case float32
-    /// Product operands rounded to bfloat16 (nearest even), sums in float32. Where the CPU has no tile registers for that but
+    /// Product operands rounded to bfloat16 (nearest even), sums in float32. Where the CPU is not faster at that but
     /// computes in float16, products round to float16 under scales that keep the range, and sum 64 or 96 steps in it before
     /// they go on in float32: about as exact. The forward pass hands float32 on from
     /// operation to operation, because what is rounded there changes all layers after it; what is kept of it inside a block,
@@ -39,7 +39,7 @@ public final class Compute: Sendable {
         try self.init(precision: precision, threadCount: threadCount, tiles: InstructionSet.current.tiles)
     }
 
-    /// The same with other tile registers and vectors than those of the instruction set in use.
+    /// The same with another unit for tiles and other vectors than those of the instruction set in use.
     package init(
         precision: Precision, threadCount: Int?, tiles: TileUnit?, vectors: VectorUnit? = InstructionSet.vectors
     ) throws(TensorError) {

@@ -70,7 +70,7 @@ public enum InstructionSet: String, Sendable, CaseIterable {
 
     private static let chosen = Mutex<InstructionSet?>(nil)
 
-    /// Those without tile registers, in the order of the kernels' levels.
+    /// Those without AMX, in the order of the kernels' levels.
     private static let byLevel: [InstructionSet] = [.portable, .avx2, .avx512, .avx512BF16, .avx512FP16]
 
     private static func atLevel(_ level: Int32) -> InstructionSet {

@@ -72,15 +72,18 @@ static void touch_tile(const void *base, int64_t stride) {
 static void *memory(int64_t bytes) { return aligned_alloc(4096, (size_t)(bytes + 4095) / 4096 * 4096); }
 
 // What a thread does: it packs panels of `width` columns and runs all rows of activations over each, 256 at a time. They are
-// packed, or a matrix of bfloat16 that is read where it lies. The result has `columns`.
-static void run(int64_t depth, int64_t width, int64_t columns, int is_packed) {
-    int64_t step = depth * 16, row = is_packed ? depth : depth + 32;
+// packed, or a matrix of bfloat16 that is read where it lies. A second pair of operands adds `more` to the depth. The result has
+// `columns`.
+static void run(int64_t depth, int64_t more, int64_t width, int64_t columns, int is_packed) {
+    int64_t step = depth * 16, more_step = more * 16, row = is_packed ? depth : depth + 32;
+    uint16_t *more_left = memory(ROWS * more * 2 + 1), *more_right = memory(width * more * 2 + 1);
     uint16_t *left = memory(ROWS * row * 2), *right = memory(width * depth * 2);
     float *result = memory(ROWS * columns * 4);
     clear(&first), clear(&second);
     products = 0;
     for (int64_t column = 0; column + width <= columns; column += width) {
         for (int64_t at = 0; at < width * depth; at += LINE / 2) touch(right + at);
+        for (int64_t at = 0; at < width * more; at += LINE / 2) touch(more_right + at);
         for (int64_t top = 0; top < ROWS; top += 256) {
             struct martlet_tile_product product = {
                 .rows = 256, .columns = width, .result = result + top * columns + column, .stride = columns,
@@ -89,23 +92,29 @@ static void run(int64_t depth, int64_t width, int64_t columns, int is_packed) {
                                       : (struct martlet_tile_operand){left + top * row, 16 * row, 32, row},
                     .right = martlet_packed_tiles(right, step), .depth = depth / 32,
                 },
+                .operands[1] = {
+                    .left = martlet_packed_tiles(more_left + top / 16 * more_step, more_step),
+                    .right = martlet_packed_tiles(more_right, more_step), .depth = more / 32,
+                },
             };
             martlet_tile_product_counted(&product);
         }
     }
     double four = (double)products / 4;
-    printf("depth %4ld, %3ld of %4ld columns, %-20s %5.1f from the second level %5.1f from beyond\n", (long)depth,
-           (long)width, (long)columns, is_packed ? "packed" : "rows where they lie", (double)first.misses / four,
+    printf("depth %4ld + %3ld, %3ld of %4ld columns, %-20s %5.1f from the second level %5.1f from beyond\n", (long)depth,
+           (long)more, (long)width, (long)columns, is_packed ? "packed" : "rows where they lie", (double)first.misses / four,
            (double)second.misses / four);
-    free(left), free(right), free(result);
+    free(left), free(right), free(more_left), free(more_right), free(result);
 }
 
 int main(void) {
-    run(576, 288, 576, 1);
-    run(576, 256, 1536, 1);
-    run(1536, 288, 576, 1);
-    run(2048, 256, 2048, 1);
-    run(960, 288, 576, 0);
-    run(3072, 288, 576, 0);
+    run(576, 0, 288, 576, 1);
+    run(576, 96, 288, 576, 1);
+    run(576, 96, 256, 1536, 1);
+    run(1536, 0, 288, 576, 1);
+    run(1536, 224, 288, 576, 1);
+    run(2048, 288, 256, 2048, 1);
+    run(960, 32, 288, 576, 0);
+    run(3072, 0, 288, 576, 0);
     return 0;
 }

@@ -155,7 +155,7 @@ extension Recipe.Training {
         .key(
             "precision", \.precision,
             .choice(others: ["bf16": "bfloat16", "fp32": "float32", "f32": "float32", "fp16": "bfloat16"]),
-            "Arithmetic of the matrix products; auto = bfloat16 where the processor has matrix units for it or multiplies float16."),
+            "Arithmetic of the matrix products; auto = bfloat16 where the processor multiplies numbers of 16 bits faster than float32."),
         .key(
             "recompute", \.recompute, .choice(),
             "Whether blocks are computed again in the backward pass to save memory; results are the same."),

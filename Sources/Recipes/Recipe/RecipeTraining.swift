@@ -58,7 +58,7 @@ extension Recipe {
 
         /// The arithmetic of the matrix products.
         public enum Precision: String, Sendable, CaseIterable {
-            /// `bfloat16` where the processor has matrix units for it or multiplies float16, else `float32`.
+            /// `bfloat16` where the processor multiplies numbers of 16 bits faster than float32, else `float32`.
             case automatic = "auto"
             /// 32-bit operands and sums.
             case float32

@@ -2,7 +2,7 @@ import CKernels
 
 /// Products of activations with weights: the one seam behind which weights are expanded and kernels chosen.
 ///
-/// On tile registers and wide vectors a thread packs what it needs of a weight for itself (`PackedProduct.swift`). Else
+/// On tiles and wide vectors a thread packs what it needs of a weight for itself (`PackedProduct.swift`). Else
 /// weights are walked in panels of rows: a panel is expanded once, by all threads, and then all rows of the activations run
 /// over it, tile by tile, by the library. A weight that lies as float32 is used where it lies.
 extension Compute {

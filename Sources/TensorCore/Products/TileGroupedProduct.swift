@@ -1,6 +1,6 @@
 import CKernels
 
-/// Grouped products in bfloat16 on tile registers: the thread that computes a panel packs the weights under it.
+/// Grouped products in bfloat16 on tiles: the thread that computes a panel packs the weights under it.
 extension Compute {
     /// Adds the contribution of one block of weights to a panel; the first one sets it.
     func multiply(

@@ -1,6 +1,6 @@
 import CKernels
 
-/// The thin products of adapters in bfloat16 on tile registers.
+/// The thin products of adapters in bfloat16 on tiles.
 extension Compute {
     /// `scale · x · right`, `[rows, rank]`, float32.
     func thinProduct(_ x: Tensor, _ right: TileSource, rank: Int, scale: Float, on tiles: TileUnit) -> Tensor {

@@ -29,7 +29,7 @@ enum MatrixRate {
         return measure(on: compute, precision: .bfloat16)
     }
 
-    /// The same of tile registers whose operands lie in the first-level cache, added up over all threads.
+    /// The same of what multiplies tiles, whose operands lie in the first-level cache, added up over all threads.
     static func measure(_ unit: TileUnit, on compute: Compute) -> Double {
         let rates = Mutex([Double](repeating: 0, count: compute.threads.threadCount))
         compute.threads.run(tiles: compute.threads.threadCount) { thread in
