@@ -18,13 +18,15 @@ public struct TrainingState: Codable, Sendable, Equatable {
     public var sourceTokens: [Int]?
     /// The next micro-batch.
     public var cursor = DataCursor()
-    /// Lowest validation loss so far, and its step.
+    /// Lowest validation loss so far.
     public var bestLoss: Double?
+    /// The step of that loss.
     public var bestStep: Int?
     /// Evaluations since then.
     public var evaluationsSinceBest = 0
-    /// Last training loss and validation loss, for the summary of a finished run.
+    /// Last training loss, for the summary of a finished run.
     public var loss: Double?
+    /// Last validation loss, for the same.
     public var validationLoss: Double?
     /// Last validation loss of each validation source, in the order of the recipe.
     public var validationLosses: [Double]?
