@@ -92,12 +92,8 @@ MARTLET_TARGET_AVX512_BF16 void martlet_tile_product_vectors(const struct martle
         }
 }
 
-int martlet_multiplies_bfloat16(void) { return martlet_best_isa() >= MARTLET_ISA_AVX512_BF16 && __builtin_cpu_is("amd"); }
-
 #else
 
 void martlet_tile_product_vectors(const struct martlet_tile_product *product) { martlet_tile_product_emulated(product); }
-
-int martlet_multiplies_bfloat16(void) { return 0; }
 
 #endif

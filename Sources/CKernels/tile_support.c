@@ -33,11 +33,15 @@ static int system_has_tiles(void) {
 
 static int permission_granted(void) { return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0; }
 
+int martlet_multiplies_bfloat16(void) { return martlet_best_isa() >= MARTLET_ISA_AVX512_BF16 && __builtin_cpu_is("amd"); }
+
 #else
 
 static int cpu_has_tiles(void) { return 0; }
 static int system_has_tiles(void) { return 0; }
 static int permission_granted(void) { return 0; }
+
+int martlet_multiplies_bfloat16(void) { return 0; }
 
 #endif
 

@@ -87,9 +87,6 @@ void martlet_tile_product_vectors(const struct martlet_tile_product *product);
 // The same as on tile registers in plain C, instruction by instruction, for tests.
 void martlet_tile_product_emulated(const struct martlet_tile_product *product);
 
-// Whether this CPU's vectors multiply bfloat16 faster than float32: AMD's from Zen 4 on do it twice as fast, Intel's half as fast.
-int martlet_multiplies_bfloat16(void);
-
 // --- tile_support.c ----------------------------------------------------------------------------------------------
 
 // Whether tile registers can be used, or what is missing.
@@ -111,5 +108,7 @@ enum {
 int martlet_tiles_state(void);
 // The same question to one product of the given form, each time anew: for tests.
 int martlet_tiles_trial(void (*product)(const struct martlet_tile_product *));
+// Whether this CPU's vectors multiply bfloat16 faster than float32: AMD's from Zen 4 on do it twice as fast, Intel's half as fast.
+int martlet_multiplies_bfloat16(void);
 
 #endif

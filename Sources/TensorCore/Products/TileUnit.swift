@@ -12,7 +12,7 @@ package enum TileUnit: Sendable {
     /// All that this CPU can run.
     package static var usable: [TileUnit] {
         let vectors = Int(martlet_best_isa()) >= MARTLET_ISA_AVX512_BF16 ? [TileUnit.vectors] : []
-        return [.emulated] + vectors + (martlet_tiles_state() == Int32(MARTLET_TILES_READY) ? [.amx] : [])
+        return [.emulated] + vectors + (InstructionSet.best == .amx ? [.amx] : [])
     }
 
     /// The product over packed operands, on the calling thread.
