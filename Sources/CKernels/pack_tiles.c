@@ -39,7 +39,7 @@ enum { AHEAD = 4 * DEPTH };
 // A whole tile; the rows of it stay in registers.
 #define PACK_WHOLE_ROWS(PACK_RUN)                                                                                     \
     _Pragma("clang loop unroll(full)") for (int i = 0; i < SIDE; i++) {                                               \
-        fetch(start + i * stride + d + AHEAD, DEPTH * (int64_t)sizeof *start, 0);                                     \
+        fetch_second_level(start + i * stride + d + AHEAD, DEPTH * (int64_t)sizeof *start);                           \
         PACK_RUN(start + i * stride + d, &rows[i]);                                                                   \
     }
 
@@ -100,9 +100,13 @@ MARTLET_INLINE void pack_pair_bf16(const uint16_t *low, const uint16_t *high, ro
     memcpy(target, values, sizeof values);
 }
 
+// Of parts of rows a processor does not guess what comes next: they are asked for 32 rows before their turn.
 #define PACK_WHOLE_PAIRS(PACK_PAIR)                                                                                   \
-    _Pragma("clang loop unroll(full)") for (int p = 0; p < SIDE; p++)                                                 \
-        PACK_PAIR(start + 2 * p * stride, start + (2 * p + 1) * stride, &rows[p]);
+    _Pragma("clang loop unroll(full)") for (int p = 0; p < SIDE; p++) {                                               \
+        fetch_second_level(start + (2 * p + DEPTH) * stride, SIDE * (int64_t)sizeof *start);                          \
+        fetch_second_level(start + (2 * p + 1 + DEPTH) * stride, SIDE * (int64_t)sizeof *start);                      \
+        PACK_PAIR(start + 2 * p * stride, start + (2 * p + 1) * stride, &rows[p]);                                    \
+    }
 
 #define PACK_SOME_PAIRS(TYPE, PACK_PAIR)                                                                              \
     memset(rows, 0, sizeof rows);                                                                                     \
@@ -113,22 +117,19 @@ MARTLET_INLINE void pack_pair_bf16(const uint16_t *low, const uint16_t *high, ro
         PACK_PAIR(pair[0], pair[1], &rows[p]);                                                                        \
     }
 
-// Tiles of 16 columns; `PACK_PAIR` packs 16 elements of two rows.
-#define PACK_COLUMNS(TYPE, PACK_PAIR)                                                                                 \
-    for (int64_t d = 0; d < depth; d += DEPTH) {                                                                      \
-        int64_t deep = depth - d < DEPTH ? depth - d : DEPTH;                                                         \
-        uint16_t *tile = tiles + d / DEPTH * ELEMENTS;                                                                \
-        for (int64_t side = 0; side < sides; side += SIDE, tile += block_step) {                                      \
-            const TYPE *start = source + d * stride + side;                                                           \
-            int64_t here = sides - side < SIDE ? sides - side : SIDE;                                                 \
-            row rows[SIDE];                                                                                           \
-            if (here == SIDE && deep == DEPTH) {                                                                      \
-                PACK_WHOLE_PAIRS(PACK_PAIR)                                                                           \
-                store_tile(rows, transpose, tile);                                                                    \
-            } else {                                                                                                  \
-                PACK_SOME_PAIRS(TYPE, PACK_PAIR)                                                                      \
-                store_tile(rows, transpose, tile);                                                                    \
-            }                                                                                                         \
+// Tiles of 16 columns and `deep` rows from column `first` on; `PACK_PAIR` packs 16 elements of two rows.
+#define PACK_COLUMNS(TYPE, PACK_PAIR, first)                                                                          \
+    for (int64_t side = first; side < sides; side += SIDE) {                                                          \
+        const TYPE *start = source + side;                                                                            \
+        uint16_t *tile = tiles + side / SIDE * block_step;                                                            \
+        int64_t here = sides - side < SIDE ? sides - side : SIDE;                                                     \
+        row rows[SIDE];                                                                                               \
+        if (here == SIDE && deep == DEPTH) {                                                                          \
+            PACK_WHOLE_PAIRS(PACK_PAIR)                                                                               \
+            store_tile(rows, transpose, tile);                                                                        \
+        } else {                                                                                                      \
+            PACK_SOME_PAIRS(TYPE, PACK_PAIR)                                                                          \
+            store_tile(rows, transpose, tile);                                                                        \
         }                                                                                                             \
     }
 
@@ -136,14 +137,44 @@ ROUNDING_KERNEL(pack_columns_f32,
        (int64_t sides, int64_t depth, const float *source, int64_t stride, int transpose, uint16_t *tiles,
         int64_t block_step),
        (sides, depth, source, stride, transpose, tiles, block_step)) {
-    PACK_COLUMNS(float, PACK_PAIR_F32)
+    for (int64_t d = 0; d < depth; d += DEPTH, source += DEPTH * stride, tiles += ELEMENTS) {
+        int64_t deep = depth - d < DEPTH ? depth - d : DEPTH;
+        PACK_COLUMNS(float, PACK_PAIR_F32, 0)
+    }
+}
+
+// 32 neighbours, a line of memory, of two rows are rows of two tiles.
+MARTLET_INLINE void pack_two_pairs(const uint16_t *low, const uint16_t *high, uint16_t *left, uint16_t *right) {
+    row low_row = *(const row_in_place *)low, high_row = *(const row_in_place *)high;
+    half_run a = (half_run)low_row, b = (half_run)high_row;
+    *(row_in_place *)left = (row)__builtin_shufflevector(a, b, 0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 8, 40,
+                                                         9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47);
+    *(row_in_place *)right = (row)__builtin_shufflevector(a, b, 16, 48, 17, 49, 18, 50, 19, 51, 20, 52, 21, 53, 22, 54, 23, 55,
+                                                          24, 56, 25, 57, 26, 58, 27, 59, 28, 60, 29, 61, 30, 62, 31, 63);
+}
+
+MARTLET_INLINE void pack_two_tiles(const uint16_t *source, int64_t stride, uint16_t *left, uint16_t *right) {
+    for (int64_t p = 0; p < SIDE; p++) {
+        const uint16_t *low = source + 2 * p * stride, *high = low + stride;
+        fetch_second_level(low + DEPTH * stride, DEPTH * sizeof *low);
+        fetch_second_level(high + DEPTH * stride, DEPTH * sizeof *high);
+        pack_two_pairs(low, high, left + p * DEPTH, right + p * DEPTH);
+    }
 }
 
 KERNEL(pack_columns_bf16,
        (int64_t sides, int64_t depth, const uint16_t *source, int64_t stride, int transpose, uint16_t *tiles,
         int64_t block_step),
        (sides, depth, source, stride, transpose, tiles, block_step)) {
-    PACK_COLUMNS(uint16_t, pack_pair_bf16)
+    for (int64_t d = 0; d < depth; d += DEPTH, source += DEPTH * stride, tiles += ELEMENTS) {
+        int64_t deep = depth - d < DEPTH ? depth - d : DEPTH, done = 0;
+        if (deep == DEPTH && !transpose)
+            for (; done + 2 * SIDE <= sides; done += 2 * SIDE) {
+                uint16_t *left = tiles + done / SIDE * block_step;
+                pack_two_tiles(source + done, stride, left, left + block_step);
+            }
+        PACK_COLUMNS(uint16_t, pack_pair_bf16, done)
+    }
 }
 
 // --- Spread ------------------------------------------------------------------------------------------------------

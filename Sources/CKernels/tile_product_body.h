@@ -2,7 +2,7 @@
 //
 // Registers 0…3 hold 2 × 2 tiles of the result, 4 and 5 two of the left operand (one below the other), 6 and 7 two of
 // the right one. The depth is cut into pieces, so that the left tiles of 32 rows stay in the first-level cache while
-// they meet one pair of columns after another; the result is kept in float32 between pieces, which changes no bit.
+// they meet one pair of columns after another; sums are kept in float32 between pieces, which changes no bit.
 //
 // What the next 32 rows need of the left operand, and the next block of the result, are asked for while a block is computed, one
 // tile with each step along the depth: the processor does not look that far ahead, and both come from beyond the second-level
@@ -68,12 +68,12 @@ TILE_TARGET MARTLET_INLINE void FUNCTION(accumulate)(TILE_REGISTERS, const struc
 
 // One block of the result, 16 or 32 rows and columns, over a piece.
 TILE_TARGET MARTLET_INLINE void FUNCTION(block)(TILE_REGISTERS, const struct FUNCTION(span) * span, int tall, int wide,
-                                                float *result, int64_t stride, int accumulate) {
-    int64_t bytes = stride * (int64_t)sizeof(float);
-    float *below = result + 16 * stride;
-    if (accumulate) {
-        tile_loadd(0, result, bytes);
-        if (wide) tile_loadd(1, result + 16, bytes);
+                                                struct tile_way way) {
+    if (way.accumulate) {
+        const float *from = way.from.start, *below = from + 16 * way.from.stride;
+        int64_t bytes = way.from.stride * (int64_t)sizeof *from;
+        tile_loadd(0, from, bytes);
+        if (wide) tile_loadd(1, from + 16, bytes);
         if (tall) tile_loadd(2, below, bytes);
         if (tall && wide) tile_loadd(3, below + 16, bytes);
     } else {
@@ -85,37 +85,39 @@ TILE_TARGET MARTLET_INLINE void FUNCTION(block)(TILE_REGISTERS, const struct FUN
     int longer = span->parts[1].depth > span->parts[0].depth;
     FUNCTION(accumulate)(TILE_REGISTERS_PASSED, span, 0, !longer, tall, wide);
     FUNCTION(accumulate)(TILE_REGISTERS_PASSED, span, 1, longer, tall, wide);
-    tile_stored(0, result, bytes);
-    if (wide) tile_stored(1, result + 16, bytes);
+    float *to = way.to.start, *below = to + 16 * way.to.stride;
+    int64_t bytes = way.to.stride * (int64_t)sizeof *to;
+    tile_stored(0, to, bytes);
+    if (wide) tile_stored(1, to + 16, bytes);
     if (tall) tile_stored(2, below, bytes);
     if (tall && wide) tile_stored(3, below + 16, bytes);
 }
 
 // A block at the edge of the result by way of a buffer: `rows` × `columns` of it exist.
 TILE_TARGET MARTLET_INLINE void FUNCTION(edge)(TILE_REGISTERS, const struct FUNCTION(span) * span, int tall, int wide,
-                                               float *result, int64_t stride, int accumulate, int64_t rows,
-                                               int64_t columns) {
+                                               struct tile_way way, int64_t rows, int64_t columns) {
     float buffer[32][32];
+    struct tile_sums sums = {buffer[0], 32};
     size_t bytes = (size_t)columns * sizeof(float);
-    if (accumulate)
-        for (int64_t r = 0; r < rows; r++) memcpy(buffer[r], result + r * stride, bytes);
-    FUNCTION(block)(TILE_REGISTERS_PASSED, span, tall, wide, buffer[0], 32, accumulate);
-    for (int64_t r = 0; r < rows; r++) memcpy(result + r * stride, buffer[r], bytes);
+    if (way.accumulate)
+        for (int64_t r = 0; r < rows; r++) memcpy(buffer[r], way.from.start + r * way.from.stride, bytes);
+    FUNCTION(block)(TILE_REGISTERS_PASSED, span, tall, wide, (struct tile_way){sums, sums, way.accumulate});
+    for (int64_t r = 0; r < rows; r++) memcpy(way.to.start + r * way.to.stride, buffer[r], bytes);
 }
 
 // Chooses the form of a block by its rows and columns, at most 32 each.
-TILE_TARGET static void FUNCTION(any_block)(TILE_REGISTERS, const struct FUNCTION(span) * span, float *result,
-                                            int64_t stride, int accumulate, int64_t rows, int64_t columns) {
+TILE_TARGET static void FUNCTION(any_block)(TILE_REGISTERS, const struct FUNCTION(span) * span, struct tile_way way,
+                                            int64_t rows, int64_t columns) {
     if (rows == 32 && columns == 32)
-        FUNCTION(block)(TILE_REGISTERS_PASSED, span, 1, 1, result, stride, accumulate);
+        FUNCTION(block)(TILE_REGISTERS_PASSED, span, 1, 1, way);
     else if (rows > 16 && columns > 16)
-        FUNCTION(edge)(TILE_REGISTERS_PASSED, span, 1, 1, result, stride, accumulate, rows, columns);
+        FUNCTION(edge)(TILE_REGISTERS_PASSED, span, 1, 1, way, rows, columns);
     else if (rows > 16)
-        FUNCTION(edge)(TILE_REGISTERS_PASSED, span, 1, 0, result, stride, accumulate, rows, columns);
+        FUNCTION(edge)(TILE_REGISTERS_PASSED, span, 1, 0, way, rows, columns);
     else if (columns > 16)
-        FUNCTION(edge)(TILE_REGISTERS_PASSED, span, 0, 1, result, stride, accumulate, rows, columns);
+        FUNCTION(edge)(TILE_REGISTERS_PASSED, span, 0, 1, way, rows, columns);
     else
-        FUNCTION(edge)(TILE_REGISTERS_PASSED, span, 0, 0, result, stride, accumulate, rows, columns);
+        FUNCTION(edge)(TILE_REGISTERS_PASSED, span, 0, 0, way, rows, columns);
 }
 
 // A tile of the left operands of a piece: of its `depth` blocks, those of the first 16 rows, then those of the next.
@@ -139,7 +141,7 @@ static void FUNCTION(next_left)(const struct martlet_tile_product *product, int6
 }
 
 // What is to be asked for during a block of the result: its share of the left tiles that come next, and the block of the
-// result that comes next, if it is new.
+// result that comes next, if it is not in cache.
 static void FUNCTION(look_ahead)(const struct martlet_tile_product *product, const struct martlet_tile_operands *next,
                                  int64_t row, int64_t column, int is_new, struct FUNCTION(ahead) * ahead) {
     int64_t depth = next[0].depth + next[1].depth, tiles = 2 * depth;
@@ -165,19 +167,21 @@ TILE_TARGET void FUNCTION(martlet_tile_product)(const struct martlet_tile_produc
     }
     tile_loadconfig(&configuration);
     int64_t depth = product->operands[0].depth + product->operands[1].depth, size = piece_depth(product, PIECE);
-    for (int64_t first = 0; first < depth || first == 0; first += size)
+    for (int64_t first = 0; first < depth || first == 0; first += size) {
+        struct tile_way way = piece_way(product, first, size);
+        int is_new = product->partial ? first + size >= depth : first == 0 && !product->accumulate;
         for (int64_t row = 0; row < product->rows; row += 32) {
             struct martlet_tile_operands next[2];
             FUNCTION(next_left)(product, row, first, size, next);
             for (int64_t column = 0; column < product->columns; column += 32) {
                 struct FUNCTION(span) span;
                 part_of(product, first, first + size, row / 16, column / 16, span.parts);
-                FUNCTION(look_ahead)(product, next, row, column, first == 0 && !product->accumulate, &span.ahead);
+                FUNCTION(look_ahead)(product, next, row, column, is_new, &span.ahead);
                 int64_t rows = product->rows - row < 32 ? product->rows - row : 32;
                 int64_t columns = product->columns - column < 32 ? product->columns - column : 32;
-                FUNCTION(any_block)(TILE_REGISTERS_PASSED, &span, product->result + row * product->stride + column,
-                                    product->stride, product->accumulate || first > 0, rows, columns);
+                FUNCTION(any_block)(TILE_REGISTERS_PASSED, &span, way_at(way, row, column), rows, columns);
             }
         }
+    }
     tile_release();
 }

@@ -78,7 +78,7 @@ static void run(int64_t depth, int64_t more, int64_t width, int64_t columns, int
     int64_t step = depth * 16, more_step = more * 16, row = is_packed ? depth : depth + 32;
     uint16_t *more_left = memory(ROWS * more * 2 + 1), *more_right = memory(width * more * 2 + 1);
     uint16_t *left = memory(ROWS * row * 2), *right = memory(width * depth * 2);
-    float *result = memory(ROWS * columns * 4);
+    float *result = memory(ROWS * columns * 4), *partial = memory(256 * width * 4);
     clear(&first), clear(&second);
     products = 0;
     for (int64_t column = 0; column + width <= columns; column += width) {
@@ -86,7 +86,7 @@ static void run(int64_t depth, int64_t more, int64_t width, int64_t columns, int
         for (int64_t at = 0; at < width * more; at += LINE / 2) touch(more_right + at);
         for (int64_t top = 0; top < ROWS; top += 256) {
             struct martlet_tile_product product = {
-                .rows = 256, .columns = width, .result = result + top * columns + column, .stride = columns,
+                .rows = 256, .columns = width, .result = result + top * columns + column, .stride = columns, .partial = columns % 512 == 0 ? partial : NULL,
                 .operands[0] = {
                     .left = is_packed ? martlet_packed_tiles(left + top / 16 * step, step)
                                       : (struct martlet_tile_operand){left + top * row, 16 * row, 32, row},
@@ -104,7 +104,7 @@ static void run(int64_t depth, int64_t more, int64_t width, int64_t columns, int
     printf("depth %4ld + %3ld, %3ld of %4ld columns, %-20s %5.1f from the second level %5.1f from beyond\n", (long)depth,
            (long)more, (long)width, (long)columns, is_packed ? "packed" : "rows where they lie", (double)first.misses / four,
            (double)second.misses / four);
-    free(left), free(right), free(more_left), free(more_right), free(result);
+    free(left), free(right), free(more_left), free(more_right), free(result), free(partial);
 }
 
 int main(void) {

@@ -180,7 +180,8 @@ import Testing
     private typealias Product = @convention(c) (UnsafePointer<martlet_tile_product>?) -> Void
 
     private func run(
-        _ kernel: Product, _ first: Operands, _ second: Operands? = nil, rows: Int, columns: Int, initial: [Float]?
+        _ kernel: Product, _ first: Operands, _ second: Operands? = nil, rows: Int, columns: Int, initial: [Float]?,
+        partial: UnsafeMutablePointer<Float>? = nil
     ) -> [Float] {
         let stride = columns + 5
         func fill(_ target: UnsafeMutablePointer<Float>) {
@@ -207,6 +208,7 @@ import Testing
                                 depth: second.depth == first.depth ? 0 : Int64(second.blocks))
                             (product.rows, product.columns, product.result) = (Int64(rows), Int64(columns), result)
                             (product.stride, product.accumulate) = (Int64(stride), initial == nil ? 0 : 1)
+                            product.partial = partial
                             kernel(&product)
                         }
                     }
@@ -268,6 +270,24 @@ import Testing
                 #expect(
                     part == (0..<height * width).map { whole[$0 / width * columns + $0 % width] },
                     "\(height) × \(width)")
+            }
+        }
+    }
+
+    /// Sums of a deep product that lie apart between its pieces, and are found there.
+    @Test(arguments: [200, 700, 1000]) func partialSumsThatLieApart(depth: Int) {
+        let (rows, columns) = (50, 70)
+        let (first, second) = (operands(rows, columns, depth, 1), operands(rows, columns, 19, 3))
+        for initial in [nil, noise(rows * columns, 7)] {
+            for kernel in kernels {
+                let expected = run(kernel, first, second, rows: rows, columns: columns, initial: initial)
+                var found = [Float]()
+                let partial = changed([Float](repeating: -7, count: rows * columns + 1)) {
+                    found = run(kernel, first, second, rows: rows, columns: columns, initial: initial, partial: $0)
+                }
+                #expect(found == expected)
+                #expect(partial[rows * columns] == -7)
+                #expect(partial.dropLast().contains { $0 != -7 } == (depth > 288))
             }
         }
     }

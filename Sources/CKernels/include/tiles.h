@@ -72,10 +72,13 @@ struct martlet_tile_operands {
 
 // result[rows, columns] = left · right over both pairs of operands (the second may have depth 0), or added to what the
 // result holds. An element's sum runs along the depth in one order, whatever rows and columns are computed with it.
+//
+// A deep product goes over the result several times. Rows of a matrix often lie a power of two apart and drive each other out
+// of the caches, so its sums are kept in `partial` meanwhile, [rows, columns], or in the result if that is null.
 struct martlet_tile_product {
     struct martlet_tile_operands operands[2];
     int64_t rows, columns;
-    float *result;
+    float *result, *partial;
     int64_t stride;
     int accumulate;
 };

@@ -161,7 +161,11 @@ extension Compute {
             let operands = factors.compactMap { $0.tileOperands(from: rows.lowerBound) }
             product.operands.0 = operands[0]
             if operands.count > 1 { product.operands.1 = operands[1] }
-            tiles.multiply(&product)
+            guard product.rowsCollide else { return tiles.multiply(&product) }
+            withScratch(rows.count * columns.count) {
+                product.partial = $0
+                tiles.multiply(&product)
+            }
         case .strips:
             for (index, factor) in factors.enumerated() {
                 guard case (var product, let form)? = factor.stripProduct(from: rows.lowerBound) else { continue }
@@ -197,6 +201,9 @@ extension martlet_tile_product {
         (self.rows, self.columns) = (Int64(rows.count), Int64(columns.count))
         (result, self.stride) = (target, Int64(stride))
     }
+
+    /// Whether rows of the result are a multiple of 2 KB apart and share so few places in the caches that they drive each other out.
+    var rowsCollide: Bool { stride % 512 == 0 }
 }
 
 extension UnsafeMutablePointer<Float> {

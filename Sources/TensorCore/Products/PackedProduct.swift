@@ -75,25 +75,19 @@ extension Compute {
         }
     }
 
-    /// Calls `body` with rows of a weight, `height` and a part of their columns at a time: as they lie if they are 16 or
-    /// 32 bits wide, else expanded into scratch that stays in cache.
+    /// Calls `body` with rows of a weight and a part of their columns: as they lie if they are 16 or 32 bits wide, else
+    /// `height` rows at a time, expanded into scratch that stays in cache.
     private func forEachBlock(
         of weight: Weight, rows: Range<Int>, height: Int, columns: Range<Int>,
         _ body: (TileSource, _ rows: Range<Int>, _ columns: Range<Int>) -> Void
     ) {
-        let (width, heights) = (weight.columns, TileGrid.heights(of: rows, at: height))
+        let (width, at) = (weight.columns, rows.lowerBound * weight.columns + columns.lowerBound)
         if let start = weight.bfloat16Pointer {
-            for rows in heights {
-                let at = start + rows.lowerBound * width + columns.lowerBound
-                body(TileSource(bfloat16: at, stride: width), rows, columns)
-            }
+            body(TileSource(bfloat16: start + at, stride: width), rows, columns)
         } else if let start = weight.float32Pointer {
-            for rows in heights {
-                let at = start + rows.lowerBound * width + columns.lowerBound
-                body(TileSource(MatrixPointer(at, stride: width)), rows, columns)
-            }
+            body(TileSource(MatrixPointer(start + at, stride: width)), rows, columns)
         } else {
-            forEachExpandedBlock(of: weight, heights, columns, body)
+            forEachExpandedBlock(of: weight, TileGrid.heights(of: rows, at: height), columns, body)
         }
     }
 
