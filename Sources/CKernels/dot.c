@@ -1,9 +1,10 @@
 #include "dot.h"
 
 #include "blocks.h"
+#include "fetch.h"
 
-// Bytes that are fetched ahead of their use, at least, as far as the second-level cache; rows of the weight, and of activations, that meet in registers,
-// at most; runs whose scales are decoded before their numbers, which take them from memory into all lanes for nothing.
+// Bytes that are fetched ahead of their use, at least; rows of the weight, and of activations, that meet in registers, at
+// most; runs whose scales are decoded before their numbers, which take them from memory into all lanes for nothing.
 enum { AHEAD = 8192, TOGETHER = 4, SEGMENT = 32 };
 
 struct operands {
@@ -67,7 +68,7 @@ MARTLET_INLINE void dot_tile(const struct block_format *format, int level, int r
                 UNROLLED for (int r = 0; r < rows; r++)
                     format->scales(level, w + r * o->w_stride + b * format->bytes, scales[r] + 2 * runs * b);
         for (int64_t b = 0; b < some; b++, w += format->bytes) {
-            UNROLLED for (int64_t line = 0; line < rows * format->bytes; line += 64) __builtin_prefetch(ahead + line, 0, 2);
+            fetch_second_level(ahead, rows * format->bytes);
             ahead += rows * format->bytes;
             UNROLLED for (int run = 0; run < runs; run++, x += RUN)
                 dot_run(format, level, round, rows, count, o, w, run, scales, b * runs + run, x, sums);

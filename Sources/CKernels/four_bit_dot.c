@@ -1,5 +1,7 @@
 #include "bfloat16.h"
+#include "fetch.h"
 #include "four_bit_scales.h"
+#include "tiles.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -66,8 +68,7 @@ MARTLET_TARGET_AVX512 MARTLET_INLINE __m512 entries_avx512(__m512 table, float s
     return _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32((int)0xffff0000)));
 }
 
-// Rows that share the loads of the vector, scales that are decoded at a time, bytes that are fetched ahead of use, as far as the
-// second-level cache.
+// Rows that share the loads of the vector, scales that are decoded at a time, bytes that are fetched ahead of use.
 enum { ROWS = 4, SCALES = 4096, AHEAD = 8192 };
 
 // The scales of the next `count` blocks; those of a group share its scale.
@@ -112,7 +113,11 @@ MARTLET_TARGET_AVX512 MARTLET_INLINE void dot_block_avx512(int rows, const __m51
     }
 }
 
-// `rows` rows, a constant of at most ROWS, which lie one after another.
+// `rows` rows, a constant of at most ROWS, which lie one after another. `bytes` is half the block size, and like `round` a
+// constant where it can be.
+typedef __m128 dot_group(int rows, __m512 table, const float *scales, const uint8_t *codes, int64_t blocks, int64_t bytes,
+                         const float *even, const float *odd, int round);
+
 MARTLET_TARGET_AVX512 MARTLET_INLINE __m128 dot_group_avx512(int rows, __m512 table, const float *scales,
                                                              const uint8_t *codes, int64_t blocks, int64_t bytes,
                                                              const float *even, const float *odd, int round) {
@@ -123,7 +128,7 @@ MARTLET_TARGET_AVX512 MARTLET_INLINE __m128 dot_group_avx512(int rows, __m512 ta
     for (int64_t block = 0; block < blocks; block++, codes += bytes, even += bytes, odd += bytes) {
         __m512 entries[ROWS];
         for (int r = 0; r < rows; r++) entries[r] = entries_avx512(table, scales[r * blocks + block], round);
-        for (int64_t b = 0; b < rows * bytes; b += 64) _mm_prefetch((const char *)ahead + b, _MM_HINT_T1);
+        fetch_second_level(ahead, rows * bytes);
         ahead += rows * bytes;
         dot_block_avx512(rows, entries, codes, stride, bytes, even, odd, high, low);
     }
@@ -131,11 +136,47 @@ MARTLET_TARGET_AVX512 MARTLET_INLINE __m128 dot_group_avx512(int rows, __m512 ta
     return sums_of_rows(high);
 }
 
-// `rows` rows, whose scales fit. `bytes` is half the block size, and like `round` a constant where it can be.
-MARTLET_TARGET_AVX512 MARTLET_INLINE void dot_some_avx512(const struct martlet_four_bit *matrix, int64_t count,
-                                                          int64_t first, int64_t rows, int64_t columns,
-                                                          const float *even, const float *odd, int round, int64_t bytes,
-                                                          int accumulate, float *result, int64_t result_stride) {
+// Entries in bfloat16, twice: the fifth bit of an index, which belongs to another code, does not matter.
+MARTLET_TARGET_AVX512_BF16 MARTLET_INLINE __m512i entries_bf16(__m512 table, float scale) {
+    return _mm512_broadcast_i64x4((__m256i)_mm512_cvtneps_pbh(_mm512_mul_ps(table, _mm512_set1_ps(scale))));
+}
+
+MARTLET_TARGET_AVX512_BF16 MARTLET_INLINE __m512bh rounded_bf16(const float *x) {
+    return _mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + 16), _mm512_loadu_ps(x));
+}
+
+// A group whose operands are rounded to bfloat16, both: pairs of them are multiplied at once. `bytes` is a multiple of 32.
+MARTLET_TARGET_AVX512_BF16 MARTLET_INLINE __m128 dot_group_bf16(int rows, __m512 table, const float *scales,
+                                                                const uint8_t *codes, int64_t blocks, int64_t bytes,
+                                                                const float *even, const float *odd, int round) {
+    (void)round;
+    __m512 high[ROWS], low[ROWS];
+    for (int r = 0; r < ROWS; r++) high[r] = low[r] = _mm512_setzero_ps();
+    const uint8_t *ahead = codes + AHEAD;
+    int64_t stride = blocks * bytes;
+    for (int64_t block = 0; block < blocks; block++, ahead += rows * bytes) {
+        fetch_second_level(ahead, rows * bytes);
+        __m512i entries[ROWS];
+        for (int r = 0; r < rows; r++) entries[r] = entries_bf16(table, scales[r * blocks + block]);
+        for (int64_t b = 0; b < bytes; b += 32, codes += 32, even += 32, odd += 32) {
+            __m512bh x = rounded_bf16(even), y = rounded_bf16(odd);
+            for (int r = 0; r < rows; r++) {
+                __m512i index = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(codes + r * stride)));
+                __m512i first = _mm512_permutexvar_epi16(_mm512_srli_epi16(index, 4), entries[r]);
+                high[r] = _mm512_dpbf16_ps(high[r], (__m512bh)first, x);
+                low[r] = _mm512_dpbf16_ps(low[r], (__m512bh)_mm512_permutexvar_epi16(index, entries[r]), y);
+            }
+        }
+    }
+    for (int r = 0; r < ROWS; r++) high[r] = _mm512_add_ps(high[r], low[r]);
+    return sums_of_rows(high);
+}
+
+// `rows` rows, whose scales fit.
+MARTLET_TARGET_AVX512 MARTLET_INLINE void dot_some(dot_group *group, const struct martlet_four_bit *matrix, int64_t count,
+                                                   int64_t first, int64_t rows, int64_t columns, const float *even,
+                                                   const float *odd, int round, int64_t bytes, int accumulate,
+                                                   float *result, int64_t result_stride) {
     int64_t half = columns / 2, blocks = half / bytes;
     __m512 table = _mm512_loadu_ps(matrix->table);
     float scales[SCALES];
@@ -147,32 +188,47 @@ MARTLET_TARGET_AVX512 MARTLET_INLINE void dot_some_avx512(const struct martlet_f
         for (int64_t i = 0; i < count; i++) {
             const float *x = even + i * half, *y = odd + i * half, *own = scales + r * blocks;
             float *target = result + i * result_stride + r;
-            __m128 sums = now == ROWS ? dot_group_avx512(ROWS, table, own, codes, blocks, bytes, x, y, round)
-                                      : dot_group_avx512(1, table, own, codes, blocks, bytes, x, y, round);
+            __m128 sums = now == ROWS ? group(ROWS, table, own, codes, blocks, bytes, x, y, round)
+                                      : group(1, table, own, codes, blocks, bytes, x, y, round);
             if (accumulate) sums = _mm_add_ps(_mm_maskz_loadu_ps(mask, target), sums);
             _mm_mask_storeu_ps(target, mask, sums);
         }
     }
 }
 
+// Rows whose scales fit, a multiple of ROWS; 0 if not even those of so many do.
+MARTLET_INLINE int64_t rows_at_a_time(const struct martlet_four_bit *matrix, int64_t columns) {
+    return SCALES / (columns / matrix->block_size) / ROWS * ROWS;
+}
+
+#define DOT_SOME(group, round, bytes) \
+    dot_some(group, matrix, count, first + r, rows - r < some ? rows - r : some, columns, even, odd, round, bytes, \
+             accumulate, result + r, result_stride)
+
 MARTLET_TARGET_AVX512 void martlet_dot_rows_four_bit_avx512 DOT_ROWS_FOUR_BIT_PARAMETERS {
-    int64_t bytes = matrix->block_size / 2, some = SCALES / (columns / matrix->block_size) / ROWS * ROWS;
+    int64_t bytes = matrix->block_size / 2, some = rows_at_a_time(matrix, columns);
     if (some == 0)
         return martlet_dot_rows_four_bit_avx2(matrix, count, first, rows, columns, even, odd, round, accumulate, result,
                                               result_stride);
-    for (int64_t r = 0; r < rows; r += some) {
-        int64_t now = rows - r < some ? rows - r : some;
-#define DOT_SOME(round, bytes) \
-    dot_some_avx512(matrix, count, first + r, now, columns, even, odd, round, bytes, accumulate, result + r, \
-                    result_stride)
+    for (int64_t r = 0; r < rows; r += some)
         if (bytes == 32 && !round)
-            DOT_SOME(0, 32);
+            DOT_SOME(dot_group_avx512, 0, 32);
         else if (bytes == 32)
-            DOT_SOME(1, 32);
+            DOT_SOME(dot_group_avx512, 1, 32);
         else
-            DOT_SOME(round, bytes);
-#undef DOT_SOME
-    }
+            DOT_SOME(dot_group_avx512, round, bytes);
+}
+
+MARTLET_TARGET_AVX512_BF16 void martlet_dot_rows_four_bit_avx512_bf16 DOT_ROWS_FOUR_BIT_PARAMETERS {
+    int64_t bytes = matrix->block_size / 2, some = rows_at_a_time(matrix, columns);
+    if (!round || bytes % 32 > 0 || some == 0)
+        return martlet_dot_rows_four_bit_avx512(matrix, count, first, rows, columns, even, odd, round, accumulate, result,
+                                                result_stride);
+    for (int64_t r = 0; r < rows; r += some)
+        if (bytes == 32)
+            DOT_SOME(dot_group_bf16, 1, 32);
+        else
+            DOT_SOME(dot_group_bf16, 1, bytes);
 }
 
 // A look-up in a register of eight sees three bits of an index; the fourth chooses between the halves of the table.
@@ -208,8 +264,18 @@ MARTLET_TARGET_AVX2 void martlet_dot_rows_four_bit_avx2 DOT_ROWS_FOUR_BIT_PARAME
 
 void martlet_dot_rows_four_bit_avx2 DOT_ROWS_FOUR_BIT_PARAMETERS { DOT_ALL_ROWS(dot_row_portable); }
 void martlet_dot_rows_four_bit_avx512 DOT_ROWS_FOUR_BIT_PARAMETERS { DOT_ALL_ROWS(dot_row_portable); }
+void martlet_dot_rows_four_bit_avx512_bf16 DOT_ROWS_FOUR_BIT_PARAMETERS { DOT_ALL_ROWS(dot_row_portable); }
 
 #endif
 
-DISPATCH(dot_rows_four_bit, DOT_ROWS_FOUR_BIT_PARAMETERS,
-         (matrix, count, first, rows, columns, even, odd, round, accumulate, result, result_stride))
+#define ARGUMENTS (matrix, count, first, rows, columns, even, odd, round, accumulate, result, result_stride)
+
+// The best of them: not every CPU that multiplies bfloat16 is faster at that.
+static void martlet_dot_rows_four_bit_best DOT_ROWS_FOUR_BIT_PARAMETERS {
+    if (martlet_multiplies_bfloat16())
+        martlet_dot_rows_four_bit_avx512_bf16 ARGUMENTS;
+    else
+        martlet_dot_rows_four_bit_avx512 ARGUMENTS;
+}
+
+DISPATCH_UP_TO(best, dot_rows_four_bit, DOT_ROWS_FOUR_BIT_PARAMETERS, ARGUMENTS)

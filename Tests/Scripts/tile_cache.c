@@ -87,8 +87,7 @@ static void run(int64_t depth, int64_t more, int64_t width, int64_t columns, int
         for (int64_t top = 0; top < ROWS; top += 256) {
             struct martlet_tile_product product = {
                 .rows = 256, .columns = width, .result = result + top * columns + column, .stride = columns,
-                // As rowsCollide in Factor.swift says.
-                .partial = columns % 512 == 0 ? partial : NULL,
+                .partial = martlet_rows_collide(columns * (int64_t)sizeof *result) ? partial : NULL,
                 .operands[0] = {
                     .left = is_packed ? martlet_packed_tiles(left + top / 16 * step, step)
                                       : (struct martlet_tile_operand){left + top * row, 16 * row, 32, row},

@@ -32,11 +32,12 @@ DECLARE_KERNEL(expand_four_bit_bf16, (const struct martlet_four_bit *matrix, int
 // Dot products of `count` activations with `rows` rows of a matrix with `columns` columns, from row `first` on:
 // result[i * result_stride + r] = sum over c of x[i, c] * element(first + r, c), or added to it if `accumulate` is not 0.
 // `even` and `odd` [count, columns / 2] are the elements of x with even and odd columns; with `round` the elements of the
-// matrix are rounded to bfloat16. columns % block_size == 0 and block_size % 32 == 0.
+// matrix are rounded to bfloat16, and those of x, too, where that is faster. columns % block_size == 0 and
+// block_size % 32 == 0.
 #define DOT_ROWS_FOUR_BIT_PARAMETERS                                                                                  \
     (const struct martlet_four_bit *matrix, int64_t count, int64_t first, int64_t rows, int64_t columns,              \
      const float *even, const float *odd, int round, int accumulate, float *result, int64_t result_stride)
-DECLARE_KERNEL(dot_rows_four_bit, DOT_ROWS_FOUR_BIT_PARAMETERS);
+DECLARE_ROUNDING_KERNEL(dot_rows_four_bit, DOT_ROWS_FOUR_BIT_PARAMETERS);
 
 // The other way, as bitsandbytes does it on a CPU: absolute maxima of blocks and the nearest table entries.
 // x          [count], beginning with a block; only the last block may be short

@@ -70,11 +70,14 @@ struct martlet_tile_operands {
     int64_t depth;
 };
 
+// Whether rows so many bytes apart share so few places in the caches that they drive each other out.
+static inline int martlet_rows_collide(int64_t bytes) { return bytes % 2048 == 0; }
+
 // result[rows, columns] = left · right over both pairs of operands (the second may have depth 0), or added to what the
 // result holds. An element's sum runs along the depth in one order, whatever rows and columns are computed with it.
 //
-// A deep product goes over the result several times. Rows of a matrix often lie a power of two apart and drive each other out
-// of the caches, so its sums are kept in `partial` meanwhile, [rows, columns], or in the result if that is null.
+// A deep product goes over the result several times. Its sums are kept in `partial` meanwhile, [rows, columns], or in the result
+// if that is null: where rows of the result collide, the former is faster.
 struct martlet_tile_product {
     struct martlet_tile_operands operands[2];
     int64_t rows, columns;

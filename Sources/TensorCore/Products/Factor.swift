@@ -161,7 +161,9 @@ extension Compute {
             let operands = factors.compactMap { $0.tileOperands(from: rows.lowerBound) }
             product.operands.0 = operands[0]
             if operands.count > 1 { product.operands.1 = operands[1] }
-            guard product.rowsCollide else { return tiles.multiply(&product) }
+            guard martlet_rows_collide(Int64(stride * MemoryLayout<Float>.stride)) != 0 else {
+                return tiles.multiply(&product)
+            }
             withScratch(rows.count * columns.count) {
                 product.partial = $0
                 tiles.multiply(&product)
@@ -201,9 +203,6 @@ extension martlet_tile_product {
         (self.rows, self.columns) = (Int64(rows.count), Int64(columns.count))
         (result, self.stride) = (target, Int64(stride))
     }
-
-    /// Whether rows of the result are a multiple of 2 KB apart and share so few places in the caches that they drive each other out.
-    var rowsCollide: Bool { stride % 512 == 0 }
 }
 
 extension UnsafeMutablePointer<Float> {

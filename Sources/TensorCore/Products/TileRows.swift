@@ -30,14 +30,11 @@ struct TileRows: Sendable {
             max(end, group.0 + TilePack.blocks(group.1 - group.0) * TilePack.side)
         }
         guard x.elementType == .bfloat16, x.columns % TilePack.depth == 0, x.rowStride % TilePack.depth == 0,
-            x.offset % TilePack.depth == 0, x.rowStride % Self.collidingStride != 0,
+            x.offset % TilePack.depth == 0, martlet_rows_collide(Int64(x.rowStride * 2)) == 0,
             (x.offset + end * x.rowStride) * 2 <= x.storage.byteCount
         else { return nil }
         (elements, depth, self.offsets, firstBlocks) = (x, x.columns, offsets, nil)
     }
-
-    /// Rows at such distances (2 KB) share so few places in the first-level cache that they drive each other out.
-    private static let collidingStride = 1024
 
     /// Rows of zeros that a matrix needs behind it to be read in place, wherever its last group begins.
     static let zeroRows = TilePack.side - 1
