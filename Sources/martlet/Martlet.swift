@@ -9,14 +9,14 @@ struct Martlet: ParsableCommand {
         abstract: "Fine-tunes language models on this machine: no GPU, no Python, nothing leaves it.",
         discussion: """
             A typical session:
-              martlet preview recipes/quickstart.yaml               what the model will see of the data
-              martlet train recipes/quickstart.yaml                 train adapters as a recipe says
+              martlet preview recipes/quickstart.yaml    what the model sees of the data
+              martlet train recipes/quickstart.yaml      train adapters
               martlet generate --model M --adapter RUN/adapter --prompt "…"
               martlet merge --model M --adapter RUN/adapter --output DIR
 
             Results go to standard output, progress and notes to standard error.
-            Exit codes: 0 done; 64 wrong command line or recipe; 65 unsuitable or damaged data, model or checkpoint;
-            66 missing input; 69 the machine cannot do it; 70 our own fault; 73/74 output cannot be written;
+            Exit codes: 0 done; 64 wrong command line or recipe; 65 unsuitable or damaged data, model or checkpoint; \
+            66 missing input; 69 the machine cannot do it; 70 our own fault; 73/74 output cannot be written; \
             75 stopped on request with a checkpoint; 76 training stopped by its own guard.
             """,
         version: ProgramVersion.current,

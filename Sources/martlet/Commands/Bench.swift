@@ -13,10 +13,10 @@ struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measures training steps on a model: tokens per second, memory, share of the machine's matrix rate.",
         discussion: """
-            Without --tokens-file tokens are pseudo-random and the same everywhere: x = (1664525·x + 1013904223) mod 2³²,
-            from x = seed; token = (x >> 8) mod vocabulary. The share of peak is the floating-point operations of base
-            products (forward and input gradient), adapters and head, over the median step time, over the rate of a 2048³
-            product in this process, in float16 where products run in it; where they run on AMX or AVX512-BF16, over the rate
+            Without --tokens-file tokens are pseudo-random and the same everywhere: x = (1664525·x + 1013904223) mod 2³², \
+            from x = seed; token = (x >> 8) mod vocabulary. The share of peak is the floating-point operations of base \
+            products (forward and input gradient), adapters and head, over the median step time, over the rate of a 2048³ \
+            product in this process, in float16 where products run in it; where they run on AMX or AVX512-BF16, over the rate \
             from the first-level cache.
             """)
 

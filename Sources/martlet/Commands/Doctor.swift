@@ -8,8 +8,8 @@ struct Doctor: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Says what this machine can do: CPU, OpenBLAS and its core, measured speed, memory.",
         discussion: """
-            Speed in float32 and float16 is that of a 2048³ product on all threads, the best of five. That in bfloat16 is the rate of
-            AMX tile registers, or of AVX512-BF16 vectors, fed from the first-level cache, added up over all threads; AMX is used
+            Speed in float32 and float16 is that of a 2048³ product on all threads, the best of five. That in bfloat16 is the rate of \
+            AMX tile registers, or of AVX512-BF16 vectors, fed from the first-level cache, added up over all threads; AMX is used \
             only if a first product came out right, AVX512-BF16 only on CPUs on which it is faster than float32 (AMD's).
             """)
 

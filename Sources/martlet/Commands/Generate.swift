@@ -9,7 +9,7 @@ struct Generate: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Lets a model answer: one prompt, or a chat on the terminal.",
         discussion: """
-            With a chat template, --prompt is one user message; --raw gives the text to the model as it is. Text is printed
+            With a chat template, --prompt is one user message; --raw gives the text to the model as it is. Text is printed \
             as it comes. Greedy (--temperature 0) unless a temperature is given.
             """)
 

@@ -10,11 +10,11 @@ struct Merge: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Folds an adapter into its base model and writes a Hugging Face folder.",
         discussion: """
-            The folder holds weights (safetensors), config, tokenizer, chat template and generation config, as transformers,
-            vLLM and TGI load them. Before it appears, its logits are compared with those of base and adapter. A .gguf base
+            The folder holds weights (safetensors), config, tokenizer, chat template and generation config, as transformers, \
+            vLLM and TGI load them. Before it appears, its logits are compared with those of base and adapter. A .gguf base \
             becomes a Hugging Face folder too. Without --adapter the base alone is written.
 
-            An adapter that was trained over a base packed in 4 bits is merged into the base as it was before, and the
+            An adapter that was trained over a base packed in 4 bits is merged into the base as it was before, and the \
             logits are compared with those in training; --dequantized merges into the packed weights instead.
             """)
 

@@ -11,7 +11,7 @@ struct Preview: ParsableCommand {
             martlet preview recipes/quickstart.yaml
             martlet preview recipes/quickstart.yaml data.train_on=last --examples 5
 
-            What is trained is coloured on a terminal and stands between ⟦ and ⟧ elsewhere. Data that train would refuse
+            What is trained is coloured on a terminal and stands between ⟦ and ⟧ elsewhere. Data that train would refuse \
             are shown all the same; then the command says why and exits with 65.
             """)
 

@@ -9,8 +9,8 @@ struct Quantize: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Packs a base model into 4 bits and writes a Hugging Face folder in bitsandbytes' layout.",
         discussion: """
-            Linear layers become NF4 with blocks of 64; embedding, head and norms stay 16 bits wide or as they are. The
-            folder loads in transformers (with bitsandbytes) and wherever --model is asked for. Training with
+            Linear layers become NF4 with blocks of 64; embedding, head and norms stay 16 bits wide or as they are. The \
+            folder loads in transformers (with bitsandbytes) and wherever --model is asked for. Training with \
             model.quantization: nf4 does the same by itself and keeps the copy in its cache.
             """)
 

@@ -7,7 +7,7 @@ struct Render: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Renders one conversation through a chat template.",
         discussion: """
-            The job is a JSON file: template_file or model, messages, and optionally tools, add_generation_prompt,
+            The job is a JSON file: template_file or model, messages, and optionally tools, add_generation_prompt, \
             variables (bos_token …) and now ("2024-07-26 12:00:00").
             """)
 

@@ -9,9 +9,9 @@ struct Tokenize: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Shows the token ids of text, or the text of ids.",
         discussion: """
-            Text comes from --text, from a .jsonl file (objects with a key "text", or "ids" for the way back) or from a
-            file of lines; one result per record, in order. Only tokenizer files are needed, no weights.
-            With --count the file may be data of any format and size; what its records say is counted, text by text,
+            Text comes from --text, from a .jsonl file (objects with a key "text", or "ids" for the way back) or from a \
+            file of lines; one result per record, in order. Only tokenizer files are needed, no weights. \
+            With --count the file may be data of any format and size; what its records say is counted, text by text, \
             without a chat template.
             """)
 

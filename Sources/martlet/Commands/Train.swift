@@ -19,9 +19,9 @@ struct Train: ParsableCommand {
             martlet train --resume runs/quickstart
             martlet train --resume runs/quickstart training.epochs=5 --allow-change training.epochs
 
-            SIGINT (Ctrl-C) and SIGTERM finish the step, write a checkpoint and exit with 75; a second one stops at once.
+            SIGINT (Ctrl-C) and SIGTERM finish the step, write a checkpoint and exit with 75; a second one stops at once. \
             SIGUSR1 writes a checkpoint and goes on.
-            A resumed run ends with the same bits as one that was never interrupted. What has changed since its checkpoint is
+            A resumed run ends with the same bits as one that was never interrupted. What has changed since its checkpoint is \
             named; what would change the result needs --allow-change.
             """)
 
