@@ -2,8 +2,6 @@
 #include "exponential.h"
 #include "kernels.h"
 
-MARTLET_INLINE float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
-
 // --- Gated activations: a function of two numbers, and the derivatives times that of the result ----------------------
 
 MARTLET_INLINE float silu_gate(float g, float u) { return g * sigmoid(g) * u; }

@@ -4,8 +4,6 @@
 
 #include <math.h>
 
-MARTLET_INLINE float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
-
 // Score of one expert as the choice sees it. Without bias and groups sigmoid and softmax keep the order of the logits,
 // which cannot saturate.
 MARTLET_INLINE float choice_score(const struct martlet_routing *routing, const float *logits, int64_t expert) {

@@ -39,10 +39,6 @@ MARTLET_INLINE void load_some(const float *from, int64_t count, lanes *to) {
     load_lanes(values, to);
 }
 
-MARTLET_INLINE void store_some(const lanes *from, int64_t count, float *to) {
-    memcpy(to, from, (size_t)count * sizeof *to);
-}
-
 typedef float half_lanes __attribute__((ext_vector_type(8)));
 typedef float quarter_lanes __attribute__((ext_vector_type(4)));
 

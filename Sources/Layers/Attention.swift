@@ -67,10 +67,13 @@ public struct SelfAttention: AttentionLayer {
     }
 
     /// Projections of queries, keys and values, and of the output.
-    public var linears: [Linear] {
+    public var linears: [Linear] { inputProjections + [output] }
+
+    /// Projections of queries, keys and values.
+    public var inputProjections: [Linear] {
         switch input {
-        case .separate(let query, let key, let value): [query, key, value, output]
-        case .fused(let all): [all, output]
+        case .separate(let query, let key, let value): [query, key, value]
+        case .fused(let all): [all]
         }
     }
 

@@ -4,6 +4,8 @@ public import Autograd
 public protocol AttentionLayer {
     /// Its linear layers in the order of computation.
     var linears: [Linear] { get }
+    /// Those of them that multiply the block's input.
+    var inputProjections: [Linear] { get }
     /// Heads, sizes, scale and visibility.
     var options: AttentionOptions { get }
     /// Elements per token that its own norms give, all together.

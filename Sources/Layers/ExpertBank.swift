@@ -48,21 +48,19 @@ public final class ExpertBank {
     /// Makes a bank without adapters.
     /// - Parameters:
     ///   - count: number of experts.
-    ///   - fusedOrientation: of the parameter in transformers, where it differs from the checkpoint's.
     ///   - isMarkedTransposed: whether transformers marks the module as transposed (gpt-oss).
     public init(
-        name: String, count: Int, source: Source, bias: Tensor? = nil,
-        fusedOrientation: GroupedWeight.Orientation = .outputsByInputs, isMarkedTransposed: Bool = false
+        name: String, count: Int, source: Source, bias: Tensor? = nil, isMarkedTransposed: Bool = false
     ) {
         (self.name, self.source, self.bias) = (name, source, bias)
         self.isMarkedTransposed = isMarkedTransposed
         switch source {
         case .modules(let experts):
             weight = GroupedWeight(separate: experts.map { $0.map(\.weight) })
-            self.fusedOrientation = fusedOrientation
+            fusedOrientation = .outputsByInputs
         case .fused(_, let tensor, let orientation):
             weight = GroupedWeight(fused: [tensor], count: count, orientation: orientation)
-            self.fusedOrientation = orientation
+            fusedOrientation = orientation
         }
     }
 

@@ -48,6 +48,14 @@ public struct LatentAttention: AttentionLayer {
         return queries + [keyValueDown, keyValueUp, output]
     }
 
+    /// The first projections of queries, and of keys and values.
+    public var inputProjections: [Linear] {
+        switch query {
+        case .direct(let projection): [projection, keyValueDown]
+        case .narrow(let down, _, _): [down, keyValueDown]
+        }
+    }
+
     /// The narrow vectors, as far as they are normed.
     public var normedWidth: Int {
         guard case .narrow(_, let norm, _) = query else { return latentNorm.weight.count }

@@ -12,6 +12,8 @@ public protocol CausalLanguageModel {
     var maximumLength: Int { get }
     /// Every linear layer of the blocks, in the order of computation.
     var linears: [Linear] { get }
+    /// Those of them that multiply embeddings.
+    var inputProjections: [Linear] { get }
     /// The matrices that every block multiplies with.
     var blockWeights: [[Weight]] { get }
     /// What can take an adapter, in the order of computation: linear layers, and the layers of all experts together.
@@ -59,12 +61,6 @@ extension CausalLanguageModel {
 
     /// Bytes of the weights that lie in mapped files.
     public var mappedWeightBytes: Int { MappedWeights(weights).byteCount }
-
-    /// The linear layers, where there are no experts.
-    public var adapterTargets: [any AdapterTarget] { linears }
-
-    /// None.
-    public var mixtures: [MixtureOfExperts] { [] }
 
     /// Summed cross-entropy of the next tokens; see ``Graph/linearCrossEntropy(_:head:targets:weights:softCap:)``.
     /// - Parameters:

@@ -17,6 +17,7 @@ struct DecoderModel: CausalLanguageModel {
 
     var layerCount: Int { blocks.count }
     var linears: [Linear] { blocks.flatMap(\.linears) }
+    var inputProjections: [Linear] { blocks.first?.attention.inputProjections ?? [] }
     var blockWeights: [[Weight]] { blocks.map(\.weights) }
     var adapterTargets: [any AdapterTarget] { blocks.flatMap(\.adapterTargets) }
     var attentions: [AttentionOptions] { blocks.map(\.attention.options) }

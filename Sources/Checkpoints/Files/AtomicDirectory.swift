@@ -72,12 +72,7 @@ public enum AtomicDirectory {
         return doomed.map { URL(fileURLWithPath: $0) }
     }
 
-    /// Makes a folder, and those above it, where they are missing.
-    public static func makeFolder(_ url: URL) throws(CheckpointError) {
-        try reportingFiles(try FileSystem.makeFolders(url.path))
-    }
-
-    /// Does so for everything in a folder.
+    /// Recovers whatever lies in a folder.
     public static func recover(in folder: URL) {
         for entry in (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [] where entry.hasPrefix(".") {
             for kind in [".tmp-", ".old-"] {
@@ -85,6 +80,11 @@ public enum AtomicDirectory {
                 recover(beside: folder.appendingPathComponent(String(entry[..<mark.lowerBound].dropFirst())))
             }
         }
+    }
+
+    /// Makes a folder, and those above it, where they are missing.
+    public static func makeFolder(_ url: URL) throws(CheckpointError) {
+        try reportingFiles(try FileSystem.makeFolders(url.path))
     }
 
     private static func remove(_ path: String) {

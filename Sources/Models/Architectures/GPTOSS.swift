@@ -4,7 +4,7 @@ public import Foundation
 import Layers
 public import TensorCore
 
-/// gpt-oss with weights of 16 or 32 bits: attention sinks, biases everywhere, and mixtures of experts with clamped,
+/// gpt-oss with weights of 16 or 32 bits, or experts in MXFP4: attention sinks, biases everywhere, and mixtures of experts with clamped,
 /// interleaved gates.
 public enum GPTOSS: ModelArchitecture {
     /// `gpt_oss`

@@ -66,15 +66,17 @@ struct GGUFModule {
     }
 
     /// The same module, which is a tensor by itself at Hugging Face's.
-    var withoutEndings: GGUFModule {
-        var module = self
-        module.hasEndings = false
-        return module
-    }
+    var withoutEndings: GGUFModule { changed { $0.hasEndings = false } }
 
     /// The same module whose weights the file has raised.
-    func raised(by offset: Float) -> GGUFModule { GGUFModule(name, stored, rowOrder: rowOrder, offset: offset) }
+    func raised(by offset: Float) -> GGUFModule { changed { $0.offset = offset } }
 
     /// The same module with rows in another order in the file.
-    func ordered(_ order: RowOrder) -> GGUFModule { GGUFModule(name, stored, rowOrder: order, offset: offset) }
+    func ordered(_ order: RowOrder) -> GGUFModule { changed { $0.rowOrder = order } }
+
+    private func changed(_ change: (inout GGUFModule) -> Void) -> GGUFModule {
+        var module = self
+        change(&module)
+        return module
+    }
 }

@@ -24,7 +24,4 @@ public struct Packing: Sendable, Hashable, Codable {
             "martlet.quantize_embeddings": String(embeddings),
         ]
     }
-
-    /// The bits per weight of a packed layer: 4, and the scale of a block of 64.
-    var bitsPerWeight: Double { doubleQuantization ? 4 + 8.0 / 64 + 32.0 / 64 / 256 : 4 + 32.0 / 64 }
 }

@@ -145,7 +145,8 @@ public final class PreparedRun {
         }
     }
 
-    /// An adapter from disk: rank, alpha and targets are the file's, dropout is the recipe's.
+    /// An adapter from disk. Dropout is the recipe's; rank, alpha and targets are the file's, or, where a run goes on with its own
+    /// adapter, rank the file's and the others the recipe's.
     private static func adapter(
         _ file: AdapterFolder, _ recipe: Recipe, _ model: any CausalLanguageModel
     ) throws -> LoRAAdapter {

@@ -25,7 +25,7 @@ extension Compute {
             panels(of: weight, offsets, areRows: weight.rowsAreOutputs), x, offsets, weight.outputs, weight, type, epilogue)
     }
 
-    /// `dx[r] = dy[r] · W_g` for the rows r of each group g, `[rows, inputs]`: the gradient of the line above.
+    /// `dx[r] = dy[r] · W_g` for the rows r of each group g, `[rows, inputs]`: the gradient of the product above.
     package func groupedProduct(
         _ dy: Tensor, offsets: [Int], _ weight: GroupedWeight, type: ElementType = .float32,
         epilogue: GroupedEpilogue? = nil
@@ -43,7 +43,7 @@ extension Compute {
         let multiply = blockProduct(x, offsets, for: panels)
         threads.run(tiles: panels.count) { tile in
             let panel = panels[tile]
-            withPanel(y, panel) { target, stride in
+            withResult(y, panel.rows, panel.columns) { target, stride in
                 for piece in panel.pieces {
                     weight.expansions.add(piece.storedRows.count * piece.storedColumns.count, to: panel.group)
                     multiply(panel, piece, target, stride)
@@ -52,18 +52,6 @@ extension Compute {
             }
         }
         return y
-    }
-
-    /// Memory for a panel of the result: in place for float32, else scratch that is rounded into place afterwards.
-    private func withPanel(_ y: Tensor, _ panel: GroupedPanel, _ body: (UnsafeMutablePointer<Float>, Int) -> Void) {
-        let (start, width) = (panel.rows.lowerBound * y.columns + panel.columns.lowerBound, panel.columns.count)
-        if y.elementType == .float32 { return body(y.output + start, y.columns) }
-        withScratch(panel.rows.count * width) { scratch in
-            body(scratch, width)
-            for row in 0..<panel.rows.count {
-                martlet_to_bfloat16(Int64(width), scratch + row * width, y.bfloatOutput + start + row * y.columns)
-            }
-        }
     }
 
     /// Adds the contribution of one block of weights to a panel, whose memory and row stride are given; the first one

@@ -124,7 +124,7 @@ extension Compute {
         }
     }
 
-    /// `dx[rows, inputs] = dy[rows, outputs] · weight`: the gradient of the line above with respect to `x`.
+    /// `dx[rows, inputs] = dy[rows, outputs] · weight`: the gradient of `x · weightᵀ` with respect to `x`.
     package func product(_ dy: Tensor, _ weight: Weight, plus term: ThinTerm? = nil, type: ElementType = .float32) -> Tensor {
         product([BackProjection(dy, weight, plus: term, on: self)], type: type)
     }

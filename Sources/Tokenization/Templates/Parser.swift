@@ -143,7 +143,7 @@ extension TemplateParser {
         case "for": kind = try forLoop()
         case "if": kind = try branch()
         case "set": kind = try assignment()
-        case "macro": kind = .macro(try macro(line))
+        case "macro": kind = .macro(try macro())
         case "call": kind = try callBlock()
         case "filter": kind = try filterBlock()
         case "with": kind = try withBlock()
@@ -218,7 +218,7 @@ extension TemplateParser {
         return .setBlock(target, filters: filters, body: try ownBody(until: "endset").statements)
     }
 
-    private mutating func macro(_ line: Int) throws(TemplateFailure) -> MacroDefinition {
+    private mutating func macro() throws(TemplateFailure) -> MacroDefinition {
         let name = try expectName()
         guard current == .symbol(.leftParenthesis) else { throw unexpected("(") }
         return try definition(name: name, end: "endmacro")

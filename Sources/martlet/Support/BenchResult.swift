@@ -8,15 +8,15 @@ import Tokenization
 /// Floating-point operations that a training step cannot do without.
 enum UsefulOperations {
     /// Per token: base products forward and input gradient (2 + 2 per weight), adapters forward and backward (2 + 4 per
-    /// weight), head forward and input gradient (2 + 2). The first block's query, key and value products need no input
-    /// gradient, since embeddings are frozen; what adapters on fewer layers spare besides is not taken off.
+    /// weight), head forward and input gradient (2 + 2). Products with embeddings need no input gradient, since
+    /// those are frozen; what adapters on fewer layers spare besides is not taken off.
     static func perToken(of model: any CausalLanguageModel, adapter: LoRAAdapter) -> Double {
         let linears = model.linears.filter { $0.role != .experts }
         let experts = model.mixtures.reduce(0) { sum, mixture in
             mixture.banks.reduce(sum) { $0 + 4 * mixture.routing.chosen * $1.weight.outputs * $1.weight.inputs }
         }
         let base = linears.reduce(experts) { $0 + 4 * $1.weight.rows * $1.weight.columns }
-        let spared = linears.prefix(3).reduce(0) { $0 + 2 * $1.weight.rows * $1.weight.columns }
+        let spared = model.inputProjections.reduce(0) { $0 + 2 * $1.weight.rows * $1.weight.columns }
         // Of the adapters of experts, a token meets those of the experts that it chooses.
         let reach = model.mixtures.first.map { Double($0.routing.chosen) / Double($0.routing.experts) } ?? 1
         let (everywhere, ofExperts) = (

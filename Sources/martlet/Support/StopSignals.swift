@@ -20,11 +20,8 @@ enum StopSignals {
         for number in [SIGINT, SIGTERM, SIGUSR1] { sigaddset(&signals, number) }
         pthread_sigmask(SIG_UNBLOCK, &signals, nil)
         for number in [SIGINT, SIGTERM] {
-            signal(number) { number in
-                // Only an atomic exchange and signal(): both are allowed inside a handler.
-                if StopSignals.flag.exchange(true, ordering: .relaxed) { _exit(75) }
-                _ = number
-            }
+            // Only an atomic exchange and _exit(): both are allowed inside a handler.
+            signal(number) { _ in if StopSignals.flag.exchange(true, ordering: .relaxed) { _exit(75) } }
         }
         signal(SIGUSR1) { _ in StopSignals.checkpointFlag.store(true, ordering: .relaxed) }
     }
