@@ -131,7 +131,7 @@ extension DatasetProblemKind {
         switch self {
         case .notTrainable: "give the better answers alone as messages or as prompt and completion"
         case .noTokenizer: "add tokenizer.json to the model's folder or give the data as input_ids"
-        case .noTemplate: "use an instruct model, add chat_template.jinja, or give the data as prompt and completion"
+        case .noTemplate: "name one with model.chat_template, use an instruct model, or give the data as prompt and completion"
         case .noEndToken: "set eos_token in the model's tokenizer_config.json"
         case .templateRefused: "change the conversation so that the template accepts it"
         case .doubledBOS: "remove it from the record's text, the template or the tokenizer adds it"

@@ -15,12 +15,12 @@ public struct BaseModel: Sendable {
     public internal(set) var tensors: any TensorSource
     /// Text ↔ ids; `nil` where the model has no tokenizer.
     public let tokenizer: Tokenizer?
-    /// The chat template, if the model has one.
-    public let template: ChatTemplate?
+    /// The chat template: the model's own, if it has one, or another in its place; see ``with(template:)``.
+    public internal(set) var template: ChatTemplate?
     /// Ids that end an answer.
-    public let stopTokens: Set<TokenID>
+    public internal(set) var stopTokens: Set<TokenID>
     /// Makes what ``companions()`` returns; for a GGUF file that takes a while, and not everyone needs it.
-    let makeCompanions: @Sendable () throws -> [String: Data]
+    var makeCompanions: @Sendable () throws -> [String: Data]
     /// The architecture, by `model_type`.
     public let modelType: String
     /// The files that hold the weights.

@@ -40,7 +40,7 @@ public enum BaseModelError: Error, CustomStringConvertible, Sendable {
             "\(path): the tokenizer has \(tokenizer) ids, but the model only \(model) embeddings; tokenizer and weights do not belong together"
         case .noTokenizer(let path): "\(path): the model has no tokenizer (tokenizer.json), which text needs; add it, or use token ids"
         case .noTemplate(let path):
-            "\(path): the model has no chat template (chat_template.jinja or chat_template in tokenizer_config.json), which chats need; add one, or use another data format"
+            "\(path): the model has no chat template (chat_template.jinja or chat_template in tokenizer_config.json), which chats need; name one with model.chat_template, add one, or use another data format"
         }
     }
 }

@@ -59,9 +59,14 @@ extension BaseModel {
     private static func generationConfiguration(_ tokenizer: Tokenizer) -> JSONValue {
         var object = JSONObject()
         if let bos = tokenizer.specialTokens.bos { object["bos_token_id"] = .integer(Int(bos.id)) }
-        let stops = tokenizer.specialTokens.stop.sorted().map { JSONValue.integer(Int($0)) }
-        if !stops.isEmpty { object["eos_token_id"] = stops.count == 1 ? stops[0] : .array(stops) }
+        object["eos_token_id"] = ids(tokenizer.specialTokens.stop)
         if let pad = tokenizer.specialTokens.pad { object["pad_token_id"] = .integer(Int(pad.id)) }
         return .object(object)
+    }
+
+    /// Ids that end an answer as `generation_config.json` has them: a number or a list; `nil` if there are none.
+    static func ids(_ stops: Set<TokenID>) -> JSONValue? {
+        let ids = stops.sorted().map { JSONValue.integer(Int($0)) }
+        return ids.count > 1 ? .array(ids) : ids.first
     }
 }

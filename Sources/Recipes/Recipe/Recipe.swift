@@ -70,6 +70,9 @@ extension Recipe {
 
         /// A Hugging Face folder or a `.gguf` file.
         public var path: String
+        /// The chat template in place of the model's own: the name of one of `ChatTemplate.builtInNames`, or the path of a Jinja
+        /// file; `nil` = the model's own.
+        public var chatTemplate: String?
         /// In which form the base's weights are held.
         public var quantization = Quantization.stored
         /// With `nf4`: whether the scales are packed too.

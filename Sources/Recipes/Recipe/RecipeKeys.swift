@@ -1,3 +1,5 @@
+import Tokenization
+
 /// The documentation of one key of a recipe.
 public struct RecipeKey: Sendable, Equatable {
     /// The key path, such as `adapter.rank`; `[]` stands for the elements of a list: `data.train[].path`.
@@ -34,6 +36,9 @@ extension Recipe {
 extension Recipe.Model {
     static let fields: [RecipeField<Self>] = [
         .key("path", \.path, .text("a path"), required: true, "The base model: a Hugging Face folder or a .gguf file."),
+        .key(
+            "chat_template", \.chatTemplate, .optional(.text("a name or a path")),
+            "The chat template in place of the model's own: \(ChatTemplate.builtInNames.joined(separator: ", ")), or the path of a Jinja file."),
         .key(
             "quantization", \.quantization, .choice(others: ["bnb": "nf4", "4bit": "nf4", "int4": "nf4", "none": "stored"]),
             "The form in which the base's weights are held: stored = as they lie in the file, nf4 = in 4 bits (QLoRA)."),

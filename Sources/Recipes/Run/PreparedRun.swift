@@ -48,7 +48,8 @@ public final class PreparedRun {
         recipe.training.precision = compute.precision == .bfloat16 ? .bfloat16 : .float32
         if let earlier = checkpoint?.state.identity { recipe.keepMemoryChoice(of: earlier) }
         self.compute = compute
-        base = try BaseModel.open(recipe.model.path, packing: recipe.model.packing, cache: cache, on: compute, note: note)
+        base = try recipe.withChatTemplate(
+            BaseModel.open(recipe.model.path, packing: recipe.model.packing, cache: cache, on: compute, note: note))
         model = try base.makeModel(on: compute)
         if recipe.training.auxLossCoefficient > 0, !model.linears.contains(where: { $0.role == .router }) {
             throw RecipeError([

@@ -28,7 +28,7 @@ extension PreparedRun {
 
     /// Base and adapter as one model: the base as it was before packing, as `martlet merge` takes it.
     private func writeMerged(from checkpoint: URL, to place: URL) throws {
-        let plain = try BaseModel.open(recipe.model.path)
+        let plain = try recipe.withChatTemplate(BaseModel.open(recipe.model.path))
         let merge = try ModelMerge(
             base: plain, trainedOver: base.isPacked && !plain.isPacked ? base : nil,
             adapter: try AdapterFolder(checkpoint, on: compute), on: compute)

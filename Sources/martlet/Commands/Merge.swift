@@ -67,7 +67,7 @@ struct Merge: ParsableCommand {
 
     /// What to merge into, and what the adapter was trained over if that is something else.
     private func bases(_ adapter: AdapterFolder?, on compute: Compute) throws -> (BaseModel, trainedOver: BaseModel?) {
-        let plain = try BaseModel.open(model.model)
+        let plain = try withTemplate(BaseModel.open(model.model))
         var trained = plain
         if let packing = adapter.flatMap({ Packing(metadata: $0.metadata) }), !plain.isPacked {
             trained = try cache.packedModels.open(model.model, packing: packing, on: compute, note: Terminal.note)
@@ -76,8 +76,13 @@ struct Merge: ParsableCommand {
             if !trained.isPacked { throw CommandError(.usage, "--dequantized needs a packed base, but the adapter was not trained over one") }
             return (trained, nil)
         }
-        if let base { return (try BaseModel.open(base), trained) }
+        if let base { return (try withTemplate(BaseModel.open(base)), trained) }
         return (plain, trained.isPacked && !plain.isPacked ? trained : nil)
+    }
+
+    /// What the adapter was trained with belongs to the merged model.
+    private func withTemplate(_ base: BaseModel) throws -> BaseModel {
+        try model.adapter.map { try base.withTemplate(ofAdapter: URL(fileURLWithPath: $0)) } ?? base
     }
 
     private func show(_ report: ModelMerge.Report, _ target: BaseModel, _ trainedOver: BaseModel?) {

@@ -39,7 +39,7 @@ struct Preview: ParsableCommand {
 
     func run() throws {
         let recipe = try Recipe.read(contentsOf: recipe, overrides: overrides)
-        let base = try BaseModel.open(recipe.model.path)
+        let base = try recipe.withChatTemplate(BaseModel.open(recipe.model.path))
         let data = try EncodedData(
             recipe, base: base, vocabularySize: base.vocabularySize, for: .look(records: records))
         if records == nil, try EncodedData.stream(recipe) {

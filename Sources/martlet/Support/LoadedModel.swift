@@ -13,8 +13,9 @@ struct LoadedModel {
     init(_ options: ModelOptions, _ form: PackingOptions, on compute: Compute) throws {
         let folder = try options.adapter.map { try AdapterFolder(URL(fileURLWithPath: $0), on: compute) }
         let packing = form.packing(trainedOver: folder.flatMap { Packing(metadata: $0.metadata) })
-        base = try BaseModel.open(
+        let plain = try BaseModel.open(
             options.model, packing: packing, cache: form.cache.packedModels, on: compute, note: Terminal.note)
+        base = try options.adapter.map { try plain.withTemplate(ofAdapter: URL(fileURLWithPath: $0)) } ?? plain
         network = try base.makeModel(on: compute)
         adapter = try folder?.attach(to: network.adapterTargets)
         if let remark = folder?.remark(onBaseNamed: base.name) { Terminal.note(remark) }

@@ -1,0 +1,60 @@
+import Checkpoints
+public import Foundation
+public import Tokenization
+
+/// Another chat template than the model's own: for a base that brings none, or for an adapter that was trained with another.
+extension BaseModel {
+    /// The same model with another chat template. What ends a turn in it ends answers, too, and the companions say so.
+    public func with(template: ChatTemplate) -> BaseModel {
+        var model = self
+        model.template = template
+        if let end = endOfTurn(in: template) { model.stopTokens.insert(end) }
+        model.makeCompanions = { [stops = model.stopTokens, companions = makeCompanions] in
+            try Self.changed(try companions(), template, stops)
+        }
+        return model
+    }
+
+    /// The same model with the template that an adapter's folder holds, if it holds one.
+    public func withTemplate(ofAdapter folder: URL) throws -> BaseModel {
+        let file = folder.appendingPathComponent("chat_template.jinja")
+        guard let data = try? RegularFile.contents(file) else { return self }
+        guard let own = try Self.template(String(decoding: data, as: UTF8.self), file.path), own.source != template?.source else {
+            return self
+        }
+        return with(template: own)
+    }
+
+    /// The special token behind an answer; `nil` if the template ends it with none.
+    private func endOfTurn(in template: ChatTemplate) -> TokenID? {
+        guard let tokenizer else { return nil }
+        let messages = [Message(role: "user", content: "Hello"), Message(role: "assistant", content: "Hello")]
+        let rendering = try? template.render(messages: messages, variables: templateVariables)
+        return rendering.flatMap { tokenizer.encode($0.text, addSpecialTokens: false).last { tokenizer.isSpecial($0) } }
+    }
+
+    /// Companions with another template, which stands in a file of its own, and with all ids that end an answer.
+    private static func changed(
+        _ files: [String: Data], _ template: ChatTemplate, _ stops: Set<TokenID>
+    ) throws -> [String: Data] {
+        func edited(_ name: String, _ data: Data, _ edit: (inout JSONObject) -> Void) throws -> Data {
+            let value = try parse(data, name)
+            guard let object = value.objectValue else { return data }
+            var members = object
+            edit(&members)
+            return Data(JSONValue.object(members).serialized(pretty: true).utf8)
+        }
+        var files = files
+        files["chat_template.jinja"] = Data(template.source.utf8)
+        files["tokenizer_config.json"] = try files["tokenizer_config.json"].map { data in
+            try edited("tokenizer_config.json", data) { object in
+                object = JSONObject(object.members.filter { $0.key != "chat_template" }.map { ($0.key, $0.value) })
+            }
+        }
+        let generation = files["generation_config.json"] ?? Data("{}".utf8)
+        files["generation_config.json"] = try edited("generation_config.json", generation) {
+            $0["eos_token_id"] = ids(stops)
+        }
+        return files
+    }
+}
