@@ -170,7 +170,7 @@ public final class TrainingRun {
         let loss = Evaluation(combining: parts).loss
         let bySource = zip(validation, parts).map { (source: $0.sources.first ?? "", loss: $1.loss) }
         let isBest = state.step > 0 && loss < state.bestLoss ?? .infinity
-        (state.validationLoss, state.validationLosses) = (loss, parts.map(\.loss))
+        (state.validationLoss, state.validationLosses) = (loss.ifFinite, parts.map(\.loss.ifFinite))
         if isBest {
             (state.bestLoss, state.bestStep, state.evaluationsSinceBest) = (loss, state.step, 0)
         } else if state.step > 0 {
@@ -196,9 +196,16 @@ public final class TrainingRun {
     }
 
     /// Begins to write a checkpoint; training goes on until parameters are about to change.
+        if !loss.isFinite { try report(.note(warning(of: bySource.filter { !$0.loss.isFinite }.map(\.source)))) }
     private func save(_ report: (TrainingEvent) throws -> Void) throws {
         try finishSave(report)
         try folder.requireSpace(TrainingCheckpoint.byteCount(of: trainer.optimizer.parameters), for: .checkpoint)
+    /// What a validation loss that is no number means. Training may be all right: its guard looks at its own numbers.
+    private func warning(of sources: [String]) -> String {
+        let place = sources.isEmpty ? "" : " on \(sources.joined(separator: ", "))"
+        return "the validation loss after step \(state.step) is NaN or infinite\(place): it counts as no improvement; look at these data, or at the base model's weights for their tokens"
+    }
+
         let (state, adapter, settings, place) = (state, adapter, settings, folder.checkpoint(step: state.step))
         let optimizer = trainer.optimizer
         pendingSave = BackgroundSave(step: state.step) {
@@ -217,4 +224,9 @@ public final class TrainingRun {
         try folder.rotate(latest: save.step, best: state.bestStep, keep: settings.keep)
         try report(.checkpoint(step: save.step, path: folder.checkpoint(step: save.step).path))
     }
+}
+
+extension Double {
+    /// The number, unless it is NaN or infinite.
+    fileprivate var ifFinite: Double? { isFinite ? self : nil }
 }
