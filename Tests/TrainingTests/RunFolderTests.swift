@@ -34,4 +34,29 @@ import Training
             #expect(saved.validationLosses?.map { $0 != nil } == [true, false])
         }
     }
+
+    /// A link to itself is something that even root cannot read.
+    @Test func whatCannotBeReadIsNotPassedOver() throws {
+        try withFolder { root in
+            let folder = try create(root.appendingPathComponent("run"))
+            _ = try shortRun(in: folder, on: compute)
+            let newer = folder.checkpoint(step: 7)
+            try FileManager.default.createSymbolicLink(atPath: newer.path, withDestinationPath: newer.lastPathComponent)
+            let error = trainingError { _ = try folder.newestCheckpoint { Issue.record("\($0)") } }
+            guard case .unreadableCheckpoint(newer.path, let problem) = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+            #expect(problem.code == ELOOP && "\(problem)".contains("step-000007/state.json") && isLink(newer))
+            try FileManager.default.removeItem(at: newer)
+            #expect(try folder.newestCheckpoint { Issue.record("\($0)") }?.state.step == 4)
+            let all = newer.deletingLastPathComponent()
+            try FileManager.default.removeItem(at: all)
+            try FileManager.default.createSymbolicLink(atPath: all.path, withDestinationPath: all.lastPathComponent)
+            guard case .unreadableCheckpoint(all.path, _) = trainingError({ _ = try folder.newestCheckpoint { _ in } }) else {
+                Issue.record("checkpoints that cannot be listed are taken for none")
+                return
+            }
+        }
+    }
 }

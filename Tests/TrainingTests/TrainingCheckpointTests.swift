@@ -172,3 +172,14 @@ import Training
         }
     }
 }
+            guard case .otherFormat(folder.path, 77) = trainingError({ _ = try run.newestCheckpoint { _ in } }) else {
+                Issue.record("a newer checkpoint of another version is passed over")
+                return
+            }
+            // Another layout may have other files.
+            try FileManager.default.removeItem(at: folder.appendingPathComponent("optimizer.safetensors"))
+            guard case .otherFormat = trainingError({ _ = try TrainingCheckpoint(folder) }) else {
+                Issue.record("another layout is taken for damage")
+                return
+            }
+            try FileManager.default.removeItem(at: folder)

@@ -1,5 +1,6 @@
 import Checkpoints
 public import Foundation
+import TensorCore
 
 /// The folder of a run: recipe, metrics, checkpoints, adapter. It appears by rename with the recipes inside.
 public struct RunFolder {
@@ -95,29 +96,27 @@ public struct RunFolder {
     static func step(ofName name: String) -> Int? { name.hasPrefix("step-") ? Int(name.dropFirst(5)) : nil }
 
     /// The newest checkpoint that is whole; damaged newer ones are handed to `note`. `nil` if there is none at all.
-    /// - Throws: if there are some, but none that can be read, which a run that begins anew would delete:
-    ///   ``TrainingError/otherFormat(path:format:)``, ``TrainingError/allDamaged(run:count:newest:)``.
+    ///
+    /// A run that goes on deletes what is newer than the checkpoint it goes on from, so that nothing is passed over which
+    /// another version, or a system that lets us read it, could still use.
+    /// - Throws: ``TrainingError/otherFormat(path:format:)``, ``TrainingError/unreadableCheckpoint(path:_:)``, and
+    ///   ``TrainingError/allDamaged(run:count:newest:)``.
     public func newestCheckpoint(note: (String) -> Void) throws(TrainingError) -> TrainingCheckpoint? {
         var skipped: [String] = []
-        var foreign: TrainingError?
         for step in checkpointSteps() {
             do throws(TrainingError) {
                 let checkpoint = try TrainingCheckpoint(checkpoint(step: step))
                 for reason in skipped { note("skipping a checkpoint: \(reason)") }
                 return checkpoint
             } catch {
-                if case .damagedCheckpoint(let path, let reason, _) = error {
-                    skipped.append("\(path): \(reason)")
-                } else {
-                    skipped.append("\(error)")
-                    foreign = foreign ?? error
-                }
+                guard case .damagedCheckpoint(let path, let reason, _) = error else { throw error }
+                skipped.append("\(path): \(reason)")
             }
         }
-        if let foreign { throw foreign }
         guard let newest = skipped.first else { return nil }
         throw .allDamaged(run: url.relativePath, count: skipped.count, newest: newest)
     }
+        try requireListing()
 
     /// Checkpoints that are there, damaged or not.
     public var checkpointCount: Int { checkpointSteps().count }
@@ -139,6 +138,16 @@ public struct RunFolder {
             try AtomicFile.replaceLink(
                 at: checkpoints.appendingPathComponent("best"), to: checkpoint(step: best).lastPathComponent)
         }
+    /// Refuses a folder of checkpoints that cannot be listed, which would look as if there were none.
+    private func requireListing() throws(TrainingError) {
+        guard let listing = opendir(checkpoints.path) else {
+            if errno == ENOENT { return }
+            let error = FileError(action: "read the folder", path: checkpoints.path, code: errno)
+            throw .unreadableCheckpoint(path: checkpoints.path, error)
+        }
+        closedir(listing)
+    }
+
         for step in checkpointSteps().filter({ $0 <= latest }).dropFirst(max(1, keep)) where step != best {
             try? FileManager.default.removeItem(at: checkpoint(step: step))
         }
