@@ -35,6 +35,24 @@ import Training
         }
     }
 
+    /// What is in the way of a link stands for a file system that has none.
+    @Test func aRunWithoutLinksGoesOn() throws {
+        try withFolder { root in
+            let folder = try create(root.appendingPathComponent("run"))
+            for name in ["latest", "best"] {
+                let place = folder.url.appendingPathComponent("checkpoints/\(name)/x")
+                try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
+            }
+            let validation = [EncodedDataset(examples([30, 20], seed: 5))]
+            let (state, notes) = try shortRun(in: folder, validation: validation, on: compute)
+            #expect(state.isFinished && notes.count == 1 && notes[0].contains("goes on without the links latest and best"), "\(notes)")
+            #expect(try folder.newestCheckpoint { Issue.record("\($0)") }?.state.step == 4)
+            #expect(folder.bestCheckpoint(step: 2).lastPathComponent == "step-000002")
+            let first = folder.checkpoint(step: 1).path
+            #expect(state.bestStep == 1 || !FileManager.default.fileExists(atPath: first), "keep is 3")
+        }
+    }
+
     /// A link to itself is something that even root cannot read.
     @Test func whatCannotBeReadIsNotPassedOver() throws {
         try withFolder { root in

@@ -96,6 +96,13 @@ public struct RunFolder {
     static func step(ofName name: String) -> Int? { name.hasPrefix("step-") ? Int(name.dropFirst(5)) : nil }
 
     /// The newest checkpoint that is whole; damaged newer ones are handed to `note`. `nil` if there is none at all.
+    /// The checkpoint with the lowest validation loss: the link to it, or its folder where there are no links.
+    package func bestCheckpoint(step: Int) -> URL {
+        let (link, folder) = (checkpoints.appendingPathComponent("best"), checkpoint(step: step))
+        let target = try? FileManager.default.destinationOfSymbolicLink(atPath: link.path)
+        return target == folder.lastPathComponent ? link : folder
+    }
+
     ///
     /// A run that goes on deletes what is newer than the checkpoint it goes on from, so that nothing is passed over which
     /// another version, or a system that lets us read it, could still use.
@@ -131,12 +138,14 @@ public struct RunFolder {
     public func replaceResolvedRecipe(_ contents: Data) throws { try AtomicFile.write(contents, to: resolvedRecipe) }
 
     /// Points `latest`, and `best` if there is one, at their checkpoints and deletes all but the newest `keep` and the best.
-    func rotate(latest: Int, best: Int?, keep: Int) throws {
-        try AtomicFile.replaceLink(
-            at: checkpoints.appendingPathComponent("latest"), to: checkpoint(step: latest).lastPathComponent)
-        if let best, FileManager.default.fileExists(atPath: checkpoint(step: best).path) {
-            try AtomicFile.replaceLink(
-                at: checkpoints.appendingPathComponent("best"), to: checkpoint(step: best).lastPathComponent)
+    /// - Returns: why a link could not be made; some file systems have none, and no run needs them.
+    func rotate(latest: Int, best: Int?, keep: Int) -> (any Error)? {
+        var problem: (any Error)?
+        for (name, step) in [("latest", latest), ("best", best)] {
+            guard let target = step.map(checkpoint), FileManager.default.fileExists(atPath: target.path) else { continue }
+            do {
+                try AtomicFile.replaceLink(at: checkpoints.appendingPathComponent(name), to: target.lastPathComponent)
+            } catch { problem = problem ?? error }
         }
     /// Refuses a folder of checkpoints that cannot be listed, which would look as if there were none.
     private func requireListing() throws(TrainingError) {
@@ -158,3 +167,4 @@ public struct RunFolder {
         for later in checkpointSteps() where later > step { try? FileManager.default.removeItem(at: checkpoint(step: later)) }
     }
 }
+        return problem

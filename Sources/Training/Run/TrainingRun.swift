@@ -59,6 +59,8 @@ public final class TrainingRun {
     private var pendingSave: BackgroundSave?
 
     /// Puts a run together; `resuming` takes up where a checkpoint stopped.
+    /// Whether it was said that `latest` and `best` cannot be made.
+    private var saidLinks = false
     /// - Parameters:
     ///   - adapter: attached to the trainer's model; with `resuming`, it holds the checkpoint's factors already.
     ///   - stream: at the beginning, or at the checkpoint's cursor.
@@ -221,7 +223,10 @@ public final class TrainingRun {
         guard let save = pendingSave else { return }
         pendingSave = nil
         try save.finish()
-        try folder.rotate(latest: save.step, best: state.bestStep, keep: settings.keep)
+        if let problem = folder.rotate(latest: save.step, best: state.bestStep, keep: settings.keep), !saidLinks {
+            saidLinks = true
+            try report(.note("\(problem); the run goes on without the links latest and best, and its checkpoints are told by their steps"))
+        }
         try report(.checkpoint(step: save.step, path: folder.checkpoint(step: save.step).path))
     }
 }
