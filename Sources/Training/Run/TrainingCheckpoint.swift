@@ -155,8 +155,11 @@ public struct TrainingCheckpoint {
             }
             // As text: a float32, which torch has here, counts no further than 2²⁴.
             let updates = try parameters.map { parameter in
-                guard let count = file.metadata["step." + parameter.name].flatMap({ Int($0) }), count >= 0 else {
+                guard let count = file.metadata["step." + parameter.name].flatMap({ Int($0) }) else {
                     throw damaged("optimizer.safetensors does not say how often \(parameter.name) was updated")
+                }
+                guard (0...state.step - state.skippedSteps).contains(count) else {
+                    throw damaged("optimizer.safetensors says that \(parameter.name) was updated \(count) times in \(state.step - state.skippedSteps) steps")
                 }
                 return count
             }

@@ -55,6 +55,8 @@ public final class TrainingRun {
     let folder: RunFolder
     let compute: Compute
     var log: MetricsLog?
+    /// The checkpoint that the state has come from.
+    var origin: URL?
     /// The checkpoint that is being written.
     private var pendingSave: BackgroundSave?
 
@@ -72,7 +74,7 @@ public final class TrainingRun {
         (self.settings, self.folder, self.compute) = (settings, folder, compute)
         state = TrainingState(identity: identity)
         if let checkpoint {
-            state = checkpoint.state
+            (state, origin) = (checkpoint.state, checkpoint.folder)
             state.identity = identity
             try checkpoint.restoreMoments(trainer, on: compute)
         }
@@ -141,11 +143,7 @@ public final class TrainingRun {
         state.supervisedTokens += result.supervisedTokens
         state.cursor = stream.cursor
         state.loss = result.loss
-        if !result.experts.isEmpty {
-            var total = state.experts ?? ExpertUsage()
-            total.add(result.experts)
-            state.experts = total
-        }
+        try count(result.experts)
         let speed = Double(result.tokens) / seconds
         if state.step % settings.logEverySteps == 0 || state.step == settings.totalSteps {
             var values = [
@@ -166,6 +164,17 @@ public final class TrainingRun {
     /// Evaluates, if there are validation data, and says whether the loss is the lowest so far.
     private func evaluate(_ report: (TrainingEvent) throws -> Void) throws -> Bool {
         if validation.isEmpty { return false }
+    /// Adds up how tokens fell on experts. What a checkpoint has counted may be of another model: its checksum would fit.
+    private func count(_ experts: ExpertUsage) throws(TrainingError) {
+        if let origin, let earlier = state.experts, !earlier.isEmpty, !earlier.hasSameExperts(as: experts) {
+            throw TrainingCheckpoint.damage(to: origin, "state.json counts tokens of other experts than the model has")
+        }
+        if experts.isEmpty { return }
+        var total = state.experts ?? ExpertUsage()
+        total.add(experts)
+        state.experts = total
+    }
+
         let parts = try validation.map {
             try Evaluation(of: trainer.model, on: $0, batchTokens: settings.evaluationTokens, compute: compute)
         }
