@@ -53,6 +53,28 @@ import Training
         }
     }
 
+    @Test func aLinkToAFolderStaysAndTheFolderBecomesTheRun() throws {
+        try withFolder { root in
+            let (link, real) = (root.appendingPathComponent("link"), root.appendingPathComponent("disk/real"))
+            try FileManager.default.createDirectory(at: real, withIntermediateDirectories: true)
+            try FileManager.default.createSymbolicLink(at: link, withDestinationURL: real)
+            for overwrite in [false, true] {
+                let folder = try create(link, overwrite: overwrite)
+                #expect(isLink(link) && folder.url == link)
+                #expect(FileManager.default.fileExists(atPath: real.appendingPathComponent("resolved.yaml").path))
+            }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: root.path).sorted() == ["disk", "link"])
+            #expect(try FileManager.default.contentsOfDirectory(atPath: root.appendingPathComponent("disk").path) == ["real"])
+            // A disk that is not mounted must not be filled in its place.
+            try FileManager.default.removeItem(at: real)
+            guard case .outputTaken(_, let reason) = trainingError({ _ = try create(link) }) else {
+                Issue.record("a link to nothing was replaced")
+                return
+            }
+            #expect(reason == "is a link to \(real.path), where nothing is" && isLink(link))
+        }
+    }
+
     /// A link to itself is something that even root cannot read.
     @Test func whatCannotBeReadIsNotPassedOver() throws {
         try withFolder { root in
