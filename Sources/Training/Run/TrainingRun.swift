@@ -59,10 +59,10 @@ public final class TrainingRun {
     var origin: URL?
     /// The checkpoint that is being written.
     private var pendingSave: BackgroundSave?
-
-    /// Puts a run together; `resuming` takes up where a checkpoint stopped.
     /// Whether it was said that `latest` and `best` cannot be made.
     private var saidLinks = false
+
+    /// Puts a run together; `resuming` takes up where a checkpoint stopped.
     /// - Parameters:
     ///   - adapter: attached to the trainer's model; with `resuming`, it holds the checkpoint's factors already.
     ///   - stream: at the beginning, or at the checkpoint's cursor.
@@ -123,6 +123,9 @@ public final class TrainingRun {
         return .finished
     }
 
+    /// Whether the run has ended before its last step because validation brought no improvement.
+    public var hasStoppedEarly: Bool { state.isFinished && isStoppedEarly && state.step < settings.totalSteps }
+
     private var isStoppedEarly: Bool {
         settings.earlyStopping > 0 && state.evaluationsSinceBest >= settings.earlyStopping
     }
@@ -161,9 +164,6 @@ public final class TrainingRun {
         try report(.step(result, tokensPerSecond: speed, totalSteps: settings.totalSteps))
     }
 
-    /// Evaluates, if there are validation data, and says whether the loss is the lowest so far.
-    private func evaluate(_ report: (TrainingEvent) throws -> Void) throws -> Bool {
-        if validation.isEmpty { return false }
     /// Adds up how tokens fell on experts. What a checkpoint has counted may be of another model: its checksum would fit.
     private func count(_ experts: ExpertUsage) throws(TrainingError) {
         if let origin, let earlier = state.experts, !earlier.isEmpty, !earlier.hasSameExperts(as: experts) {
@@ -175,6 +175,9 @@ public final class TrainingRun {
         state.experts = total
     }
 
+    /// Evaluates, if there are validation data, and says whether the loss is the lowest so far.
+    private func evaluate(_ report: (TrainingEvent) throws -> Void) throws -> Bool {
+        if validation.isEmpty { return false }
         let parts = try validation.map {
             try Evaluation(of: trainer.model, on: $0, batchTokens: settings.evaluationTokens, compute: compute)
         }
@@ -193,7 +196,14 @@ public final class TrainingRun {
             ["validation_loss": loss], integers: ["step": state.step],
             tables: bySource.count > 1 ? ["validation_losses": table] : [:])
         try report(.evaluation(step: state.step, loss: loss, bySource: bySource, isBest: isBest))
+        if !loss.isFinite { try report(.note(warning(of: bySource.filter { !$0.loss.isFinite }.map(\.source)))) }
         return isBest
+    }
+
+    /// What a validation loss that is no number means. Training may be all right: its guard looks at its own numbers.
+    private func warning(of sources: [String]) -> String {
+        let place = sources.isEmpty ? "" : " on \(sources.joined(separator: ", "))"
+        return "the validation loss after step \(state.step) is NaN or infinite\(place): it counts as no improvement; look at these data, or at the base model's weights for their tokens"
     }
 
     /// The last line of a run on several sources: how many tokens of each went through the model, and their shares.
@@ -207,16 +217,9 @@ public final class TrainingRun {
     }
 
     /// Begins to write a checkpoint; training goes on until parameters are about to change.
-        if !loss.isFinite { try report(.note(warning(of: bySource.filter { !$0.loss.isFinite }.map(\.source)))) }
     private func save(_ report: (TrainingEvent) throws -> Void) throws {
         try finishSave(report)
         try folder.requireSpace(TrainingCheckpoint.byteCount(of: trainer.optimizer.parameters), for: .checkpoint)
-    /// What a validation loss that is no number means. Training may be all right: its guard looks at its own numbers.
-    private func warning(of sources: [String]) -> String {
-        let place = sources.isEmpty ? "" : " on \(sources.joined(separator: ", "))"
-        return "the validation loss after step \(state.step) is NaN or infinite\(place): it counts as no improvement; look at these data, or at the base model's weights for their tokens"
-    }
-
         let (state, adapter, settings, place) = (state, adapter, settings, folder.checkpoint(step: state.step))
         let optimizer = trainer.optimizer
         pendingSave = BackgroundSave(step: state.step) {

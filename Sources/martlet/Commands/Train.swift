@@ -131,13 +131,15 @@ struct Train: ParsableCommand {
             shouldStop: { StopSignals.received }, wantsCheckpoint: StopSignals.takeCheckpointRequest, report: progress.report)
         if outcome == .finished {
             try prepared.writeResults(to: folder, after: run.state.step)
-            progress.finish(run.state)
+            let best = run.state.bestStep.map { folder.bestCheckpoint(step: $0).relativePath }
+            progress.finish(run.state, stoppedEarly: run.hasStoppedEarly, best: best)
         } else {
             progress.stop(run.state, checkpoint: folder.checkpoint(step: run.state.step).relativePath)
         }
         RunSummary(
             run.state, run: folder, results: outcome == .finished ? prepared.recipe.output.save : [],
-            sources: prepared.data.trainSources, speed: progress.tokensPerSecond, plannedMemory: plan.total
+            sources: prepared.data.trainSources, speed: progress.tokensPerSecond, plannedMemory: plan.total,
+            stoppedEarly: run.hasStoppedEarly
         ).print()
         // Nothing went wrong, so there is no error to print.
         if outcome == .stopped { throw ExitCode(ExitStatus.stopped.rawValue) }
