@@ -122,7 +122,26 @@ import Testing
         #expect(abs(losses[0] - losses[1]) < 1e-6)
     }
 
-    @Test(arguments: [SIGINT, SIGTERM])
+    /// A signal that the tests' own start has ignored stays ignored in what they start.
+    private static let stopSignals: [Int32] = {
+        let earlier = signal(SIGHUP, SIG_DFL)
+        signal(SIGHUP, earlier)
+        let isIgnored = unsafeBitCast(earlier, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
+        return [SIGINT, SIGTERM] + (isIgnored ? [] : [SIGHUP])
+    }()
+
+    @Test func outputThatNobodyReadsAndClosedTerminalsUnderNohupEndNothing() throws {
+        let scratch = try Scratch()
+        try scratch.writeRecipe(["steps: 3": "steps: 40"])
+        let piped = try Program.shell("$M train recipe.yaml 2>&1 >/dev/null | head -1; exit ${PIPESTATUS[0]}", in: scratch)
+        #expect(piped.status == 0 && scratch.exists("run/adapter"), "\(piped.status)")
+        let begun = "until [ -e two/metrics.jsonl ] || ! kill -0 $!; do sleep 0.02; done"
+        let line = "nohup $M train recipe.yaml training.steps=400 output.directory=two & \(begun); kill -HUP $!; wait $!"
+        let kept = try Program.shell(line, in: scratch)
+        #expect(kept.status == 0 && scratch.exists("two/adapter"), "\(kept.errors.suffix(300))")
+    }
+
+    @Test(arguments: stopSignals)
     func aStoppedRunResumesToTheSameBits(signal number: Int32) throws {
         let scratch = try Scratch()
         try scratch.writeRecipe(["steps: 3": "steps: 150"])

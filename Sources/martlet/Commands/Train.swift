@@ -20,7 +20,8 @@ struct Train: ParsableCommand {
             martlet train --resume runs/quickstart training.epochs=5 --allow-change training.epochs
 
             SIGINT (Ctrl-C) and SIGTERM finish the step, write a checkpoint and exit with 75; a second one stops at once. \
-            SIGUSR1 writes a checkpoint and goes on.
+            SIGHUP (the terminal is closed) does the same, unless it is ignored (nohup). SIGUSR1 writes a checkpoint and goes on. \
+            A reader of the output that goes away does not end the run.
             A resumed run ends with the same bits as one that was never interrupted. What has changed since its checkpoint is \
             named; what would change the result needs --allow-change.
             """)
