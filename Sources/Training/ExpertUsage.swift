@@ -32,11 +32,17 @@ public struct ExpertUsage: Sendable, Equatable, Codable {
     /// For each layer the experts that no token reached.
     public var neverReached: [[Int]] { tokens.map { counts in counts.indices.filter { counts[$0] == 0 } } }
 
+    /// Whether the other counts tokens of the same experts of the same layers.
+    package func hasSameExperts(as other: ExpertUsage) -> Bool {
+        layers == other.layers && tokens.map(\.count) == other.tokens.map(\.count)
+    }
+
     /// Adds the tokens of another step.
+    /// - Precondition: they are of the same experts, or one of the two counts none.
     public mutating func add(_ other: ExpertUsage) {
         if isEmpty { return self = other }
         if other.isEmpty { return }
-        precondition(layers == other.layers, "usage of other layers")
+        precondition(hasSameExperts(as: other), "usage of other experts")
         tokens = zip(tokens, other.tokens).map { zip($0, $1).map { $0 + $1 } }
     }
 }

@@ -24,6 +24,13 @@ public struct LearningRateSchedule: Sendable, Equatable {
         (self.peak, self.decay, self.warmupSteps, self.totalSteps) = (peak, decay, warmupSteps, totalSteps)
     }
 
+    /// A sentence about a warm-up that does not come to its end; `nil` where it does.
+    public var remark: String? {
+        guard totalSteps > 0, warmupSteps > totalSteps else { return nil }
+        let last = String(format: "%.2g of %.2g", rate(step: totalSteps), peak)
+        return "the warm-up of \(warmupSteps) steps is longer than the run of \(totalSteps), so that the learning rate gets no further than \(last); lower training.warmup_steps"
+    }
+
     /// The rate of a step: step k of the warm-up has `peak · k / warmupSteps`.
     public func rate(step: Int) -> Double {
         if step <= warmupSteps { return peak * Double(step) / Double(warmupSteps) }

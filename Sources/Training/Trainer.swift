@@ -85,13 +85,14 @@ public final class Trainer {
         let norm = squares.reduce(0, +).squareRoot() / supervised
         let loss = sum / supervised
         let clip = maxGradientNorm > 0 && norm > maxGradientNorm ? maxGradientNorm / (norm + 1e-6) : 1
-        if !loss.isFinite || !norm.isFinite || norm * clip > Self.largestGradient {
+        let scale = Float(clip / supervised)
+        if !loss.isFinite || !norm.isFinite || !scale.isFinite || norm * clip > Self.largestGradient {
             gradients.removeAll()
             throw TrainingError.nonFinite(try diagnosis(of: batches.flatMap { $0 }, step: step, kind: loss.isFinite ? .gradient : .loss))
         }
         try beforeUpdate()
         let rate = schedule.rate(step: step)
-        optimizer.update(with: gradients, scale: Float(clip / supervised), learningRate: rate)
+        optimizer.update(with: gradients, scale: scale, learningRate: rate)
         timer?.lap("optimizer")
         if let (name, norm) = wildParameter(optimizer.squares) {
             throw TrainingError.nonFinite(

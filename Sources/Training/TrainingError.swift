@@ -1,3 +1,5 @@
+public import TensorCore
+
 /// Why training or resuming cannot go on.
 public enum TrainingError: Error, CustomStringConvertible, Sendable {
     /// Loss, gradients or parameters are NaN, infinite or beyond all reason.
@@ -7,6 +9,8 @@ public enum TrainingError: Error, CustomStringConvertible, Sendable {
     case givenUp(NumericProblem, attempts: String, lastCheckpoint: Int?)
     /// A checkpoint is damaged; `hasEarlier` says whether the run has one from before.
     case damagedCheckpoint(path: String, reason: String, hasEarlier: Bool)
+    /// A checkpoint, or the folder of all, cannot be read: it may be whole.
+    case unreadableCheckpoint(path: String, FileError)
     /// No checkpoint of a run is whole; `newest` says what is wrong with the newest.
     case allDamaged(run: String, count: Int, newest: String)
     /// A checkpoint is of a version of this program that lays it out in another way.
@@ -40,11 +44,13 @@ public enum TrainingError: Error, CustomStringConvertible, Sendable {
                 + (hasEarlier
                     ? "delete this checkpoint to resume from the one before it"
                     : "bring the checkpoint back from a copy, or start the run anew with --overwrite")
+        case .unreadableCheckpoint(let path, let error):
+            "\(error); what cannot be read may be whole, so the run is left as it is: make it readable, or move \(path) away to go on without it"
         case .allDamaged(let run, let count, let newest):
             (count == 1 ? "the only checkpoint of \(run) is damaged" : "all \(count) checkpoints of \(run) are damaged")
                 + " (\(newest)); bring one back from a copy, or start anew with --overwrite"
         case .otherFormat(let path, let format):
-            "\(path): the checkpoint has layout \(format), expected \(TrainingState.currentFormat); resume with the version of the program that wrote it, or start a new run"
+            "\(path): the checkpoint has layout \(format), expected \(TrainingState.currentFormat); resume with the version of the program that wrote it, move this folder away to go on from an older checkpoint, or start a new run"
         case .notARun(let path, let reason): "\(path): \(reason); expected the folder of a run (output.directory of its recipe)"
         case .changed(let changes, let run):
             "\(run) was started otherwise: \(Self.list(changes)); restore that, or go on all the same with \(changes.map { "--allow-change \($0.key)" }.joined(separator: " "))"

@@ -73,7 +73,7 @@ private func problem(_ json: String) throws -> DatasetProblemKind? { try Tempora
         (#"{"role": "assistant"}"#, "content", "a string", "null"),
         (#"{"role": "assistant", "content": {}}"#, "content", "a string", "an object"),
         (#"{"role": "assistant", "content": "a", "train": 1}"#, "train", "true or false", "an integer"),
-        (#"{"role": "assistant", "content": "a", "weight": "1"}"#, "weight", "a number from 0 to 10000", "a string"),
+        (#"{"role": "assistant", "content": "a", "weight": "1"}"#, "weight", "0 or a number from 1e-6 to 10000", "a string"),
         (#"{"role": "assistant", "content": "a", "tool_calls": {}}"#, "tool_calls", "an array", "an object"),
         (#"{"role": "assistant", "content": "a", "tool_calls": ["f"]}"#, "tool_calls[0]", "an object", "a string"),
     ]

@@ -103,7 +103,45 @@ import Testing
         #expect(try steps(scratch, "run").count == 1)
     }
 
-    @Test(arguments: [SIGINT, SIGTERM])
+    /// Nothing is learnt, so that the second evaluation brings no improvement.
+    @Test func earlyStoppingAndTheBestCheckpointAreTold() throws {
+        let scratch = try Scratch()
+        try scratch.writeRecipe(["  max_length": "  validation:\n    - path: \(Program.tokens)\n  max_length", "steps: 3": "steps: 6"])
+        let result = try train(
+            scratch, "recipe.yaml", "training.learning_rate=1e-30", "training.warmup_steps=100", "evaluation.every_steps=1",
+            "evaluation.early_stopping=1")
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(result.errors.contains("note: the warm-up of 100 steps is longer than the run of 6, "))
+        #expect(result.errors.contains("\nstopped early after 2 of 6 steps: the last evaluation brought no lower validation loss\n"))
+        #expect(result.errors.contains(" at step 1; the results are the last step's, that adapter is used with --adapter run/checkpoints/best\n"))
+        let summary = result.lastLine
+        #expect(summary["stopped_early"] as? Bool == true && summary["finished"] as? Bool == true)
+        #expect(summary["best_step"] as? Int == 1 && summary["best_checkpoint"] as? String == "run/checkpoints/best")
+        let eval = try Program.eval(Program.llama, "--adapter", scratch.path("run/checkpoints/best"))
+        let losses = try [eval.json["loss"], summary["best_validation_loss"]].map { try #require($0 as? Double, "\(eval.errors)") }
+        #expect(abs(losses[0] - losses[1]) < 1e-6)
+    }
+
+    /// A signal that the tests' own start has ignored stays ignored in what they start.
+    private static let stopSignals: [Int32] = {
+        let earlier = signal(SIGHUP, SIG_DFL)
+        signal(SIGHUP, earlier)
+        let isIgnored = unsafeBitCast(earlier, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
+        return [SIGINT, SIGTERM] + (isIgnored ? [] : [SIGHUP])
+    }()
+
+    @Test func outputThatNobodyReadsAndClosedTerminalsUnderNohupEndNothing() throws {
+        let scratch = try Scratch()
+        try scratch.writeRecipe(["steps: 3": "steps: 40"])
+        let piped = try Program.shell("$M train recipe.yaml 2>&1 >/dev/null | head -1; exit ${PIPESTATUS[0]}", in: scratch)
+        #expect(piped.status == 0 && scratch.exists("run/adapter"), "\(piped.status)")
+        let begun = "until [ -e two/metrics.jsonl ] || ! kill -0 $!; do sleep 0.02; done"
+        let line = "nohup $M train recipe.yaml training.steps=400 output.directory=two & \(begun); kill -HUP $!; wait $!"
+        let kept = try Program.shell(line, in: scratch)
+        #expect(kept.status == 0 && scratch.exists("two/adapter"), "\(kept.errors.suffix(300))")
+    }
+
+    @Test(arguments: stopSignals)
     func aStoppedRunResumesToTheSameBits(signal number: Int32) throws {
         let scratch = try Scratch()
         try scratch.writeRecipe(["steps: 3": "steps: 150"])

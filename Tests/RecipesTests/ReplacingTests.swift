@@ -1,5 +1,6 @@
 import Foundation
 import Recipes
+import TensorCore
 import Testing
 
 /// Which folders a model may take the place of.
@@ -22,6 +23,23 @@ import Testing
         for files in [model, shards] { #expect(try reason(files) == "holds no model") }
         for other in ["README.md", "adapter_model.safetensors", ".git", "manifest.json", "model.gguf"] {
             #expect(try reason(model + shards + [other]) == "holds \(other), which this program does not write beside a model")
+        }
+    }
+
+    @Test func aMergeThatIsStoppedLeavesNothing() throws {
+        struct Stopped: Error {}
+        let compute = try Compute(threadCount: 1)
+        let base = try BaseModel.open(tinyModels.appendingPathComponent("llama").path)
+        let merge = try ModelMerge(base: base, adapter: nil, on: compute)
+        try withFolder { root in
+            let place = root.appendingPathComponent("merged")
+            for packing in [nil, Packing()] {
+                #expect(throws: Stopped.self) {
+                    _ = try merge.write(to: place, packing: packing) { done, _ in if done == 2 { throw Stopped() } }
+                }
+                let left = try FileManager.default.contentsOfDirectory(atPath: root.path)
+                #expect(left.isEmpty, "\(left)")
+            }
         }
     }
 

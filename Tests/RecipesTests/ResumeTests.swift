@@ -191,6 +191,25 @@ import Training
         #expect(changes(without: "data.max_length").map(\.now) == ["7"])
     }
 
+    /// Steps that are to be passed over after a rollback are forgotten only where the training data are others.
+    @Test func otherValidationDataLeaveThePlansForTrainingAlone() throws {
+        let yaml = "{model: {path: m}, data: {train: [{path: t.jsonl}], validation: [{path: v.jsonl}]}, output: {directory: run}}"
+        let recipe = try Recipe(yaml: yaml, file: "r.yaml")
+        func moves(data: String = "d", validation: String = "v", settings: [String: String] = [:]) -> Bool {
+            func identity(_ data: String, _ validation: String, _ settings: [String: String]) -> RunIdentity {
+                RunIdentity(
+                    base: "", tokenizer: "", data: data, validation: validation, network: "", settings: settings, version: "1",
+                    precision: "", instructionSet: "", openBLASCore: "")
+            }
+            let (usual, other) = (recipe.identitySettings, recipe.identitySettings.merging(settings) { $1 })
+            let check = ResumeCheck(recipe, identity(data, validation, other), since: identity("d", "v", usual))
+            #expect(check.changes.count == 1)
+            return check.movesData
+        }
+        #expect(!moves(validation: "w") && !moves(settings: ["data.validation.0.weight": "2"]))
+        #expect(moves(data: "e") && moves(settings: ["data.train.0.weight": "2"]) && moves(settings: ["data.max_length": "7"]))
+    }
+
     @Test func anotherBaseOfTheSameShapeNeedsPermission() throws {
         try withModelCopy { copy in
             try withStoppedRun(model: copy) { folder, recipe, _ in

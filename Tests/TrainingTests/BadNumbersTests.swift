@@ -99,6 +99,17 @@ import Training
         #expect(norm > 1e6 && problem?.origin?.contains(".lora_") == true && problem?.step == 1)
     }
 
+    /// A step divides by the sum of its weights: one so small that float32 has no such quotient changes nothing.
+    @Test func weightsTooSmallToDivideByAreRefused() throws {
+        let bench = try Bench(on: compute)
+        bench.stir()
+        let example = records(1, badLines: [])[0]
+        let light = EncodedExample(ids: example.ids, weights: example.ids.map { _ in .leastNonzeroMagnitude })
+        let before = bench.adapter.parameters.map { $0.value.toArray() }
+        #expect(problem { _ = try bench.trainer.step([TokenBatch([light])]) }?.kind == .gradient)
+        #expect(bench.adapter.parameters.map { $0.value.toArray() } == before && bench.trainer.stepsDone == 0)
+    }
+
     // MARK: Runs
 
     private struct Result: Equatable {

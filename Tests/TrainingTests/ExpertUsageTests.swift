@@ -18,6 +18,12 @@ import Training
         #expect(usage.neverReached == [[], [0, 2, 3]])
     }
 
+    @Test func onlyTheSameExpertsAddUp() {
+        let one = usage([0: [1, 2], 3: [4, 5]])
+        #expect(one.hasSameExperts(as: usage([0: [7, 0], 3: [0, 7]])))
+        for other in [[0: [1, 2]], [0: [1, 2], 4: [4, 5]], [0: [1, 2], 3: [4, 5, 6]]] { #expect(!one.hasSameExperts(as: usage(other))) }
+    }
+
     @Test func stepsAddUp() throws {
         var total = ExpertUsage()
         for step in 1...3 { total.add(usage([0: [step, 0], 1: [0, step]])) }

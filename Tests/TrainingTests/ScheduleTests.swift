@@ -14,6 +14,15 @@ import Training
         for (a, b) in zip(found, expected) { #expect(abs(a - b) < 1e-12, "\(found)") }
     }
 
+    @Test func aWarmUpLongerThanTheRunIsNamed() {
+        func remark(warmup: Int) -> String? {
+            LearningRateSchedule(peak: 2e-4, decay: .cosine, warmupSteps: warmup, totalSteps: 2).remark
+        }
+        #expect(remark(warmup: 2) == nil)
+        let sentence = "the warm-up of 100 steps is longer than the run of 2, so that the learning rate gets no further than 4e-06 of 0.0002"
+        #expect(remark(warmup: 100)?.hasPrefix(sentence) == true, "\(remark(warmup: 100) ?? "")")
+    }
+
     @Test func constant() {
         expectEqual(rates(.constant, warmup: 0, total: 3), [8, 8, 8])
         expectEqual(rates(.constant, warmup: 4, total: 6), [2, 4, 6, 8, 8, 8])

@@ -44,11 +44,50 @@ import Training
         }
     }
 
+    private func usage(_ tokens: [Int: [Int]]) -> ExpertUsage {
+        let log = RoutingLog()
+        for (layer, counts) in tokens { log.add(counts, layer: layer) }
+        return ExpertUsage(log)
+    }
+
+    /// Counts of updates that no run of so many steps has made.
+    @Test(arguments: [-1, 3, Int.max]) func impossibleCountsOfUpdatesAreRefused(count: Int) throws {
+        try withFolder { root in
+            let folder = root.appendingPathComponent("c")
+            let (bench, state) = try write(to: folder)
+            var optimizer = bench.trainer.optimizer
+            optimizer.restore(
+                step: 2, updates: optimizer.updates.map { _ in count }, first: optimizer.first, second: optimizer.second)
+            try TrainingCheckpoint.write(state, adapter: bench.adapter, optimizer: optimizer, baseModel: "tiny", to: folder)
+            let checkpoint = try TrainingCheckpoint(folder)
+            let error = trainingError { _ = try checkpoint.moments(of: bench.adapter.parameters, on: compute) }
+            #expect("\(String(describing: error))".contains("was updated \(count) times in 2 steps"))
+        }
+    }
+
+    @Test func countsOfOtherExpertsAreRefused() throws {
+        try withFolder { root in
+            let folder = try RunFolder.create(
+                root.appendingPathComponent("run"), recipe: Data(), resolved: Data("r".utf8), overwrite: false)
+            let place = folder.checkpoint(step: 2)
+            let (bench, state) = try write(to: place)
+            var changed = state
+            (changed.experts, changed.cursor) = (usage([0: [3, 1]]), DataCursor())
+            try TrainingCheckpoint.write(
+                changed, adapter: bench.adapter, optimizer: bench.trainer.optimizer, baseModel: "tiny", to: place)
+            let checkpoint = try TrainingCheckpoint(place)
+            let error = trainingError { _ = try shortRun(in: folder, from: checkpoint, on: compute) }
+            #expect("\(String(describing: error))".contains("other experts than the model has"))
+        }
+    }
+
     /// A checksum protects from accidents only: whoever writes a state can write a checksum that fits.
     @Test func impossibleStatesAreRefused() throws {
         let lies: [(inout TrainingState) -> Void] = [
             { $0.step = -1 }, { $0.tokens = .max }, { $0.supervisedTokens = -5 }, { $0.cursor.epoch = .max },
             { $0.cursor.nextBatch = -1 }, { $0.sourceTokens = [1, .min] }, { $0.evaluationsSinceBest = .max }, { $0.bestStep = 9 },
+            { $0.skippedSteps = .min }, { $0.skippedSteps = 3 }, { ($0.skippedSteps, $0.skipsInARow) = (1, 2) },
+            { $0.rollbacks = .max }, { $0.passedOver = [.min] }, { $0.experts = usage([0: [1 << 53, 1 << 53]]) },
         ]
         try withFolder { root in
             let folder = root.appendingPathComponent("c")
@@ -153,8 +192,19 @@ import Training
                 Issue.record("\(String(describing: error))")
                 return
             }
-            // An older checkpoint that can be read is used.
+            // Nor for an older checkpoint that can be read: a run that goes on deletes what is newer.
             _ = try write(to: place.appendingPathComponent("checkpoints/step-000001"))
+            guard case .otherFormat(folder.path, 77) = trainingError({ _ = try run.newestCheckpoint { _ in } }) else {
+                Issue.record("a newer checkpoint of another version is passed over")
+                return
+            }
+            // Another layout may have other files.
+            try FileManager.default.removeItem(at: folder.appendingPathComponent("optimizer.safetensors"))
+            guard case .otherFormat = trainingError({ _ = try TrainingCheckpoint(folder) }) else {
+                Issue.record("another layout is taken for damage")
+                return
+            }
+            try FileManager.default.removeItem(at: folder)
             #expect(try run.newestCheckpoint { _ in }?.folder.lastPathComponent == "step-000001")
         }
     }

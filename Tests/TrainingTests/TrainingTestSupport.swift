@@ -132,6 +132,26 @@ func relativeError(_ a: [Double], _ b: [Double]) -> Double {
     return (difference / b.reduce(0.0) { $0 + $1 * $1 }).squareRoot()
 }
 
+/// Trains the tiny model for four steps in the folder of a run, or goes on from a checkpoint there.
+func shortRun(
+    in folder: RunFolder, base: URL = tinyFolder, validation: [EncodedDataset] = [], from checkpoint: TrainingCheckpoint? = nil,
+    on compute: Compute, _ change: (inout TrainingRun.Settings) -> Void = { _ in }
+) throws -> (state: TrainingState, notes: [String]) {
+    let bench = try Bench(from: checkpoint?.folder, base: base, on: compute)
+    let known = examples((0..<12).map { 6 + $0 % 5 }).map { EncodedExample(ids: $0.ids.map { min($0, 280) }) }
+    let stream = try BatchStream(
+        dataset: EncodedDataset(known), options: BatchOptions(size: .sequences(2)), accumulationSteps: 1, epochs: nil,
+        cursor: checkpoint?.state.cursor ?? DataCursor())
+    var settings = TrainingRun.Settings(totalSteps: 4, checkpointEverySteps: 1, evaluateEverySteps: 1)
+    change(&settings)
+    let run = try TrainingRun(
+        trainer: bench.trainer, adapter: bench.adapter, stream: stream, validation: validation, settings: settings,
+        folder: folder, identity: identity, resuming: checkpoint, on: compute)
+    var notes: [String] = []
+    _ = try run.run(shouldStop: { false }) { if case .note(let text) = $0 { notes.append(text) } }
+    return (run.state, notes)
+}
+
 /// Runs `body` with a fresh folder that is deleted afterwards.
 func withFolder<Result>(_ body: (URL) throws -> Result) throws -> Result {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-\(UUID().uuidString)")

@@ -103,12 +103,12 @@ struct MessageFields {
 
 /// A weight in a record.
 struct LossWeight {
-    static let expected = "a number from 0 to 10000"
+    static let expected = "0 or a number from 1e-6 to 10000"
     let value: Float
 
-    /// `nil` for anything but a number in bounds.
+    /// `nil` for anything but a number in bounds. A step divides by the sum of its weights, which float32 must bear.
     init?(_ json: JSONValue) {
-        guard let number = json.doubleValue, (0...10_000).contains(number) else { return nil }
+        guard let number = json.doubleValue, number == 0 || (1e-6...10_000).contains(number) else { return nil }
         value = Float(number)
     }
 }

@@ -60,10 +60,13 @@ public struct ModelMerge {
     }
 
     /// Writes the folder; it appears complete and proven, or not at all.
-    /// - Parameter packing: packs the merged weights into 4 bits again; the report then says what is left of the adapter.
+    /// - Parameters:
+    ///   - packing: packs the merged weights into 4 bits again; the report then says what is left of the adapter.
+    ///   - progress: called after each tensor and before the folder appears; what it throws ends the merge, which leaves nothing
+    ///     then.
     public func write(
         to folder: URL, packing: Packing? = nil, replacing: Bool = false,
-        progress: (_ done: Int, _ of: Int) -> Void = { _, _ in }
+        progress: (_ done: Int, _ of: Int) throws -> Void = { _, _ in }
     ) throws -> Report {
         AtomicDirectory.recover(beside: folder)
         var report: Report?
@@ -80,18 +83,19 @@ public struct ModelMerge {
                 }
             }
             report = try prove(temporary, packing)
+            try progress(merged.names.count, merged.names.count)
         }
         guard let report else { throw Problem.changesNothing(adapter: folder.path) }
         return report
     }
 
-    private func writeTensors(_ folder: URL, _ progress: (Int, Int) -> Void) throws {
+    private func writeTensors(_ folder: URL, _ progress: (Int, Int) throws -> Void) throws {
         let names = merged.names
         let declarations = try names.map { TensorDeclaration(name: $0, shape: try base.tensors.tensor($0).shape, type: type) }
         let writer = try ShardedSafetensorsWriter(folder: folder, tensors: declarations, maximumShardBytes: Self.shardBytes)
         for (index, name) in names.enumerated() {
             try merged.forEachPiece(of: name) { try writer.append($0, to: name) }
-            progress(index + 1, names.count)
+            try progress(index + 1, names.count)
         }
         try writer.finish()
     }

@@ -21,7 +21,7 @@ public enum PackedFolder {
     /// - Parameter network: the base's network: its linear layers are what is packed.
     public static func write(
         _ base: BaseModel, network: any CausalLanguageModel, packing: Packing, to folder: URL, on compute: Compute,
-        progress: (_ done: Int, _ of: Int) -> Void = { _, _ in }
+        progress: (_ done: Int, _ of: Int) throws -> Void = { _, _ in }
     ) throws -> Report {
         let packed = PackedTensors(base, network: network, packing: packing, on: compute)
         let report = try write(packed, base, packing, to: folder, progress: progress)
@@ -33,7 +33,7 @@ public enum PackedFolder {
     }
 
     private static func write(
-        _ packed: PackedTensors, _ base: BaseModel, _ packing: Packing, to folder: URL, progress: (Int, Int) -> Void
+        _ packed: PackedTensors, _ base: BaseModel, _ packing: Packing, to folder: URL, progress: (Int, Int) throws -> Void
     ) throws -> Report {
         let names = packed.names
         var declarations: [TensorDeclaration] = []
@@ -53,7 +53,7 @@ public enum PackedFolder {
         var after = 0
         for (index, name) in names.enumerated() {
             after += try append(name, packed, base, to: writer)
-            progress(index + 1, names.count)
+            try progress(index + 1, names.count)
         }
         try writer.finish()
         return Report(packed: count, tensors: names.count, bytesBefore: before, bytesAfter: after)

@@ -190,7 +190,7 @@ extension Recipe.Evaluation {
             "What decides which checkpoint is best."),
         .key(
             "early_stopping", \.earlyStopping, .integer(0...1_000_000),
-            "Evaluations without improvement after which training stops; 0 = never."),
+            "Evaluations without improvement after which training stops; 0 = never. The best of them is checkpoints/best."),
     ]
 }
 

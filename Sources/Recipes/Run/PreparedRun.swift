@@ -72,6 +72,7 @@ public final class PreparedRun {
         if let checkpoint { try check?.approve(allowed, run: checkpoint.run, note: note) }
         adapter = try Self.attach(recipe, to: model, of: base, resuming: checkpoint, on: compute, note: note)
         totalSteps = try recipe.training.steps ?? Self.steps(of: recipe, data)
+        if let remark = recipe.schedule(totalSteps: totalSteps).remark { note(remark) }
         let planner = MemoryPlanner(recipe, model, data, adapter, compute)
         memory = try recipe.chooseMemory(planner, limit: memoryLimit, resuming: checkpoint, allowed: allowed, note: note)
         if memory.plan.mappedWeights > 0, let machine = ProcessMemory.limit, memory.plan.readsWeightsAgain(within: machine) {

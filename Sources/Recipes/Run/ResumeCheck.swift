@@ -78,12 +78,13 @@ package struct ResumeCheck {
         }
     }
 
-    /// Whether the data, or the way in which they are cut into steps, may be others.
-    var movesData: Bool {
+    /// Whether the training data, or the way in which they are cut into steps, may be others.
+    package var movesData: Bool {
         changes.contains { change in
             change.effect == .otherResult
                 && (["data", "training.seed", "training.gradient_accumulation_steps"].contains(change.key)
-                    || change.key.hasPrefix("data.") || change.key.hasPrefix("training.micro_batch"))
+                    || change.key.hasPrefix("data.") && !change.key.hasPrefix("data.validation")
+                    || change.key.hasPrefix("training.micro_batch"))
         }
     }
 }

@@ -1,5 +1,6 @@
 import Checkpoints
 public import Foundation
+import TensorCore
 
 /// The folder of a run: recipe, metrics, checkpoints, adapter. It appears by rename with the recipes inside.
 public struct RunFolder {
@@ -22,10 +23,11 @@ public struct RunFolder {
     /// - Parameter overwrite: replace a run that is there.
     /// - Throws: ``TrainingError/runExists(path:)``, ``TrainingError/outputTaken(path:reason:)``, `CheckpointError`.
     public static func create(_ url: URL, recipe: Data, resolved: Data, overwrite: Bool) throws -> RunFolder {
-        AtomicDirectory.recover(beside: url)
+        let place = target(of: url)
+        AtomicDirectory.recover(beside: place)
         try requireFree(url, overwrite: overwrite)
         if FileManager.default.fileExists(atPath: url.path) { _ = try Self.lock(url) }
-        try AtomicDirectory.write(to: url, replacing: true) { folder in
+        try AtomicDirectory.write(to: place, replacing: true) { folder in
             try AtomicFile.write(recipe, to: folder.appendingPathComponent("recipe.yaml"))
             try AtomicFile.write(resolved, to: folder.appendingPathComponent("resolved.yaml"))
             try FileManager.default.createDirectory(
@@ -38,7 +40,10 @@ public struct RunFolder {
     /// nothing beside it.
     /// - Throws: ``TrainingError/runExists(path:)``, ``TrainingError/outputTaken(path:reason:)``.
     public static func requireFree(_ url: URL, overwrite: Bool) throws(TrainingError) {
-        guard FileManager.default.fileExists(atPath: url.path) else { return }
+        guard FileManager.default.fileExists(atPath: url.path) else {
+            guard let lost = try? FileManager.default.destinationOfSymbolicLink(atPath: url.path) else { return }
+            throw .outputTaken(path: url.relativePath, reason: "is a link to \(lost), where nothing is")
+        }
         let names = try? FileManager.default.contentsOfDirectory(atPath: url.path)
         if names?.isEmpty == true { return }
         guard let names, names.contains("resolved.yaml") else {
@@ -48,6 +53,15 @@ public struct RunFolder {
         if let other = names.sorted().first(where: { !isOurs($0) }) {
             throw .outputTaken(path: url.relativePath, reason: "holds \(other), which belongs to no run")
         }
+    }
+
+    /// Where a new run really comes to lie: a link to a folder, perhaps on another disk, stays a link to it.
+    private static func target(of url: URL) -> URL {
+        guard (try? FileManager.default.destinationOfSymbolicLink(atPath: url.path)) != nil,
+            let real = realpath(url.path, nil)
+        else { return url }
+        defer { free(real) }
+        return URL(fileURLWithPath: String(cString: real), isDirectory: true)
     }
 
     /// Whether this program writes something of this name into the folder of a run, be it only until it is complete.
@@ -82,6 +96,13 @@ public struct RunFolder {
         checkpoints.appendingPathComponent("step-" + String(repeating: "0", count: max(0, 6 - "\(step)".count)) + "\(step)")
     }
 
+    /// The checkpoint with the lowest validation loss: the link to it, or its folder where there are no links.
+    package func bestCheckpoint(step: Int) -> URL {
+        let (link, folder) = (checkpoints.appendingPathComponent("best"), checkpoint(step: step))
+        let target = try? FileManager.default.destinationOfSymbolicLink(atPath: link.path)
+        return target == folder.lastPathComponent ? link : folder
+    }
+
     /// Steps that have a checkpoint folder, newest first.
     func checkpointSteps() -> [Int] { Self.checkpointSteps(in: checkpoints) }
 
@@ -95,28 +116,36 @@ public struct RunFolder {
     static func step(ofName name: String) -> Int? { name.hasPrefix("step-") ? Int(name.dropFirst(5)) : nil }
 
     /// The newest checkpoint that is whole; damaged newer ones are handed to `note`. `nil` if there is none at all.
-    /// - Throws: if there are some, but none that can be read, which a run that begins anew would delete:
-    ///   ``TrainingError/otherFormat(path:format:)``, ``TrainingError/allDamaged(run:count:newest:)``.
+    ///
+    /// A run that goes on deletes what is newer than the checkpoint it goes on from, so that nothing is passed over which
+    /// another version, or a system that lets us read it, could still use.
+    /// - Throws: ``TrainingError/otherFormat(path:format:)``, ``TrainingError/unreadableCheckpoint(path:_:)``, and
+    ///   ``TrainingError/allDamaged(run:count:newest:)``.
     public func newestCheckpoint(note: (String) -> Void) throws(TrainingError) -> TrainingCheckpoint? {
+        try requireListing()
         var skipped: [String] = []
-        var foreign: TrainingError?
         for step in checkpointSteps() {
             do throws(TrainingError) {
                 let checkpoint = try TrainingCheckpoint(checkpoint(step: step))
                 for reason in skipped { note("skipping a checkpoint: \(reason)") }
                 return checkpoint
             } catch {
-                if case .damagedCheckpoint(let path, let reason, _) = error {
-                    skipped.append("\(path): \(reason)")
-                } else {
-                    skipped.append("\(error)")
-                    foreign = foreign ?? error
-                }
+                guard case .damagedCheckpoint(let path, let reason, _) = error else { throw error }
+                skipped.append("\(path): \(reason)")
             }
         }
-        if let foreign { throw foreign }
         guard let newest = skipped.first else { return nil }
         throw .allDamaged(run: url.relativePath, count: skipped.count, newest: newest)
+    }
+
+    /// Refuses a folder of checkpoints that cannot be listed, which would look as if there were none.
+    private func requireListing() throws(TrainingError) {
+        guard let listing = opendir(checkpoints.path) else {
+            if errno == ENOENT { return }
+            let error = FileError(action: "read the folder", path: checkpoints.path, code: errno)
+            throw .unreadableCheckpoint(path: checkpoints.path, error)
+        }
+        closedir(listing)
     }
 
     /// Checkpoints that are there, damaged or not.
@@ -132,16 +161,19 @@ public struct RunFolder {
     public func replaceResolvedRecipe(_ contents: Data) throws { try AtomicFile.write(contents, to: resolvedRecipe) }
 
     /// Points `latest`, and `best` if there is one, at their checkpoints and deletes all but the newest `keep` and the best.
-    func rotate(latest: Int, best: Int?, keep: Int) throws {
-        try AtomicFile.replaceLink(
-            at: checkpoints.appendingPathComponent("latest"), to: checkpoint(step: latest).lastPathComponent)
-        if let best, FileManager.default.fileExists(atPath: checkpoint(step: best).path) {
-            try AtomicFile.replaceLink(
-                at: checkpoints.appendingPathComponent("best"), to: checkpoint(step: best).lastPathComponent)
+    /// - Returns: why a link could not be made; some file systems have none, and no run needs them.
+    func rotate(latest: Int, best: Int?, keep: Int) -> (any Error)? {
+        var problem: (any Error)?
+        for (name, step) in [("latest", latest), ("best", best)] {
+            guard let target = step.map(checkpoint), FileManager.default.fileExists(atPath: target.path) else { continue }
+            do {
+                try AtomicFile.replaceLink(at: checkpoints.appendingPathComponent(name), to: target.lastPathComponent)
+            } catch { problem = problem ?? error }
         }
         for step in checkpointSteps().filter({ $0 <= latest }).dropFirst(max(1, keep)) where step != best {
             try? FileManager.default.removeItem(at: checkpoint(step: step))
         }
+        return problem
     }
 
     /// Deletes checkpoints after a step: they belong to a future that resuming replaces.

@@ -55,16 +55,12 @@ public struct TrainingCheckpoint {
     }
 
     /// Opens a checkpoint and verifies every checksum.
-    /// - Throws: ``TrainingError/damagedCheckpoint(path:reason:hasEarlier:)``, ``TrainingError/otherFormat(path:format:)``.
+    /// - Throws: ``TrainingError/damagedCheckpoint(path:reason:hasEarlier:)``,
+    ///   ``TrainingError/unreadableCheckpoint(path:_:)``, ``TrainingError/otherFormat(path:format:)``.
     public init(_ folder: URL) throws(TrainingError) {
         func damaged(_ reason: String) -> TrainingError { Self.damage(to: folder, reason) }
-        // A link could lead to another checkpoint's file, whose checksum would fit, and a pipe would never end.
-        for file in Self.files + ["state.json"] where !RegularFile.isPlain(folder.appendingPathComponent(file)) {
-            throw damaged("\(file) is missing or no regular file")
-        }
-        guard let data = try? Data(contentsOf: folder.appendingPathComponent("state.json")) else {
-            throw damaged("state.json is missing or cannot be read")
-        }
+        let data = try Self.reading("state.json", of: folder) { try Data(contentsOf: $0) }
+        // Before anything else: another layout may have other files.
         if let format = Self.format(of: data), format != TrainingState.currentFormat {
             throw .otherFormat(path: folder.path, format: format)
         }
@@ -75,16 +71,34 @@ public struct TrainingCheckpoint {
         if let problem = contents.state.problem { throw damaged("state.json is damaged: \(problem)") }
         for file in Self.files {
             guard let expected = contents.sha256[file] else { throw damaged("state.json holds no checksum of \(file)") }
-            guard let found = try? FileDigest.sha256(of: folder.appendingPathComponent(file)) else {
-                throw damaged("\(file) is missing or cannot be read")
-            }
+            let found = try Self.reading(file, of: folder) { try FileDigest.sha256(of: $0) }
             if found != expected { throw damaged("\(file) does not match its checksum") }
         }
         (state, self.folder) = (contents.state, folder)
     }
 
+    /// Lets `read` have a file of a checkpoint. One that is missing is damage; one that the system does not let us read may be
+    /// whole.
+    private static func reading<Result>(
+        _ file: String, of folder: URL, _ read: (URL) throws -> Result
+    ) throws(TrainingError) -> Result {
+        let place = folder.appendingPathComponent(file)
+        func unreadable(_ code: Int32) -> TrainingError {
+            .unreadableCheckpoint(path: folder.path, FileError(action: "read", path: place.path, code: code))
+        }
+        var status = stat()
+        if lstat(place.path, &status) != 0, errno != ENOENT, errno != ENOTDIR { throw unreadable(errno) }
+        // A link could lead to another checkpoint's file, whose checksum would fit, and a pipe would never end.
+        guard RegularFile.isPlain(place) else { throw damage(to: folder, "\(file) is missing or no regular file") }
+        do { return try read(place) } catch {
+            if let problem = (error as? CheckpointError)?.fileError { throw unreadable(problem.code) }
+            let reason = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
+            throw unreadable(reason?.domain == NSPOSIXErrorDomain ? reason.map { Int32($0.code) } ?? EIO : EIO)
+        }
+    }
+
     /// What to do depends on what else the run has.
-    private static func damage(to folder: URL, _ reason: String) -> TrainingError {
+    static func damage(to folder: URL, _ reason: String) -> TrainingError {
         let own = RunFolder.step(ofName: folder.lastPathComponent) ?? 0
         let steps = RunFolder.checkpointSteps(in: folder.deletingLastPathComponent())
         return .damagedCheckpoint(path: folder.path, reason: reason, hasEarlier: steps.contains { $0 < own })
@@ -141,8 +155,11 @@ public struct TrainingCheckpoint {
             }
             // As text: a float32, which torch has here, counts no further than 2²⁴.
             let updates = try parameters.map { parameter in
-                guard let count = file.metadata["step." + parameter.name].flatMap({ Int($0) }), count >= 0 else {
+                guard let count = file.metadata["step." + parameter.name].flatMap({ Int($0) }) else {
                     throw damaged("optimizer.safetensors does not say how often \(parameter.name) was updated")
+                }
+                guard (0...state.step - state.skippedSteps).contains(count) else {
+                    throw damaged("optimizer.safetensors says that \(parameter.name) was updated \(count) times in \(state.step - state.skippedSteps) steps")
                 }
                 return count
             }

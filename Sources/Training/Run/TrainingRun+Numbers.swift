@@ -56,7 +56,7 @@ extension TrainingRun {
         try checkpoint.restore(trainer, on: compute)
         stream = try stream.moved(to: checkpoint.state.cursor)
         let (rollbacks, passedOver, identity) = (state.rollbacks + 1, state.passedOver + [problem.step], state.identity)
-        state = checkpoint.state
+        (state, origin) = (checkpoint.state, checkpoint.folder)
         (state.rollbacks, state.passedOver, state.identity) = (rollbacks, passedOver, identity)
         folder.removeCheckpoints(after: state.step)
         log = try MetricsLog(folder.metrics, resumingAt: state.step, fromStart: false)

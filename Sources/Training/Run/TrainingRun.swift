@@ -55,8 +55,12 @@ public final class TrainingRun {
     let folder: RunFolder
     let compute: Compute
     var log: MetricsLog?
+    /// The checkpoint that the state has come from.
+    var origin: URL?
     /// The checkpoint that is being written.
     private var pendingSave: BackgroundSave?
+    /// Whether it was said that `latest` and `best` cannot be made.
+    private var saidLinks = false
 
     /// Puts a run together; `resuming` takes up where a checkpoint stopped.
     /// - Parameters:
@@ -70,7 +74,7 @@ public final class TrainingRun {
         (self.settings, self.folder, self.compute) = (settings, folder, compute)
         state = TrainingState(identity: identity)
         if let checkpoint {
-            state = checkpoint.state
+            (state, origin) = (checkpoint.state, checkpoint.folder)
             state.identity = identity
             try checkpoint.restoreMoments(trainer, on: compute)
         }
@@ -119,6 +123,9 @@ public final class TrainingRun {
         return .finished
     }
 
+    /// Whether the run has ended before its last step because validation brought no improvement.
+    public var hasStoppedEarly: Bool { state.isFinished && isStoppedEarly && state.step < settings.totalSteps }
+
     private var isStoppedEarly: Bool {
         settings.earlyStopping > 0 && state.evaluationsSinceBest >= settings.earlyStopping
     }
@@ -139,11 +146,7 @@ public final class TrainingRun {
         state.supervisedTokens += result.supervisedTokens
         state.cursor = stream.cursor
         state.loss = result.loss
-        if !result.experts.isEmpty {
-            var total = state.experts ?? ExpertUsage()
-            total.add(result.experts)
-            state.experts = total
-        }
+        try count(result.experts)
         let speed = Double(result.tokens) / seconds
         if state.step % settings.logEverySteps == 0 || state.step == settings.totalSteps {
             var values = [
@@ -161,6 +164,17 @@ public final class TrainingRun {
         try report(.step(result, tokensPerSecond: speed, totalSteps: settings.totalSteps))
     }
 
+    /// Adds up how tokens fell on experts. What a checkpoint has counted may be of another model: its checksum would fit.
+    private func count(_ experts: ExpertUsage) throws(TrainingError) {
+        if let origin, let earlier = state.experts, !earlier.isEmpty, !earlier.hasSameExperts(as: experts) {
+            throw TrainingCheckpoint.damage(to: origin, "state.json counts tokens of other experts than the model has")
+        }
+        if experts.isEmpty { return }
+        var total = state.experts ?? ExpertUsage()
+        total.add(experts)
+        state.experts = total
+    }
+
     /// Evaluates, if there are validation data, and says whether the loss is the lowest so far.
     private func evaluate(_ report: (TrainingEvent) throws -> Void) throws -> Bool {
         if validation.isEmpty { return false }
@@ -170,7 +184,7 @@ public final class TrainingRun {
         let loss = Evaluation(combining: parts).loss
         let bySource = zip(validation, parts).map { (source: $0.sources.first ?? "", loss: $1.loss) }
         let isBest = state.step > 0 && loss < state.bestLoss ?? .infinity
-        (state.validationLoss, state.validationLosses) = (loss, parts.map(\.loss))
+        (state.validationLoss, state.validationLosses) = (loss.ifFinite, parts.map(\.loss.ifFinite))
         if isBest {
             (state.bestLoss, state.bestStep, state.evaluationsSinceBest) = (loss, state.step, 0)
         } else if state.step > 0 {
@@ -182,7 +196,14 @@ public final class TrainingRun {
             ["validation_loss": loss], integers: ["step": state.step],
             tables: bySource.count > 1 ? ["validation_losses": table] : [:])
         try report(.evaluation(step: state.step, loss: loss, bySource: bySource, isBest: isBest))
+        if !loss.isFinite { try report(.note(warning(of: bySource.filter { !$0.loss.isFinite }.map(\.source)))) }
         return isBest
+    }
+
+    /// What a validation loss that is no number means. Training may be all right: its guard looks at its own numbers.
+    private func warning(of sources: [String]) -> String {
+        let place = sources.isEmpty ? "" : " on \(sources.joined(separator: ", "))"
+        return "the validation loss after step \(state.step) is NaN or infinite\(place): it counts as no improvement; look at these data, or at the base model's weights for their tokens"
     }
 
     /// The last line of a run on several sources: how many tokens of each went through the model, and their shares.
@@ -214,7 +235,15 @@ public final class TrainingRun {
         guard let save = pendingSave else { return }
         pendingSave = nil
         try save.finish()
-        try folder.rotate(latest: save.step, best: state.bestStep, keep: settings.keep)
+        if let problem = folder.rotate(latest: save.step, best: state.bestStep, keep: settings.keep), !saidLinks {
+            saidLinks = true
+            try report(.note("\(problem); the run goes on without the links latest and best, and its checkpoints are told by their steps"))
+        }
         try report(.checkpoint(step: save.step, path: folder.checkpoint(step: save.step).path))
     }
+}
+
+extension Double {
+    /// The number, unless it is NaN or infinite.
+    fileprivate var ifFinite: Double? { isFinite ? self : nil }
 }

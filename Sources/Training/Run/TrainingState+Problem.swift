@@ -8,12 +8,18 @@ extension TrainingState {
     /// checksum that fits.
     var problem: String? {
         let counts = [
-            step, tokens, supervisedTokens, evaluationsSinceBest, cursor.epoch, cursor.nextBatch, bestStep ?? 0,
+            step, skippedSteps, skipsInARow, rollbacks, tokens, supervisedTokens, evaluationsSinceBest, cursor.epoch,
+            cursor.nextBatch, bestStep ?? 0,
         ]
-        guard (counts + (sourceTokens ?? []) + (experts?.tokens.joined().map { $0 } ?? []))
+        guard (counts + passedOver + (sourceTokens ?? []) + (experts?.tokens.joined().map { $0 } ?? []))
             .allSatisfy({ (0...Self.countLimit).contains($0) })
         else { return "a count is negative or impossibly large" }
         if let best = bestStep, best > step { return "its best step \(best) comes after its step \(step)" }
+        if skippedSteps > step || skipsInARow > skippedSteps {
+            return "of \(step) steps it counts \(skippedSteps) as left out, \(skipsInARow) of them in a row"
+        }
+        let routed = experts?.tokens.joined().reduce(0.0) { $0 + Double($1) } ?? 0
+        if routed > Double(Self.countLimit) { return "its experts got impossibly many tokens" }
         if let experts, experts.layers.count != experts.tokens.count {
             return "it counts experts of other layers than it names"
         }

@@ -26,10 +26,10 @@ public struct TrainingState: Codable, Sendable, Equatable {
     public var evaluationsSinceBest = 0
     /// Last training loss, for the summary of a finished run.
     public var loss: Double?
-    /// Last validation loss, for the same.
+    /// Last validation loss, for the same; `nil` too where it was no finite number, which JSON has no word for.
     public var validationLoss: Double?
-    /// Last validation loss of each validation source, in the order of the recipe.
-    public var validationLosses: [Double]?
+    /// Last validation loss of each validation source, in the order of the recipe; `nil` for one like that.
+    public var validationLosses: [Double?]?
     /// Tokens of each expert over the whole run; `nil` in a model without experts.
     public var experts: ExpertUsage?
     /// Whether the run is at its end.

@@ -59,7 +59,9 @@ struct Merge: ParsableCommand {
         if let remark = adapter?.remark(onBaseNamed: (trainedOver ?? target).name) { Terminal.note(remark) }
         let type: SafetensorsType? = dtype.map { $0 == "float32" ? .float32 : .bfloat16 }
         let merge = try ModelMerge(base: target, trainedOver: trainedOver, adapter: adapter, type: type, on: compute)
+        StopSignals.install()
         let report = try merge.write(to: place, packing: requantize.map { _ in Packing() }, replacing: overwrite) { done, all in
+            if StopSignals.received { throw CommandError(.stopped, "stopped on request; \(output) was not written") }
             if Terminal.isInteractive { Terminal.rewriteLine(done < all ? "tensor \(done) of \(all)" : "") }
         }
         show(report, target, trainedOver)

@@ -20,7 +20,8 @@ struct Train: ParsableCommand {
             martlet train --resume runs/quickstart training.epochs=5 --allow-change training.epochs
 
             SIGINT (Ctrl-C) and SIGTERM finish the step, write a checkpoint and exit with 75; a second one stops at once. \
-            SIGUSR1 writes a checkpoint and goes on.
+            SIGHUP (the terminal is closed) does the same, unless it is ignored (nohup). SIGUSR1 writes a checkpoint and goes on. \
+            A reader of the output that goes away does not end the run.
             A resumed run ends with the same bits as one that was never interrupted. What has changed since its checkpoint is \
             named; what would change the result needs --allow-change.
             """)
@@ -131,13 +132,15 @@ struct Train: ParsableCommand {
             shouldStop: { StopSignals.received }, wantsCheckpoint: StopSignals.takeCheckpointRequest, report: progress.report)
         if outcome == .finished {
             try prepared.writeResults(to: folder, after: run.state.step)
-            progress.finish(run.state)
+            let best = run.state.bestStep.map { folder.bestCheckpoint(step: $0).relativePath }
+            progress.finish(run.state, stoppedEarly: run.hasStoppedEarly, best: best)
         } else {
             progress.stop(run.state, checkpoint: folder.checkpoint(step: run.state.step).relativePath)
         }
         RunSummary(
             run.state, run: folder, results: outcome == .finished ? prepared.recipe.output.save : [],
-            sources: prepared.data.trainSources, speed: progress.tokensPerSecond, plannedMemory: plan.total
+            sources: prepared.data.trainSources, speed: progress.tokensPerSecond, plannedMemory: plan.total,
+            stoppedEarly: run.hasStoppedEarly
         ).print()
         // Nothing went wrong, so there is no error to print.
         if outcome == .stopped { throw ExitCode(ExitStatus.stopped.rawValue) }

@@ -83,6 +83,7 @@ extension TrainingError: ExitStatusProviding {
         case .nonFinite, .givenUp: .guardStopped
         case .notARun: .missingInput
         case .runExists, .outputTaken, .runInUse: .cannotCreate
+        case .unreadableCheckpoint(_, let error): error.exitStatus
         case .damagedCheckpoint, .allDamaged, .otherFormat, .tokenOutsideVocabulary: .unsuitableData
         case .changed(let changes, _): Self.status(of: changes)
         case .cannotResume(let changes, _): changes.contains { $0.key == "network" } ? .unsuitableData : .usage

@@ -11,9 +11,10 @@ struct RunSummary {
     /// - Parameters:
     ///   - results: The forms in which the result was written; none while the run is not finished.
     ///   - sources: The training sources, where the data are at hand.
+    ///   - stoppedEarly: Whether early stopping ended it; `nil` where only the checkpoint is known.
     init(
         _ state: TrainingState, run: RunFolder, results: [Recipe.Output.Form], sources: [String] = [], speed: Double? = nil,
-        plannedMemory: Int? = nil
+        plannedMemory: Int? = nil, stoppedEarly: Bool? = nil
     ) {
         let shares = zip(sources, state.sourceTokens ?? []).map { source, tokens -> JSONValue in
             ["path": .string(source), "tokens": .integer(tokens), "share": .finite(Double(tokens) / Double(state.tokens))]
@@ -23,10 +24,13 @@ struct RunSummary {
         }
         object = [
             "run": .string(run.url.relativePath), "steps": .integer(state.step), "loss": .finite(state.loss),
-            "validation_loss": .finite(state.validationLoss), "tokens_per_second": .finite(speed),
+            "validation_loss": .finite(state.validationLoss), "best_validation_loss": .finite(state.bestLoss),
+            "best_step": state.bestStep.map { .integer($0) } ?? .null,
+            "best_checkpoint": state.bestStep.map { .string(run.bestCheckpoint(step: $0).relativePath) } ?? .null,
+            "tokens_per_second": .finite(speed),
             "peak_memory_bytes": ProcessMemory.peak.map { .integer($0) } ?? .null,
             "planned_memory_bytes": plannedMemory.map { .integer($0) } ?? .null, "adapter": place(.adapter), "merged": place(.merged),
-            "finished": .bool(state.isFinished),
+            "finished": .bool(state.isFinished), "stopped_early": stoppedEarly.map { .bool($0) } ?? .null,
             "sources": .array(shares), "skipped_steps": .integer(state.skippedSteps), "rollbacks": .integer(state.rollbacks),
         ]
     }

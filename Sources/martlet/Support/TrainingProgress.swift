@@ -103,7 +103,8 @@ final class TrainingProgress {
     }
 
     /// Says how it ended.
-    func finish(_ state: TrainingState) {
+    /// - Parameter best: where the checkpoint with the lowest validation loss lies, if there is one.
+    func finish(_ state: TrainingState, stoppedEarly: Bool, best: String?) {
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         if let experts = state.experts { showExperts(experts) }
         let sources = prepared.data.trainSources
@@ -114,6 +115,14 @@ final class TrainingProgress {
         }
         let results = prepared.recipe.output.save.map { "the \($0 == .adapter ? "adapter" : "merged model") is in \(folder)/\($0.rawValue)" }
         line("finished after \(state.step) steps and \(Self.duration(seconds)); \(results.joined(separator: ", "))")
+        if stoppedEarly {
+            let count = state.evaluationsSinceBest
+            let evaluations = count == 1 ? "the last evaluation" : "the last \(count) evaluations"
+            line("stopped early after \(state.step) of \(prepared.totalSteps) steps: \(evaluations) brought no lower validation loss")
+        }
+        if let best, let step = state.bestStep, let loss = state.bestLoss, step < state.step {
+            line("the lowest validation loss was \(Self.number(loss)) at step \(step); the results are the last step's, that adapter is used with --adapter \(best)")
+        }
         if state.skippedSteps > 0 {
             line("\(state.skippedSteps) steps were left out, because their numbers had gone bad; metrics.jsonl says which")
         }
