@@ -123,6 +123,19 @@ private func message(_ role: String, _ content: String, _ more: JSONObject = [:]
     #expect(try trained([q, a, q, Segment(" No.", isTrained: true)]) == [" Yes.", " No.", "<|im_end|>"])
 }
 
+@Test func manyPiecesTakeTimeByTheirNumberOnly() throws {
+    let tokenizer = try Fixtures.smollm2()
+    let encoder = ExampleEncoder(tokenizer: tokenizer, template: nil)
+    let pieces = (0..<40_000).map { Segment($0 % 2 == 0 ? "\nQ" : "\nA", isTrained: $0 % 2 == 1) }
+    let start = ContinuousClock.now
+    let outcomes = try encoder.encode(DatasetRecord(.segments(pieces), file: "f", line: 1))
+    // Searching all pieces for every token takes a hundred times as long.
+    #expect(ContinuousClock.now - start < .seconds(3))
+    let example = try #require(outcomes.first?.example)
+    let trained = example.runs(tokenizer).filter(\.isTrained).map(\.text)
+    #expect(trained == Array(repeating: "\nA", count: 20_000) + ["<|im_end|>"])
+}
+
 // MARK: Preferences
 
 @Test func preferencesAreReadAndCheckedButNotTrained() throws {
