@@ -108,6 +108,20 @@ private final class TemporaryFolder {
     }
 }
 
+@Test func linkedFoldersAreFollowedOnce() throws {
+    let folder = try TemporaryFolder(["data/z/a.jsonl": "{\"text\": \"a\"}", "far/b.jsonl": "{\"text\": \"b\"}"])
+    func link(_ name: String, to place: String) throws {
+        try FileManager.default.createSymbolicLink(atPath: folder.path + "/" + name, withDestinationPath: place)
+    }
+    try link("data/far", to: "../far")
+    // Neither a second way to a folder nor a way back up reads anything twice.
+    try link("data/again", to: "z")
+    try link("far/up", to: "../data")
+    try link("entrance", to: "data")
+    #expect(try folder.texts("/entrance") == ["entrance/far/b.jsonl:1 b", "entrance/z/a.jsonl:1 a"])
+    #expect(try folder.texts("/data") == ["data/far/b.jsonl:1 b", "data/z/a.jsonl:1 a"])
+}
+
 @Test func fieldsOfOtherNamesAreMapped() throws {
     let file = try TemporaryFile(#"{"dialogue": [{"role": "user", "content": "q"}], "messages": 3}"#)
     let read = try withExtendedLifetime(file) { try DatasetReader(path: file.path, fields: ["messages": "dialogue"]) }
