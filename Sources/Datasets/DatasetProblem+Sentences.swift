@@ -48,6 +48,8 @@ extension DatasetProblemKind {
         case .equalAnswers: "\"chosen\" and \"rejected\" are the same"
         case .mixedPreference: "the prompt and the answers are not of one kind"
         case .noAnswer(let key): "\"\(key)\" does not end with a message of the assistant"
+        case .twoSystemTexts: "\"system\" is not what the messages themselves begin with as the system's"
+        case .noPlace(let key, let format): "the format \(format.rawValue) has no place for \"\(key)\""
         default: nil
         }
     }
@@ -123,6 +125,8 @@ extension DatasetProblemKind {
         case .equalAnswers: "remove the record, there is nothing to prefer"
         case .mixedPreference: "write all three as texts or all as messages"
         case .noAnswer: "end it with what the model should say"
+        case .twoSystemTexts: "keep one of the two"
+        case .noPlace: "write it into the prompt, or give the record as messages (chat) or as an instruction (instruct)"
         default: nil
         }
     }

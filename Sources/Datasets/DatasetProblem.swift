@@ -148,6 +148,10 @@ public enum DatasetProblemKind: Error, Sendable, Equatable {
     case mixedPreference
     /// Messages that should end with an answer do not.
     case noAnswer(key: String)
+    /// A text for the system stands beside messages that begin with another one.
+    case twoSystemTexts
+    /// What stands under a key cannot be used in this format, and would be missed.
+    case noPlace(key: String, format: DatasetFormat)
     /// What should be learnt is empty.
     case emptyField(String)
     /// An id is negative, too large for an id at all, or outside the vocabulary.

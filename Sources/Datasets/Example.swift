@@ -91,6 +91,8 @@ public struct DatasetRecord: Sendable, Equatable {
     public var file: String
     /// The line where the record starts, from 1.
     public var line: Int
+    /// Keys of the record, not empty, that its format does not use.
+    public var unusedKeys: [String] = []
 
     /// A record at a place.
     public init(_ example: Example, file: String, line: Int) {

@@ -25,6 +25,19 @@ private func problem(_ json: String) throws -> DatasetProblemKind? { try Tempora
             ]))
 }
 
+@Test func systemBesideTheMessagesComesFirst() throws {
+    let answers = #"{"role": "assistant", "content": "a", "train": false}, {"role": "assistant", "content": "b", "weight": 0.5}"#
+    let read = try conversation("{\"messages\": [\(answers)], \"system\": \"S\"}")
+    #expect(read.messages.map(\.role) == ["system", "assistant", "assistant"] && read.messages[0].content == "S")
+    #expect(read.untrained == [1] && read.weights == [2: 0.5])
+    func beginning(with content: String, besides system: String) -> String {
+        "{\"messages\": [{\"role\": \"system\", \"content\": \"\(content)\"}], \"system\": \"\(system)\"}"
+    }
+    #expect(try conversation(beginning(with: "S", besides: "S")).messages == [Message(role: "system", content: "S")])
+    #expect(try conversation(beginning(with: "S", besides: "")).messages == [Message(role: "system", content: "S")])
+    #expect(try problem(beginning(with: "S", besides: "T")) == .twoSystemTexts)
+}
+
 @Test func messagesCanBeKeptFromTraining() throws {
     let read = try conversation(
         #"{"messages": [{"role": "assistant", "content": "a", "train": false}, "#

@@ -98,6 +98,24 @@ private let mixed = [
     #expect(problem { _ = try encode([record]) } == nil)
 }
 
+@Test func keysThatAreNotUsedAreCounted() throws {
+    let lines = [
+        #"{"text": "a", "id": 1, "system": "S", "meta": {}}"#, #"{"text": "b", "id": 2, "system": ""}"#,
+        #"{"text": "c", "id": 3, "tags": null}"#,
+    ]
+    let summary = try encode(lines).summary
+    #expect(summary.unusedKeys == ["id": 3, "system": 1])
+    #expect(summary.unusedKeyList == "\"id\", \"system\" (1 record)")
+    #expect(
+        summary.remarks == [
+            "\(summary.source): not used of these records: \"system\" (1 record); the format text reads text"
+        ])
+    let plain = try encode([lines[2]]).summary
+    #expect(plain.unusedKeys == ["id": 1] && plain.remarks.isEmpty)
+    let many = (0..<300).map { "{\"text\": \"a\", \"key\($0)\": 1}" }
+    #expect(try encode(many).summary.unusedKeys.count == 100)
+}
+
 @Test func sourcesAreAppended() throws {
     var dataset = EncodedDataset()
     let encoder = ExampleEncoder(tokenizer: nil, template: nil)

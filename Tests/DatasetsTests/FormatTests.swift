@@ -40,6 +40,35 @@ private func problem(_ json: String, _ format: DatasetFormat) throws -> DatasetP
             == .wrongType(key: "input", expected: "a string", found: "an integer"))
 }
 
+@Test func systemAndHistoryStandBeforeAnInstruction() throws {
+    let last = "### Instruction:\nAnd two?\n\n### Response:\n"
+    let history = #""history": [["One?", "1."], ["Sure?", "Yes."]]"#
+    let rest = #""instruction": "And two?", "output": "2.""#
+    let earlier = "### Instruction:\nOne?\n\n### Response:\n1.\n\n### Instruction:\nSure?\n\n### Response:\nYes.\n\n"
+    #expect(
+        try example("{\"system\": \"Count.\", \(history), \(rest)}", .instruct)
+            == .completion(prompt: "Count.\n\n" + earlier + last, response: "2."))
+    for empty in [#""history": [], "system": """#, #""history": null, "system": null"#, #""history": """#] {
+        #expect(try example("{\(empty), \(rest)}", .instruct) == .completion(prompt: last, response: "2."))
+    }
+    let expected = "an instruction and its answer, two strings in an array"
+    #expect(
+        try problem("{\"history\": [[\"One?\"]], \(rest)}", .instruct)
+            == .wrongType(key: "history[0]", expected: expected, found: "an array of 1"))
+    #expect(
+        try problem("{\"history\": [{\"q\": 1}], \(rest)}", .instruct)
+            == .wrongType(key: "history[0]", expected: expected, found: "an object"))
+}
+
+@Test func completionsHaveNoPlaceForASystemText() throws {
+    let rest = #""prompt": "Q", "completion": "A""#
+    #expect(try problem("{\"system\": \"S\", \(rest)}", .completion) == .noPlace(key: "system", format: .completion))
+    #expect(
+        try problem("{\"history\": [[\"q\", \"a\"]], \(rest)}", .completion)
+            == .noPlace(key: "history", format: .completion))
+    #expect(try example("{\"system\": \"\", \(rest)}", .completion) == .completion(prompt: "Q", response: "A"))
+}
+
 @Test func tokensAreRead() throws {
     #expect(try example(#"{"input_ids": [1, 2, 3]}"#, .tokens) == .tokens(inputIDs: [1, 2, 3], labels: nil))
     #expect(
@@ -82,6 +111,7 @@ private func problem(_ json: String, _ format: DatasetFormat) throws -> DatasetP
         .badHeader(reason: "r"), .recordTooLarge(limit: 1 << 20), .unclosedQuotation, .textAfterQuotation(cell: 1),
         .cellCount(found: 1, columns: 2), .invalidUTF8, .namelessTool(key: "k"),
         .equalAnswers, .mixedPreference, .toolCallsLeftOut(message: 1), .noAnswer(key: "chosen"),
+        .twoSystemTexts, .noPlace(key: "system", format: .completion),
         .notTrainable(.preference), .unknownRole("r", message: 1),
         .emptyField("k"), .tokenIDOutside(id: 1, position: 0, vocabularySize: 1),
         .tokenIDOutside(id: -1, position: 0, vocabularySize: nil), .labelCount(ids: 1, labels: 2),

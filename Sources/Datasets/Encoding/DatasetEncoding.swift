@@ -24,10 +24,9 @@ extension ExampleEncoder {
             if left == 0 { break }
             left -= 1
             do throws(DatasetProblem) {
-                let record = try result.get()
-                let outcomes = try encode(record)
-                summary.add(outcomes, place: "\(record.file):\(record.line)")
-                for example in outcomes.compactMap(\.example) { dataset.append(example) }
+                let encoded = try encoded(try result.get())
+                summary.add(encoded)
+                for example in encoded.examples { dataset.append(example) }
             } catch {
                 guard onError == .skip, error.isSkippable || tooLong && error.isTooLong else { throw error }
                 summary.skip(error)

@@ -3,6 +3,9 @@ public struct EncodingSummary: Sendable, Equatable, Codable {
     /// How many problems and places are kept for a report.
     public static let listLimit = 10
 
+    /// How many keys are counted that the format does not use.
+    static let keyLimit = 100
+
     /// The file.
     public private(set) var source: String
     /// The format of its records.
@@ -36,6 +39,10 @@ public struct EncodingSummary: Sendable, Equatable, Codable {
     public internal(set) var firstProblems: [DatasetProblem] = []
     /// How many records each kind of problem had skipped, by `DatasetProblem.code`.
     public internal(set) var problemCounts: [String: Int] = [:]
+    /// How many of the records that were encoded have a key that the format does not use, by key; of the first keys only.
+    public internal(set) var unusedKeys: [String: Int] = [:]
+    /// The records that were encoded, whatever became of them.
+    var encodedRecords = 0
     /// Examples left out because the same stood earlier; see `EncodedDataset.removeDuplicates`.
     public var duplicates = 0
     /// How many records there are of which these are a sample; `nil` if all were looked at.
@@ -61,9 +68,9 @@ public struct EncodingSummary: Sendable, Equatable, Codable {
         return summary
     }
 
-    mutating func add(_ outcomes: [EncodingOutcome], place: String) {
+    mutating func add(_ encoded: EncodedRecord) {
         let before = examples
-        for outcome in outcomes {
+        for outcome in encoded.outcomes {
             switch outcome {
             case .encoded(let example): add(example)
             case .dropped: dropped += 1
@@ -75,12 +82,16 @@ public struct EncodingSummary: Sendable, Equatable, Codable {
                 case .turns(let count): turnsCut += count
                 case .end:
                     endsCut += 1
-                    if firstEndsCut.count < Self.listLimit { firstEndsCut.append(place) }
+                    if firstEndsCut.count < Self.listLimit { firstEndsCut.append(encoded.place.description) }
                 }
             }
         }
         if examples > before { records += 1 }
-        if outcomes.count > 1 { splitRecords += 1 }
+        if encoded.outcomes.count > 1 { splitRecords += 1 }
+        encodedRecords += 1
+        for key in encoded.unusedKeys where unusedKeys[key] != nil || unusedKeys.count < Self.keyLimit {
+            unusedKeys[key, default: 0] += 1
+        }
     }
 
     mutating func skip(_ problem: DatasetProblem) {

@@ -51,6 +51,11 @@ public struct ExampleEncoder: Sendable {
     /// - Throws: `DatasetProblem` with the record's place: when nothing of it is trained, a trained turn has no end
     ///   token, its beginning is doubled, an id is unknown, or it is too long and `truncation` is `error`.
     public func encode(_ record: DatasetRecord) throws(DatasetProblem) -> [EncodingOutcome] {
+        try encoded(record).outcomes
+    }
+
+    /// Encodes one record, with what is to be said of it.
+    func encoded(_ record: DatasetRecord) throws(DatasetProblem) -> EncodedRecord {
         do throws(DatasetProblemKind) {
             var outcomes: [EncodingOutcome] = []
             for sequence in try sequences(of: record.example) {
@@ -59,7 +64,9 @@ public struct ExampleEncoder: Sendable {
                 if isTrained { outcomes.append(try fitted(sequence, line: record.line)) }
             }
             if outcomes.isEmpty { throw .noSupervisedToken(reason: reasonForNoTarget(record.example)) }
-            return outcomes
+            return EncodedRecord(
+                outcomes: outcomes, place: RecordPlace(file: record.file, line: record.line),
+                unusedKeys: record.unusedKeys)
         } catch {
             throw DatasetProblem(error, file: record.file, line: record.line)
         }

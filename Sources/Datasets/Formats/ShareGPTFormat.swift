@@ -18,15 +18,13 @@ enum ShareGPTFormat {
         let entries = try fields.array("conversations")
         if entries.isEmpty { throw .emptyConversation(key: "conversations") }
         var conversation = Conversation(messages: [])
-        if let system = fields.optional("system"), system.stringValue != "" {
-            conversation.messages.append(Message(role: "system", content: try fields.string("system")))
-        }
         for (position, entry) in entries.enumerated() {
             let turn = try MessageFields(entry, key: "conversations", position: position)
             let message = try turn.replacing(try members(of: turn, position) + turn.trainingMarks)
             conversation.setWeight(try message.weight(), ofMessage: conversation.messages.count)
             conversation.messages.append(try message.message())
         }
+        try conversation.begin(with: fields)
         conversation.tools = try ChatFormat.tools(of: fields)
         return .conversation(conversation)
     }

@@ -21,6 +21,8 @@ public struct DatasetReader: Sendable {
     /// Opened once, so that what was looked at is what is read.
     let first: DatasetFile
     private let names: FieldNames
+    /// The keys of records, as the files have them, from which examples are made.
+    private let usedKeys: Set<String>
 
     /// How many records the search for a format looks at when the first ones are broken.
     private static let detectionLimit = 100
@@ -50,6 +52,8 @@ public struct DatasetReader: Sendable {
         } else {
             self.format = try Self.detectFormat(&unparsed, names, path)
         }
+        let keys = self.format.requiredKeys + self.format.optionalKeys
+        usedKeys = Set(keys.map { fields[$0] ?? $0 })
     }
 
     /// The files that a path stands for.
@@ -87,7 +91,11 @@ public struct DatasetReader: Sendable {
         return unparsed.parsed().flatMap { record in
             do throws(DatasetProblemKind) {
                 let example = try format.example(from: names.applied(to: record.object))
-                return .success(DatasetRecord(example, file: file, line: record.line))
+                var found = DatasetRecord(example, file: file, line: record.line)
+                found.unusedKeys = record.object.members.compactMap { key, value in
+                    usedKeys.contains(key) || value.holdsNothing ? nil : key
+                }
+                return .success(found)
             } catch {
                 return .failure(DatasetProblem(error, file: file, line: record.line))
             }

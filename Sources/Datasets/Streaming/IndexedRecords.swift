@@ -63,10 +63,9 @@ public final class IndexedRecords: RecordStore {
         for number in 0..<count {
             let (quotient, rest) = recordCount.quotientAndRemainder(dividingBy: count)
             do throws(DatasetProblem) {
-                let record = try record(quotient * number + rest * number / count)
-                let outcomes = try encoder.encode(record)
-                summary.add(outcomes, place: "\(record.file):\(record.line)")
-                for example in outcomes.compactMap(\.example) { examples.append(example) }
+                let encoded = try encoder.encoded(try record(quotient * number + rest * number / count))
+                summary.add(encoded)
+                for example in encoded.examples { examples.append(example) }
             } catch {
                 guard onError == .skip, error.isSkippable else { throw error }
                 summary.skip(error)

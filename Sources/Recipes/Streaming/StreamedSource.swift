@@ -18,7 +18,7 @@ struct StreamedSource {
     private let look: FileDigest
 
     /// Raised when the same record would be turned into other tokens or labels.
-    private static let encodingVersion = 1
+    private static let encodingVersion = 2
 
     init(
         _ source: Recipe.Source, _ recipe: Recipe, base: BaseModel, encoder: ExampleEncoder, cache: DataCache

@@ -57,6 +57,7 @@ struct Eval: ParsableCommand {
             let summary = try encoder.encode(reader, into: &dataset)
             try encoder.check(summary)
             if summary.formatWasDetected && !json { Terminal.note("\(path) holds records of the format \(summary.format.rawValue)") }
+            if !json { for remark in summary.remarks { Terminal.note(remark) } }
             results.append((path, try Evaluation(of: loaded.network, on: dataset, compute: compute)))
         }
         report(results)
