@@ -67,6 +67,7 @@ extension DatasetProblemKind {
             "the trained turn of message \(message) does not end with a special token, so the model would not learn"
                 + " to stop"
         case .toolCallsLeftOut(let message): "the chat template leaves out the tool calls of message \(message)"
+        case .emptyAnswers: "every answer that is trained is empty, so there is nothing to learn but to stop"
         case .noSupervisedToken(let reason): "no token of the record is trained: \(reason)"
         case .tooLong(let tokens, let limit): "the record has \(tokens) tokens, max_length is \(limit)"
         case .nothingLeft(let skipped, let dropped, let first):
@@ -141,7 +142,7 @@ extension DatasetProblemKind {
         case .doubledBOS: "remove it from the record's text, the template or the tokenizer adds it"
         case .missingEndToken: "use a template whose assistant turns end with the model's end-of-turn token"
         case .toolCallsLeftOut: "use a model whose template knows tool calls, or mark the message with train: false"
-        case .noSupervisedToken: "repair the record, remove it or use on_error: skip"
+        case .emptyAnswers, .noSupervisedToken: "repair the record, remove it or use on_error: skip"
         case .tooLong: "raise max_length, or choose truncation: truncate or drop"
         case .nothingLeft: "repair the records or raise max_length"
         case .everythingSupervised: "check the chat template's generation blocks, or say train_on: all"

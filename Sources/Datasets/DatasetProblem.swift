@@ -181,6 +181,8 @@ public enum DatasetProblemKind: Error, Sendable, Equatable {
     case missingEndToken(message: Int)
     /// The template does not write the tool calls of a trained turn.
     case toolCallsLeftOut(message: Int)
+    /// Every answer that is trained is empty.
+    case emptyAnswers
     /// The record has nothing to learn.
     case noSupervisedToken(reason: String)
     /// The record exceeds `max_length`.

@@ -116,6 +116,33 @@ private let mixed = [
     #expect(try encode(many).summary.unusedKeys.count == 100)
 }
 
+@Test func whatTheTemplateLeavesOutIsTold() throws {
+    let user = #"{"role": "user", "content": "q"}"#
+    func line(_ answers: String..., more: String = "") -> String {
+        "{\"messages\": [" + answers.map { "\(user), \($0)" }.joined(separator: ", ") + "]\(more)}"
+    }
+    let (plain, empty) = (#"{"role": "assistant", "content": "a"}"#, #"{"role": "assistant", "content": ""}"#)
+    let thinking = #"{"role": "assistant", "content": "a", "reasoning_content": "\nhmm\n"}"#
+    let lines = [
+        line(plain), line(thinking), line(thinking, plain), line(plain, thinking, more: #", "tools": [{"name": "f"}]"#),
+        line(plain, empty),
+    ]
+    let summary = try encode(lines).summary
+    #expect(summary.remarkCounts == [.reasoningLeftOut: 2, .toolsLeftOut: 1, .emptyAnswer: 1])
+    #expect(
+        summary.remarks == [
+            "\(summary.source): the chat template leaves out the reasoning of the last answer in 2 records, so that it is"
+                + " not learnt (the first: \(summary.source):2)",
+            "\(summary.source): the chat template leaves out the tools of 1 record (the first: \(summary.source):4)",
+            "\(summary.source): an answer is empty in 1 record, so that the model learns to say nothing there (the first:"
+                + " \(summary.source):5)",
+        ])
+    for template in ["qwen3", "qwen3-training"] {
+        let kept = try encode(lines, template: try Fixtures.template(template)).summary
+        #expect(kept.remarkCounts == [.emptyAnswer: 1], "\(template)")
+    }
+}
+
 @Test func sourcesAreAppended() throws {
     var dataset = EncodedDataset()
     let encoder = ExampleEncoder(tokenizer: nil, template: nil)

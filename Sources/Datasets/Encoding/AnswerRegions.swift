@@ -36,7 +36,7 @@ struct AnswerRegions {
 }
 
 /// An assistant's message taken apart.
-private struct Answer {
+struct Answer {
     private let object: JSONObject
     /// Reasoning that is part of the content, with the mark that ends it.
     private let inlineThinking: String
@@ -55,8 +55,14 @@ private struct Answer {
     var hasFinal: Bool { final.contains { !$0.isWhitespace } }
     var hasToolCalls: Bool { object["tool_calls"]?.arrayValue?.isEmpty == false }
     var hasThinking: Bool {
-        !inlineThinking.isEmpty || Self.thinkingKeys.contains { object[$0]?.stringValue?.isEmpty == false }
+        !inlineThinking.isEmpty || reasoning != nil
     }
+
+    /// Whether nothing is said, thought or called.
+    var isEmpty: Bool { !hasFinal && !hasToolCalls && !hasThinking }
+
+    /// The reasoning under a key of its own.
+    var reasoning: String? { Self.thinkingKeys.lazy.compactMap { object[$0]?.stringValue }.first { !$0.isEmpty } }
 
     /// Two each, since one of them may start like what it replaces.
     var withOtherFinal: [Message] {

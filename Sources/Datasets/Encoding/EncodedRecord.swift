@@ -2,6 +2,7 @@
 struct EncodedRecord: Sendable {
     let outcomes: [EncodingOutcome]
     let place: RecordPlace
+    let remarks: Set<RecordRemark>
     /// Keys that its format does not use.
     let unusedKeys: [String]
 

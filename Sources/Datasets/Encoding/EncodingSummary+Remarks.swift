@@ -1,6 +1,14 @@
 extension EncodingSummary {
     /// What is no problem and yet may not be meant, in sentences that name the source.
-    public var remarks: [String] { (forgottenKeys.map { [$0] } ?? []).map { "\(source): \($0)" } }
+    public var remarks: [String] {
+        var remarks = RecordRemark.allCases.compactMap { remark in
+            remarkCounts[remark].map { count in
+                remark.sentence(count.counted("record")) + " (the first: \(firstRemarked[remark] ?? ""))"
+            }
+        }
+        if let forgottenKeys { remarks.append(forgottenKeys) }
+        return remarks.map { "\(source): \($0)" }
+    }
 
     /// The keys of records that the format does not use, with how many records have them where these are not all; `nil`
     /// if there are none.

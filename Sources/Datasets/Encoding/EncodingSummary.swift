@@ -39,6 +39,10 @@ public struct EncodingSummary: Sendable, Equatable, Codable {
     public internal(set) var firstProblems: [DatasetProblem] = []
     /// How many records each kind of problem had skipped, by `DatasetProblem.code`.
     public internal(set) var problemCounts: [String: Int] = [:]
+    /// How many of the records that were encoded a remark is to be made of.
+    public internal(set) var remarkCounts: [RecordRemark: Int] = [:]
+    /// The first of these records.
+    var firstRemarked: [RecordRemark: String] = [:]
     /// How many of the records that were encoded have a key that the format does not use, by key; of the first keys only.
     public internal(set) var unusedKeys: [String: Int] = [:]
     /// The records that were encoded, whatever became of them.
@@ -89,6 +93,10 @@ public struct EncodingSummary: Sendable, Equatable, Codable {
         if examples > before { records += 1 }
         if encoded.outcomes.count > 1 { splitRecords += 1 }
         encodedRecords += 1
+        for remark in encoded.remarks {
+            remarkCounts[remark, default: 0] += 1
+            if firstRemarked[remark] == nil { firstRemarked[remark] = encoded.place.description }
+        }
         for key in encoded.unusedKeys where unusedKeys[key] != nil || unusedKeys.count < Self.keyLimit {
             unusedKeys[key, default: 0] += 1
         }

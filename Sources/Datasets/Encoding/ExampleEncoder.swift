@@ -58,7 +58,8 @@ public struct ExampleEncoder: Sendable {
     func encoded(_ record: DatasetRecord) throws(DatasetProblem) -> EncodedRecord {
         do throws(DatasetProblemKind) {
             var outcomes: [EncodingOutcome] = []
-            for sequence in try sequences(of: record.example) {
+            let sequences = try sequences(of: record.example)
+            for sequence in sequences {
                 try checkIDs(sequence.ids, sequence.labels)
                 let isTrained = sequence.labels.dropFirst().contains { $0 != TokenBatch.ignoredLabel }
                 if isTrained { outcomes.append(try fitted(sequence, line: record.line)) }
@@ -66,7 +67,7 @@ public struct ExampleEncoder: Sendable {
             if outcomes.isEmpty { throw .noSupervisedToken(reason: reasonForNoTarget(record.example)) }
             return EncodedRecord(
                 outcomes: outcomes, place: RecordPlace(file: record.file, line: record.line),
-                unusedKeys: record.unusedKeys)
+                remarks: sequences.reduce(into: []) { $0.formUnion($1.remarks) }, unusedKeys: record.unusedKeys)
         } catch {
             throw DatasetProblem(error, file: record.file, line: record.line)
         }
