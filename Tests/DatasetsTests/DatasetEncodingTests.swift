@@ -4,12 +4,12 @@ import Tokenization
 
 private func encode(
     _ lines: [String], _ options: EncodingOptions = EncodingOptions(), onError: ErrorPolicy = .stop,
-    format: DatasetFormat? = nil, template: String = Fixtures.chatML
+    format: DatasetFormat? = nil, template: String = Fixtures.chatML, contextLength: Int? = nil
 ) throws -> (data: EncodedDataset, summary: EncodingSummary) {
     let reader = try TemporaryFile(lines.joined(separator: "\n")).reader(format)
     let encoder = ExampleEncoder(
-        tokenizer: try Fixtures.smollm2(), template: try ChatTemplate(template), vocabularySize: 49152, options: options
-    )
+        tokenizer: try Fixtures.smollm2(), template: try ChatTemplate(template), vocabularySize: 49152,
+        contextLength: contextLength, options: options)
     var dataset = EncodedDataset()
     let summary = try encoder.encode(reader, onError: onError, into: &dataset)
     try encoder.check(summary)
@@ -141,6 +141,18 @@ private let mixed = [
         let kept = try encode(lines, template: try Fixtures.template(template)).summary
         #expect(kept.remarkCounts == [.emptyAnswer: 1], "\(template)")
     }
+}
+
+@Test func examplesLongerThanTheModelWasMadeForAreTold() throws {
+    let lines = [#"{"input_ids": [1, 2, 3, 4]}"#, #"{"input_ids": [1, 2, 3]}"#, #"{"input_ids": [1, 2, 3, 4, 5]}"#]
+    func remarks(_ length: Int?, _ options: EncodingOptions = EncodingOptions()) throws -> [String] {
+        let summary = try encode(lines, options, contextLength: length).summary
+        return summary.remarks.map { String($0.dropFirst(summary.source.count + 2)) }
+    }
+    #expect(try remarks(3) == ["2 examples are longer than the 3 tokens that the model was made for"])
+    #expect(try remarks(4) == ["1 example is longer than the 4 tokens that the model was made for"])
+    #expect(try remarks(5).isEmpty && remarks(nil).isEmpty)
+    #expect(try remarks(3, EncodingOptions(maxLength: 3, truncation: .truncate)).isEmpty)
 }
 
 @Test func sourcesAreAppended() throws {

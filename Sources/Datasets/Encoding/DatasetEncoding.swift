@@ -16,8 +16,7 @@ extension ExampleEncoder {
         into dataset: inout EncodedDataset,
         skipped: (DatasetProblem) -> Void = { _ in }
     ) throws(DatasetProblem) -> EncodingSummary {
-        var summary = EncodingSummary(
-            source: reader.path, format: reader.format, formatWasDetected: reader.formatWasDetected)
+        var summary = EncodingSummary(reader, contextLength: contextLength)
         dataset.beginSource(reader.path)
         var left = limit ?? .max
         for result in reader.records() {

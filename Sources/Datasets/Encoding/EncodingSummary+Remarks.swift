@@ -6,6 +6,10 @@ extension EncodingSummary {
                 remark.sentence(count.counted("record")) + " (the first: \(firstRemarked[remark] ?? ""))"
             }
         }
+        if let contextLength, beyondContext > 0 {
+            let examples = beyondContext == 1 ? "1 example is" : "\(beyondContext) examples are"
+            remarks.append("\(examples) longer than the \(contextLength) tokens that the model was made for")
+        }
         if let forgottenKeys { remarks.append(forgottenKeys) }
         return remarks.map { "\(source): \($0)" }
     }

@@ -39,6 +39,10 @@ public struct EncodingSummary: Sendable, Equatable, Codable {
     public internal(set) var firstProblems: [DatasetProblem] = []
     /// How many records each kind of problem had skipped, by `DatasetProblem.code`.
     public internal(set) var problemCounts: [String: Int] = [:]
+    /// Examples that are trained on and longer than the model was made for.
+    public internal(set) var beyondContext = 0
+    /// How many tokens the model was made for, if that is known.
+    let contextLength: Int?
     /// How many of the records that were encoded a remark is to be made of.
     public internal(set) var remarkCounts: [RecordRemark: Int] = [:]
     /// The first of these records.
@@ -59,10 +63,9 @@ public struct EncodingSummary: Sendable, Equatable, Codable {
     /// The trained share of all tokens, 0…1.
     public var supervisedShare: Double { tokens == 0 ? 0 : Double(supervisedTokens) / Double(tokens) }
 
-    init(source: String, format: DatasetFormat, formatWasDetected: Bool) {
-        self.source = source
-        self.format = format
-        self.formatWasDetected = formatWasDetected
+    init(_ reader: DatasetReader, contextLength: Int?) {
+        (source, format, formatWasDetected) = (reader.path, reader.format, reader.formatWasDetected)
+        self.contextLength = contextLength
     }
 
     /// The same under another name, for what is cached by its contents.
@@ -112,6 +115,7 @@ public struct EncodingSummary: Sendable, Equatable, Codable {
         let length = example.ids.count
         shortest = examples == 0 ? length : min(shortest, length)
         longest = max(longest, length)
+        if length > contextLength ?? .max { beyondContext += 1 }
         examples += 1
         tokens += length
         supervisedTokens += example.supervisedCount

@@ -26,6 +26,8 @@ public struct ExampleEncoder: Sendable {
     public let template: ChatTemplate?
     /// Ids must be below it; `nil` leaves them unchecked.
     public let vocabularySize: Int?
+    /// How many tokens the model was made for; longer examples are counted. `nil` counts none.
+    public let contextLength: Int?
     /// Mask and length.
     public let options: EncodingOptions
 
@@ -34,14 +36,16 @@ public struct ExampleEncoder: Sendable {
     ///   - tokenizer: The base model's tokenizer, if it has one.
     ///   - template: Its chat template, if it has one.
     ///   - vocabularySize: The number of rows of its embedding; ids of every record must be below it.
+    ///   - contextLength: How many tokens the model was made for; a report tells how many examples are longer.
     ///   - options: Mask and length.
     public init(
-        tokenizer: Tokenizer?, template: ChatTemplate?, vocabularySize: Int? = nil,
+        tokenizer: Tokenizer?, template: ChatTemplate?, vocabularySize: Int? = nil, contextLength: Int? = nil,
         options: EncodingOptions = EncodingOptions()
     ) {
         self.tokenizer = tokenizer
         self.template = template
         self.vocabularySize = vocabularySize
+        self.contextLength = contextLength
         self.options = options
     }
 

@@ -18,8 +18,7 @@ extension ExampleEncoder {
         loop: ParallelLoop, progress: (_ records: Int, _ bytes: Int) -> Void = { _, _ in }
     ) throws(DatasetProblem) {
         let writer = try TokenStoreWriter(folder)
-        var summary = EncodingSummary(
-            source: reader.path, format: reader.format, formatWasDetected: reader.formatWasDetected)
+        var summary = EncodingSummary(reader, contextLength: contextLength)
         var skipped: [DatasetProblem] = []
         var records = reader.unparsed().makeIterator()
         var (done, bytes) = (0, 0)

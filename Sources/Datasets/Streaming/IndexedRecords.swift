@@ -55,8 +55,7 @@ public final class IndexedRecords: RecordStore {
     /// - Parameter count: How many records at most.
     /// - Throws: The first problem under `stop`.
     public func sample(_ count: Int) throws(DatasetProblem) -> (summary: EncodingSummary, examples: EncodedDataset) {
-        var summary = EncodingSummary(
-            source: source, format: reader.format, formatWasDetected: reader.formatWasDetected)
+        var summary = EncodingSummary(reader, contextLength: encoder.contextLength)
         var examples = EncodedDataset()
         examples.beginSource(source)
         let count = min(count, recordCount)

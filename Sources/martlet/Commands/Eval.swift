@@ -49,7 +49,7 @@ struct Eval: ParsableCommand {
         let loaded = try LoadedModel(model, form, on: compute)
         let encoder = ExampleEncoder(
             tokenizer: loaded.base.tokenizer, template: loaded.base.template, vocabularySize: loaded.network.vocabularySize,
-            options: EncodingOptions(trainOn: supervision ?? .assistant))
+            contextLength: loaded.base.contextLength, options: EncodingOptions(trainOn: supervision ?? .assistant))
         var results: [(path: String, evaluation: Evaluation)] = []
         for path in data {
             var dataset = EncodedDataset()
