@@ -14,6 +14,9 @@ extension DatasetProblemKind {
         case .damagedCache(let reason): "this folder of the cache is damaged (\(reason))"
         case .recorded(let found, _): found
         case .unknownFormat(let keys): "no known format has the keys \(Self.list(keys))"
+        case .foreignField(let key, let format):
+            "fields names \"\(key)\", which is no key of the format \(format.rawValue)"
+        case .fieldNowhere(let key, let name): "no record has the key \"\(name)\", which fields names for \"\(key)\""
         case .ambiguousFormat(let formats):
             "the keys of the first record fit more than one format: \(Self.list(formats.map(\.rawValue)))"
         case .malformedJSON(let column, let reason): "malformed JSON at column \(column): \(reason)"
@@ -97,6 +100,9 @@ extension DatasetProblemKind {
         case .damagedCache: "delete it with `martlet cache prune` and start again"
         case .recorded(_, let remedy): remedy
         case .unknownFormat: "known are \(DatasetFormat.overview)"
+        case .foreignField(_, let format):
+            "its keys are \(Self.list(format.requiredKeys + format.optionalKeys)); or name the format with format:"
+        case .fieldNowhere: "name the key that the records have, or leave the field out"
         case .ambiguousFormat: "name the one you mean with format:"
         case .malformedJSON: "write each record as one JSON object, on a line of its own or in one array"
         case .missingComma: "put one between the records"

@@ -47,7 +47,7 @@ public struct DatasetProblem: Error, Sendable, Equatable, CustomStringConvertibl
         switch kind {
         case .missing, .unreadable, .notText, .empty, .unknownFormat, .ambiguousFormat, .tooLong, .noTokenizer,
             .noTemplate, .noEndToken, .cursorOutside, .nothingLeft, .everythingSupervised, .recordTooLarge,
-            .noDataFiles,
+            .noDataFiles, .foreignField, .fieldNowhere,
             .badHeader, .notTrainable, .changed, .unwritable, .damagedCache:
             false
         default: true
@@ -109,6 +109,11 @@ public enum DatasetProblemKind: Error, Sendable, Equatable {
     case unknownFormat(keys: [String])
     /// The first record has the keys of several formats.
     case ambiguousFormat([DatasetFormat])
+
+    /// A key that is read from another one of the records is none of the format's.
+    case foreignField(String, format: DatasetFormat)
+    /// No record has the key from which one of the format should be read.
+    case fieldNowhere(String, name: String)
 
     // MARK: One record of it
 

@@ -111,7 +111,7 @@ private func problem(_ json: String, _ format: DatasetFormat) throws -> DatasetP
         .badHeader(reason: "r"), .recordTooLarge(limit: 1 << 20), .unclosedQuotation, .textAfterQuotation(cell: 1),
         .cellCount(found: 1, columns: 2), .invalidUTF8, .namelessTool(key: "k"),
         .equalAnswers, .mixedPreference, .toolCallsLeftOut(message: 1), .noAnswer(key: "chosen"),
-        .emptyAnswers, .twoSystemTexts, .noPlace(key: "system", format: .completion),
+        .foreignField("tools", format: .text), .fieldNowhere("tools", name: "t"), .emptyAnswers, .twoSystemTexts, .noPlace(key: "system", format: .completion),
         .notTrainable(.preference), .unknownRole("r", message: 1),
         .emptyField("k"), .tokenIDOutside(id: 1, position: 0, vocabularySize: 1),
         .tokenIDOutside(id: -1, position: 0, vocabularySize: nil), .labelCount(ids: 1, labels: 2),

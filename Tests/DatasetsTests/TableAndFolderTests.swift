@@ -135,3 +135,30 @@ private final class TemporaryFolder {
     guard case .failure(let problem) = problem else { throw Unexpected(what: "\(problem)") }
     #expect(problem.kind == .missingKey("messages", format: .chat, keys: ["dialogue"]))
 }
+
+@Test func fieldsThatCountForNothingAreRefused() throws {
+    let lines = #"{"q": "a", "a": "b"}"# + "\n" + #"{"q": "a", "a": "b", "more": "c"}"#
+    let file = try TemporaryFile(lines)
+    let encoder = ExampleEncoder(tokenizer: try Fixtures.smollm2(), template: nil)
+    func summary(_ fields: [String: String], limit: Int? = nil) throws -> EncodingSummary {
+        try withExtendedLifetime(file) {
+            let names = ["instruction": "q", "output": "a"].merging(fields) { $1 }
+            let reader = try DatasetReader(path: file.path, fields: names)
+            var dataset = EncodedDataset()
+            let summary = try encoder.encode(reader, limit: limit, into: &dataset)
+            try encoder.check(summary)
+            return summary
+        }
+    }
+    #expect(throws: DatasetProblem(.foreignField("tools", format: .instruct), file: file.path)) {
+        try summary(["tools": "more"])
+    }
+    #expect(throws: DatasetProblem(.fieldNowhere("input", name: "nonsense"), file: file.path)) {
+        try summary(["input": "nonsense"])
+    }
+    #expect(try summary(["input": "more"]).remarks.isEmpty)
+    // A part of the records says nothing of the others.
+    #expect(
+        try summary(["input": "more"], limit: 1).remarks
+            == ["\(file.path): no record that was looked at has the key \"more\", which fields names for \"input\""])
+}

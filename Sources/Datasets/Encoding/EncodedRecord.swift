@@ -5,6 +5,8 @@ struct EncodedRecord: Sendable {
     let remarks: Set<RecordRemark>
     /// Keys that its format does not use.
     let unusedKeys: [String]
+    /// Keys of its format that should be read from another key, which it does not have.
+    let missingFields: [String]
 
     var examples: [EncodedExample] { outcomes.compactMap(\.example) }
 }

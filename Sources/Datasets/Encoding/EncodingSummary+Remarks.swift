@@ -10,6 +10,9 @@ extension EncodingSummary {
             let examples = beyondContext == 1 ? "1 example is" : "\(beyondContext) examples are"
             remarks.append("\(examples) longer than the \(contextLength) tokens that the model was made for")
         }
+        if !isWhole, let (key, name) = fieldWithoutValues {
+            remarks.append("no record that was looked at has the key \"\(name)\", which fields names for \"\(key)\"")
+        }
         if let forgottenKeys { remarks.append(forgottenKeys) }
         return remarks.map { "\(source): \($0)" }
     }

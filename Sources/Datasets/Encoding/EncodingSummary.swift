@@ -49,6 +49,12 @@ public struct EncodingSummary: Sendable, Equatable, Codable {
     var firstRemarked: [RecordRemark: String] = [:]
     /// How many of the records that were encoded have a key that the format does not use, by key; of the first keys only.
     public internal(set) var unusedKeys: [String: Int] = [:]
+    /// How many of these records lack the key from which one of the format should be read, by the latter.
+    var missingFields: [String: Int] = [:]
+    /// Which key of the records stands for a key of the format, where the two differ.
+    let fields: [String: String]
+    /// Whether all records were looked at.
+    var isWhole = true
     /// The records that were encoded, whatever became of them.
     var encodedRecords = 0
     /// Examples left out because the same stood earlier; see `EncodedDataset.removeDuplicates`.
@@ -65,7 +71,7 @@ public struct EncodingSummary: Sendable, Equatable, Codable {
 
     init(_ reader: DatasetReader, contextLength: Int?) {
         (source, format, formatWasDetected) = (reader.path, reader.format, reader.formatWasDetected)
-        self.contextLength = contextLength
+        (self.contextLength, fields) = (contextLength, reader.fields)
     }
 
     /// The same under another name, for what is cached by its contents.
@@ -103,6 +109,13 @@ public struct EncodingSummary: Sendable, Equatable, Codable {
         for key in encoded.unusedKeys where unusedKeys[key] != nil || unusedKeys.count < Self.keyLimit {
             unusedKeys[key, default: 0] += 1
         }
+        for key in encoded.missingFields { missingFields[key, default: 0] += 1 }
+    }
+
+    /// A key of the format and the one from which it should be read, if no record has that.
+    var fieldWithoutValues: (key: String, name: String)? {
+        let key = missingFields.keys.sorted().first { missingFields[$0] == encodedRecords }
+        return key.flatMap { key in fields[key].map { (key, $0) } }
     }
 
     mutating func skip(_ problem: DatasetProblem) {

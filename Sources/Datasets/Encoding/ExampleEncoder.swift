@@ -71,7 +71,8 @@ public struct ExampleEncoder: Sendable {
             if outcomes.isEmpty { throw .noSupervisedToken(reason: reasonForNoTarget(record.example)) }
             return EncodedRecord(
                 outcomes: outcomes, place: RecordPlace(file: record.file, line: record.line),
-                remarks: sequences.reduce(into: []) { $0.formUnion($1.remarks) }, unusedKeys: record.unusedKeys)
+                remarks: sequences.reduce(into: []) { $0.formUnion($1.remarks) }, unusedKeys: record.unusedKeys,
+                missingFields: record.missingFields)
         } catch {
             throw DatasetProblem(error, file: record.file, line: record.line)
         }

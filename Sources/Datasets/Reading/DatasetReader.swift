@@ -32,7 +32,8 @@ public struct DatasetReader: Sendable {
     ///   - path: A file, a folder or a pattern such as `data/*.jsonl.gz`.
     ///   - format: The format of the records; `nil` finds it from the keys of the first record.
     ///   - fields: For keys of the format the key that the records have instead, as in `["messages": "dialogue"]`.
-    /// - Throws: If a file is missing, unreadable, no text or empty, or if no format or several fit.
+    /// - Throws: If a file is missing, unreadable, no text or empty, if no format or several fit, or if a field is none of
+    ///   the format's.
     public init(
         path: String, format: DatasetFormat? = nil, fields: [String: String] = [:]
     ) throws(DatasetProblem) {
@@ -54,6 +55,9 @@ public struct DatasetReader: Sendable {
         }
         let keys = self.format.requiredKeys + self.format.optionalKeys
         usedKeys = Set(keys.map { fields[$0] ?? $0 })
+        if let stranger = fields.keys.sorted().first(where: { !keys.contains($0) }) {
+            throw DatasetProblem(.foreignField(stranger, format: self.format), file: path)
+        }
     }
 
     /// The files that a path stands for.
@@ -95,6 +99,7 @@ public struct DatasetReader: Sendable {
                 found.unusedKeys = record.object.members.compactMap { key, value in
                     usedKeys.contains(key) || value.holdsNothing ? nil : key
                 }
+                found.missingFields = fields.filter { record.object[$0.value] == nil }.keys.sorted()
                 return .success(found)
             } catch {
                 return .failure(DatasetProblem(error, file: file, line: record.line))

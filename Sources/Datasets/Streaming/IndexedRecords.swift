@@ -70,7 +70,7 @@ public final class IndexedRecords: RecordStore {
                 summary.skip(error)
             }
         }
-        summary.sampledFrom = recordCount
+        (summary.sampledFrom, summary.isWhole) = (recordCount, count == recordCount)
         return (summary, examples)
     }
 }
