@@ -25,6 +25,8 @@ extension DatasetProblemKind {
         case .unclosedArray: "the file ends before the array of records is closed"
         case .textAfterArray: "something stands after the ] that ends the array of records"
         case .notAnObject(let found): "the record is \(found), an object is expected"
+        case .missingKey(let key, let format, let keys) where keys.contains(key):
+            "the key \"\(key)\" of the format \(format.rawValue) is null"
         case .missingKey(let key, let format, let keys):
             "the key \"\(key)\" of the format \(format.rawValue) is missing; the record has \(Self.list(keys))"
         case .wrongType(let key, let expected, let found): "\"\(key)\" is \(found), \(expected) is expected"
@@ -99,7 +101,10 @@ extension DatasetProblemKind {
         case .unwritable: "make room there or name another folder with --cache"
         case .damagedCache: "delete it with `martlet cache prune` and start again"
         case .recorded(_, let remedy): remedy
-        case .unknownFormat: "known are \(DatasetFormat.overview)"
+        case .unknownFormat(let keys):
+            FieldGuess.fields(for: keys).map { "a recipe can say which they are: fields: \($0); " }
+                .map { $0 + "known are \(DatasetFormat.overview)" }
+                ?? "known are \(DatasetFormat.overview); a recipe can say with fields which key stands for which"
         case .foreignField(_, let format):
             "its keys are \(Self.list(format.requiredKeys + format.optionalKeys)); or name the format with format:"
         case .fieldNowhere: "name the key that the records have, or leave the field out"
@@ -110,8 +115,9 @@ extension DatasetProblemKind {
         case .unclosedArray: "check that the file is complete"
         case .textAfterArray: "remove it, or write one record per line without the brackets"
         case .notAnObject: "write every record as { \"key\": value, … }"
+        case .missingKey(let key, _, let keys) where keys.contains(key): "give it a value, \(Self.orLeaveOut)"
         case .missingKey: "add it, or name the right format: \(DatasetFormat.overview)"
-        case .wrongType, .emptyField: "repair the record or use on_error: skip"
+        case .wrongType, .emptyField: "repair the record, \(Self.orLeaveOut)"
         case .emptyConversation: "give it at least a question and an answer"
         case .unknownRole: "roles are \(Self.list(ChatFormat.roles))"
         case .tokenIDOutside: "encode the record with the tokenizer of the base model"
@@ -148,7 +154,7 @@ extension DatasetProblemKind {
         case .doubledBOS: "remove it from the record's text, the template or the tokenizer adds it"
         case .missingEndToken: "use a template whose assistant turns end with the model's end-of-turn token"
         case .toolCallsLeftOut: "use a model whose template knows tool calls, or mark the message with train: false"
-        case .emptyAnswers, .noSupervisedToken: "repair the record, remove it or use on_error: skip"
+        case .emptyAnswers, .noSupervisedToken: "repair the record, \(Self.orLeaveOut)"
         case .tooLong: "raise max_length, or choose truncation: truncate or drop"
         case .nothingLeft: "repair the records or raise max_length"
         case .everythingSupervised: "check the chat template's generation blocks, or say train_on: all"
@@ -156,6 +162,8 @@ extension DatasetProblemKind {
         default: ""
         }
     }
+
+    private static let orLeaveOut = "or leave it out (on_error: skip in a recipe)"
 
     private static func list(_ words: [String]) -> String {
         words.isEmpty ? "(none)" : words.prefix(12).joined(separator: ", ") + (words.count > 12 ? ", …" : "")

@@ -16,7 +16,10 @@ public struct DatasetProblem: Error, Sendable, Equatable, CustomStringConvertibl
     }
 
     /// Place, what was found and what to do, in one sentence.
-    public var description: String { "\(place): \(kind.found); \(kind.remedy)" }
+    public var description: String { "\(place): \(kind.found); \(remedy)" }
+
+    /// What to do about it.
+    public var remedy: String { isMissingInput ? DatasetPaths.remedy(where: file) ?? kind.remedy : kind.remedy }
 
     /// What is wrong in one word for programs, such as `unknown_role`.
     public var code: String {
@@ -75,7 +78,7 @@ extension DatasetProblem: Codable {
         try container.encode(file, forKey: .file)
         try container.encodeIfPresent(line, forKey: .line)
         try container.encode(kind.found, forKey: .found)
-        try container.encode(kind.remedy, forKey: .remedy)
+        try container.encode(remedy, forKey: .remedy)
     }
 }
 

@@ -81,9 +81,13 @@ private func problem(_ json: String) throws -> DatasetProblemKind? { try Tempora
         try problem("{\"messages\": [\(user), {\"role\": \"gpt\", \"content\": \"a\"}]}")
             == .unknownRole("gpt", message: 2))
     let wrong: [(String, String, String, String)] = [
-        (#"{"content": "a"}"#, "role", "a string", "null"),
+        (#"{"content": "a"}"#, "role", "a string", "missing"),
+        (#"{"role": null, "content": "a"}"#, "role", "a string", "null"),
         (#"{"role": 1, "content": "a"}"#, "role", "a string", "an integer"),
-        (#"{"role": "assistant"}"#, "content", "a string", "null"),
+        (#"{"role": "assistant"}"#, "content", "a string", "missing"),
+        (#"{"role": "assistant", "content": null}"#, "content", "a string", "null"),
+        (#"{"role": "assistant", "content": "a", "weight": -1}"#, "weight", "a number from 0 to 10000", "-1"),
+        (#"{"role": "assistant", "content": "a", "weight": 1e9}"#, "weight", "a number from 0 to 10000", "1000000000.0"),
         (#"{"role": "assistant", "content": {}}"#, "content", "a string", "an object"),
         (#"{"role": "assistant", "content": "a", "train": 1}"#, "train", "true or false", "an integer"),
         (#"{"role": "assistant", "content": "a", "weight": "1"}"#, "weight", "a number from 0 to 10000", "a string"),

@@ -1,4 +1,5 @@
 import Datasets
+import Foundation
 import Testing
 import Tokenization
 
@@ -100,6 +101,36 @@ private func problem(_ json: String, _ format: DatasetFormat) throws -> DatasetP
     #expect(
         try example(#"{"input_ids": [7, 7, 7], "labels": [7, 7, 7]}"#, .tokens)
             == .tokens(inputIDs: [7, 7, 7], labels: [7, 7, 7]))
+}
+
+@Test func remediesFitWhatWasFound() throws {
+    #expect(
+        DatasetProblemKind.missingKey("text", format: .text, keys: ["id", "text"]).found
+            == "the key \"text\" of the format text is null")
+    let guesses = [
+        (["question", "answer"], "{instruction: question, output: answer}"),
+        (["prompt", "response"], "{instruction: prompt, output: response}"), (["input", "output"], "{instruction: input}"),
+        (["instruction", "context", "response", "category"], "{output: response, input: context}"),
+        (["id", "dialogue"], "{messages: dialogue}"),
+    ]
+    for (keys, fields) in guesses {
+        let remedy = DatasetProblemKind.unknownFormat(keys: keys).remedy
+        #expect(remedy.hasPrefix("a recipe can say which they are: fields: \(fields); known are chat (messages)"), "\(remedy)")
+        // The remedy helps.
+        let record = "{" + keys.map { "\"\($0)\": \($0 == "dialogue" ? "[{}]" : "\"x\"")" }.joined(separator: ", ") + "}"
+        let pairs = fields.dropFirst().dropLast().components(separatedBy: ", ").map { $0.components(separatedBy: ": ") }
+        let file = try TemporaryFile(record)
+        try withExtendedLifetime(file) {
+            #expect(throws: DatasetProblem.self) { try DatasetReader(path: file.path) }
+            _ = try DatasetReader(path: file.path, fields: Dictionary(uniqueKeysWithValues: pairs.map { ($0[0], $0[1]) }))
+        }
+    }
+    #expect(DatasetProblemKind.unknownFormat(keys: ["x"]).remedy.hasSuffix("with fields which key stands for which"))
+    let hub = DatasetProblem(.missing, file: "tatsu-lab/alpaca").remedy
+    #expect(hub.contains("Martlet downloads nothing") && hub.contains("hf download tatsu-lab/alpaca --repo-type dataset"))
+    for file in ["no-such-folder/train.jsonl", "train", "/no-such-folder/train"] {
+        #expect(DatasetProblem(.missing, file: file).remedy == "check the path", "\(file)")
+    }
 }
 
 @Test func everyProblemSaysWhatWasFoundAndWhatToDo() {

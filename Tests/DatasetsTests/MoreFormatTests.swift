@@ -40,7 +40,10 @@ private func message(_ role: String, _ content: String, _ more: JSONObject = [:]
     #expect(try problem(#"{"conversations": []}"#) == .emptyConversation(key: "conversations"))
     #expect(
         try problem(#"{"conversations": [{"value": "q"}]}"#)
-            == .wrongType(key: "conversations[0].from", expected: "a string", found: "null"))
+            == .wrongType(key: "conversations[0].from", expected: "a string", found: "missing"))
+    #expect(
+        try problem(#"{"conversations": [{"from": "human"}]}"#)
+            == .wrongType(key: "conversations[0].value", expected: "a string", found: "missing"))
     #expect(
         try problem(#"{"conversations": [{"from": "function_call", "value": "call f"}]}"#)
             == .wrongType(key: "conversations[0].value", expected: "a tool call as JSON", found: "a string"))
@@ -96,7 +99,9 @@ private func message(_ role: String, _ content: String, _ more: JSONObject = [:]
 @Test func segmentsHaveWeights() throws {
     let (text, weight) = (#"{"text": "A", "weight": 0.25}"#, Segment("A", weight: 0.25))
     #expect(try example("{\"segments\": [\(text)]}") == .segments([weight]))
-    #expect(try problem(#"{"segments": [{"text": "A", "weight": -1}]}"#) != nil)
+    #expect(
+        try problem(#"{"segments": [{"text": "A", "weight": -1}]}"#)
+            == .wrongType(key: "segments[0].weight", expected: "a number from 0 to 10000", found: "-1"))
     let encoder = ExampleEncoder(tokenizer: try Fixtures.smollm2(), template: nil)
     let pieces = [Segment("Q:", isTrained: false), Segment(" Yes.", weight: 0.25), Segment(" And no.", isTrained: true)]
     let outcomes = try encoder.encode(DatasetRecord(.segments(pieces), file: "f", line: 1))

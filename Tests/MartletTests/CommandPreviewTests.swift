@@ -51,6 +51,9 @@ import Testing
         #expect(refused.hasPrefix("d.jsonl:2: message 1 has the unknown role \"alien\""))
         #expect(try Program.run(["train", "recipe.yaml"], in: scratch).errors.contains(refused))
 
+        let inWords = try Program.run(["preview", "recipe.yaml"], in: scratch)
+        #expect(inWords.output.contains("2 broken records\n"))
+
         let skipping = try Program.run(["preview", "recipe.yaml", "data.on_error=skip", "--json"], in: scratch)
         #expect(skipping.status == 0 && skipping.json["refused"] is NSNull)
         let tooLong = try Program.run(["preview", "recipe.yaml", "data.on_error=skip", "data.max_length=8", "--json"], in: scratch)

@@ -35,6 +35,8 @@ public struct EncodingSummary: Sendable, Equatable, Codable {
     public internal(set) var dropped = 0
     /// Broken records left out under `on_error: skip`.
     public internal(set) var skipped = 0
+    /// Whether a run stops at broken records, so that they were left out for a look only.
+    public var stopsAtBrokenRecords = false
     /// The first of the problems that had records skipped.
     public internal(set) var firstProblems: [DatasetProblem] = []
     /// How many records each kind of problem had skipped, by `DatasetProblem.code`.
@@ -147,7 +149,7 @@ extension EncodingSummary: CustomStringConvertible {
         if splitRecords > 0 { parts.append("\(splitRecords) of them split by turns into \(examples) examples in all") }
         if truncated > 0 { parts.append(truncation) }
         if dropped > 0 { parts.append("\(dropped) dropped as too long") }
-        if skipped > 0 { parts.append("\(skipped.counted("broken record")) skipped") }
+        if skipped > 0 { parts.append(skipped.counted("broken record") + (stopsAtBrokenRecords ? "" : " skipped")) }
         if duplicates > 0 { parts.append("\(duplicates.counted("duplicate")) removed") }
         return "\(source): " + parts.joined(separator: ", ")
     }

@@ -32,10 +32,12 @@ enum ShareGPTFormat {
     private static func members(
         of turn: MessageFields, _ position: Int
     ) throws(DatasetProblemKind) -> [(key: String, value: JSONValue)] {
-        let speaker = turn["from"] ?? turn["role"] ?? .null
-        guard let name = speaker.stringValue else { throw turn.wrongType("from", "a string", speaker) }
+        let speaker = turn["from"] ?? turn["role"]
+        guard let name = speaker?.stringValue else { throw turn.wrongType("from", "a string", speaker) }
         guard let role = roles[name.lowercased()] else { throw .unknownRole(name, message: position + 1) }
-        let value = turn["value"] ?? turn["content"] ?? .null
+        let said = turn["value"] ?? turn["content"]
+        if said == nil, turn["tool_calls"] == nil { throw turn.wrongType("value", "a string", nil) }
+        let value = said ?? .null
         if name.lowercased() == "function_call" {
             return [("role", .string(role)), ("content", .string("")), ("tool_calls", try toolCalls(value, turn))]
         }

@@ -19,6 +19,21 @@ enum DatasetPaths {
         return files
     }
 
+    /// What to do where there is no file, if the path tells what its author may have meant.
+    static func remedy(where path: String) -> String? {
+        if path.hasPrefix("~") {
+            return "~ is not expanded here, write the whole path: \((path as NSString).expandingTildeInPath)"
+        }
+        let owner = String(path.prefix { $0 != "/" })
+        guard path.wholeMatch(of: /[A-Za-z0-9][\w.-]*\/[\w.-]+/) != nil, !Container.isData(path),
+            !FileManager.default.fileExists(atPath: owner)
+        else { return nil }
+        let folder = "data/" + (path as NSString).lastPathComponent
+        return "if it is the name of a data set on the Hugging Face hub: Martlet downloads nothing, so fetch it with"
+            + " `hf download \(path) --repo-type dataset --local-dir \(folder)` and give its files, Parquet converted to JSON"
+            + " lines"
+    }
+
     private static func isPattern(_ path: String) -> Bool { path.contains { "*?[".contains($0) } }
 
     private static func matches(of pattern: String) -> [String] {

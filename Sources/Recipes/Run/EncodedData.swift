@@ -134,10 +134,11 @@ public struct EncodedData: Sendable {
         let isLook = reading.purpose != .run
         var limit: Int?
         if case .look(let records) = reading.purpose { limit = records }
-        let summary = try reading.encoder.encode(
+        var summary = try reading.encoder.encode(
             reader, onError: isLook ? .skip : reading.onError, orTooLong: isLook, limit: limit, into: &encoded
         ) { if problems.count < Self.listLimit { problems.append($0) } }
         self[keyPath: dataset] = encoded
+        summary.stopsAtBrokenRecords = reading.onError == .stop
         (skipped, summaries) = (problems, summaries + [summary])
         do throws(DatasetProblem) {
             let refused = problems.suffix(summary.skipped).first { reading.onError == .stop || !$0.isSkippable }
