@@ -102,9 +102,9 @@ extension DatasetProblemKind {
         case .damagedCache: "delete it with `martlet cache prune` and start again"
         case .recorded(_, let remedy): remedy
         case .unknownFormat(let keys):
-            FieldGuess.fields(for: keys).map { "a recipe can say which they are: fields: \($0); " }
-                .map { $0 + "known are \(DatasetFormat.overview)" }
-                ?? "known are \(DatasetFormat.overview); a recipe can say with fields which key stands for which"
+            FieldGuess.fields(for: keys).map {
+                "a recipe can say which they are: fields: \($0); known are \(DatasetFormat.overview)"
+            } ?? "known are \(DatasetFormat.overview); a recipe can say with fields which key stands for which"
         case .foreignField(_, let format):
             "its keys are \(Self.list(format.requiredKeys + format.optionalKeys)); or name the format with format:"
         case .fieldNowhere: "name the key that the records have, or leave the field out"
@@ -115,9 +115,9 @@ extension DatasetProblemKind {
         case .unclosedArray: "check that the file is complete"
         case .textAfterArray: "remove it, or write one record per line without the brackets"
         case .notAnObject: "write every record as { \"key\": value, … }"
-        case .missingKey(let key, _, let keys) where keys.contains(key): "give it a value, \(Self.orLeaveOut)"
+        case .missingKey(let key, _, let keys) where keys.contains(key): "give it a value or leave the record out (\(Self.skipping))"
         case .missingKey: "add it, or name the right format: \(DatasetFormat.overview)"
-        case .wrongType, .emptyField: "repair the record, \(Self.orLeaveOut)"
+        case .wrongType, .emptyField: "repair the record or leave it out (\(Self.skipping))"
         case .emptyConversation: "give it at least a question and an answer"
         case .unknownRole: "roles are \(Self.list(ChatFormat.roles))"
         case .tokenIDOutside: "encode the record with the tokenizer of the base model"
@@ -154,7 +154,7 @@ extension DatasetProblemKind {
         case .doubledBOS: "remove it from the record's text, the template or the tokenizer adds it"
         case .missingEndToken: "use a template whose assistant turns end with the model's end-of-turn token"
         case .toolCallsLeftOut: "use a model whose template knows tool calls, or mark the message with train: false"
-        case .emptyAnswers, .noSupervisedToken: "repair the record, \(Self.orLeaveOut)"
+        case .emptyAnswers, .noSupervisedToken: "repair the record or leave it out (\(Self.skipping))"
         case .tooLong: "raise max_length, or choose truncation: truncate or drop"
         case .nothingLeft: "repair the records or raise max_length"
         case .everythingSupervised: "check the chat template's generation blocks, or say train_on: all"
@@ -163,7 +163,7 @@ extension DatasetProblemKind {
         }
     }
 
-    private static let orLeaveOut = "or leave it out (on_error: skip in a recipe)"
+    private static let skipping = "on_error: skip in a recipe"
 
     private static func list(_ words: [String]) -> String {
         words.isEmpty ? "(none)" : words.prefix(12).joined(separator: ", ") + (words.count > 12 ? ", …" : "")

@@ -2,8 +2,8 @@ import Foundation
 
 /// The files that a path of a recipe stands for.
 enum DatasetPaths {
-    /// A file is itself, a folder all data files in and below it (through links, too), and a pattern with `*`, `?` or `[…]` what it matches;
-    /// sorted by their bytes, so that the order is the same everywhere.
+    /// A file is itself, a folder all data files in and below it (through links, too), and a pattern with `*`, `?` or `[…]`
+    /// what it matches; sorted by their bytes, so that the order is the same everywhere.
     static func files(at path: String) throws(DatasetProblem) -> [String] {
         var isFolder: ObjCBool = false
         if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
