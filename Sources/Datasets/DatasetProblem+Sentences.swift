@@ -14,6 +14,9 @@ extension DatasetProblemKind {
         case .damagedCache(let reason): "this folder of the cache is damaged (\(reason))"
         case .recorded(let found, _): found
         case .unknownFormat(let keys): "no known format has the keys \(Self.list(keys))"
+        case .foreignField(let key, let format):
+            "fields names \"\(key)\", which is no key of the format \(format.rawValue)"
+        case .fieldNowhere(let key, let name): "no record has the key \"\(name)\", which fields names for \"\(key)\""
         case .ambiguousFormat(let formats):
             "the keys of the first record fit more than one format: \(Self.list(formats.map(\.rawValue)))"
         case .malformedJSON(let column, let reason): "malformed JSON at column \(column): \(reason)"
@@ -22,6 +25,8 @@ extension DatasetProblemKind {
         case .unclosedArray: "the file ends before the array of records is closed"
         case .textAfterArray: "something stands after the ] that ends the array of records"
         case .notAnObject(let found): "the record is \(found), an object is expected"
+        case .missingKey(let key, let format, let keys) where keys.contains(key):
+            "the key \"\(key)\" of the format \(format.rawValue) is null"
         case .missingKey(let key, let format, let keys):
             "the key \"\(key)\" of the format \(format.rawValue) is missing; the record has \(Self.list(keys))"
         case .wrongType(let key, let expected, let found): "\"\(key)\" is \(found), \(expected) is expected"
@@ -48,6 +53,8 @@ extension DatasetProblemKind {
         case .equalAnswers: "\"chosen\" and \"rejected\" are the same"
         case .mixedPreference: "the prompt and the answers are not of one kind"
         case .noAnswer(let key): "\"\(key)\" does not end with a message of the assistant"
+        case .twoSystemTexts: "\"system\" is not what the messages themselves begin with as the system's"
+        case .noPlace(let key, let format): "the format \(format.rawValue) has no place for \"\(key)\""
         default: nil
         }
     }
@@ -65,6 +72,7 @@ extension DatasetProblemKind {
             "the trained turn of message \(message) does not end with a special token, so the model would not learn"
                 + " to stop"
         case .toolCallsLeftOut(let message): "the chat template leaves out the tool calls of message \(message)"
+        case .emptyAnswers: "every answer that is trained is empty, so there is nothing to learn but to stop"
         case .noSupervisedToken(let reason): "no token of the record is trained: \(reason)"
         case .tooLong(let tokens, let limit): "the record has \(tokens) tokens, max_length is \(limit)"
         case .nothingLeft(let skipped, let dropped, let first):
@@ -93,7 +101,13 @@ extension DatasetProblemKind {
         case .unwritable: "make room there or name another folder with --cache"
         case .damagedCache: "delete it with `martlet cache prune` and start again"
         case .recorded(_, let remedy): remedy
-        case .unknownFormat: "known are \(DatasetFormat.overview)"
+        case .unknownFormat(let keys):
+            FieldGuess.fields(for: keys).map {
+                "a recipe can say which they are: fields: \($0); known are \(DatasetFormat.overview)"
+            } ?? "known are \(DatasetFormat.overview); a recipe can say with fields which key stands for which"
+        case .foreignField(_, let format):
+            "its keys are \(Self.list(format.requiredKeys + format.optionalKeys)); or name the format with format:"
+        case .fieldNowhere: "name the key that the records have, or leave the field out"
         case .ambiguousFormat: "name the one you mean with format:"
         case .malformedJSON: "write each record as one JSON object, on a line of its own or in one array"
         case .missingComma: "put one between the records"
@@ -101,8 +115,9 @@ extension DatasetProblemKind {
         case .unclosedArray: "check that the file is complete"
         case .textAfterArray: "remove it, or write one record per line without the brackets"
         case .notAnObject: "write every record as { \"key\": value, … }"
+        case .missingKey(let key, _, let keys) where keys.contains(key): "give it a value or leave the record out (\(Self.skipping))"
         case .missingKey: "add it, or name the right format: \(DatasetFormat.overview)"
-        case .wrongType, .emptyField: "repair the record or use on_error: skip"
+        case .wrongType, .emptyField: "repair the record or leave it out (\(Self.skipping))"
         case .emptyConversation: "give it at least a question and an answer"
         case .unknownRole: "roles are \(Self.list(ChatFormat.roles))"
         case .tokenIDOutside: "encode the record with the tokenizer of the base model"
@@ -123,6 +138,8 @@ extension DatasetProblemKind {
         case .equalAnswers: "remove the record, there is nothing to prefer"
         case .mixedPreference: "write all three as texts or all as messages"
         case .noAnswer: "end it with what the model should say"
+        case .twoSystemTexts: "keep one of the two"
+        case .noPlace: "write it into the prompt, or give the record as messages (chat) or as an instruction (instruct)"
         default: nil
         }
     }
@@ -137,7 +154,7 @@ extension DatasetProblemKind {
         case .doubledBOS: "remove it from the record's text, the template or the tokenizer adds it"
         case .missingEndToken: "use a template whose assistant turns end with the model's end-of-turn token"
         case .toolCallsLeftOut: "use a model whose template knows tool calls, or mark the message with train: false"
-        case .noSupervisedToken: "repair the record, remove it or use on_error: skip"
+        case .emptyAnswers, .noSupervisedToken: "repair the record or leave it out (\(Self.skipping))"
         case .tooLong: "raise max_length, or choose truncation: truncate or drop"
         case .nothingLeft: "repair the records or raise max_length"
         case .everythingSupervised: "check the chat template's generation blocks, or say train_on: all"
@@ -145,6 +162,8 @@ extension DatasetProblemKind {
         default: ""
         }
     }
+
+    private static let skipping = "on_error: skip in a recipe"
 
     private static func list(_ words: [String]) -> String {
         words.isEmpty ? "(none)" : words.prefix(12).joined(separator: ", ") + (words.count > 12 ? ", …" : "")

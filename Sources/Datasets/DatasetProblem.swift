@@ -16,7 +16,10 @@ public struct DatasetProblem: Error, Sendable, Equatable, CustomStringConvertibl
     }
 
     /// Place, what was found and what to do, in one sentence.
-    public var description: String { "\(place): \(kind.found); \(kind.remedy)" }
+    public var description: String { "\(place): \(kind.found); \(remedy)" }
+
+    /// What to do about it.
+    public var remedy: String { isMissingInput ? DatasetPaths.remedy(where: file) ?? kind.remedy : kind.remedy }
 
     /// What is wrong in one word for programs, such as `unknown_role`.
     public var code: String {
@@ -47,7 +50,7 @@ public struct DatasetProblem: Error, Sendable, Equatable, CustomStringConvertibl
         switch kind {
         case .missing, .unreadable, .notText, .empty, .unknownFormat, .ambiguousFormat, .tooLong, .noTokenizer,
             .noTemplate, .noEndToken, .cursorOutside, .nothingLeft, .everythingSupervised, .recordTooLarge,
-            .noDataFiles,
+            .noDataFiles, .foreignField, .fieldNowhere,
             .badHeader, .notTrainable, .changed, .unwritable, .damagedCache:
             false
         default: true
@@ -75,7 +78,7 @@ extension DatasetProblem: Codable {
         try container.encode(file, forKey: .file)
         try container.encodeIfPresent(line, forKey: .line)
         try container.encode(kind.found, forKey: .found)
-        try container.encode(kind.remedy, forKey: .remedy)
+        try container.encode(remedy, forKey: .remedy)
     }
 }
 
@@ -109,6 +112,11 @@ public enum DatasetProblemKind: Error, Sendable, Equatable {
     case unknownFormat(keys: [String])
     /// The first record has the keys of several formats.
     case ambiguousFormat([DatasetFormat])
+
+    /// A key that is read from another one of the records is none of the format's.
+    case foreignField(String, format: DatasetFormat)
+    /// No record has the key from which one of the format should be read.
+    case fieldNowhere(String, name: String)
 
     // MARK: One record of it
 
@@ -148,6 +156,10 @@ public enum DatasetProblemKind: Error, Sendable, Equatable {
     case mixedPreference
     /// Messages that should end with an answer do not.
     case noAnswer(key: String)
+    /// A text for the system stands beside messages that begin with another one.
+    case twoSystemTexts
+    /// What stands under a key cannot be used in this format, and would be missed.
+    case noPlace(key: String, format: DatasetFormat)
     /// What should be learnt is empty.
     case emptyField(String)
     /// An id is negative, too large for an id at all, or outside the vocabulary.
@@ -177,6 +189,8 @@ public enum DatasetProblemKind: Error, Sendable, Equatable {
     case missingEndToken(message: Int)
     /// The template does not write the tool calls of a trained turn.
     case toolCallsLeftOut(message: Int)
+    /// Every answer that is trained is empty.
+    case emptyAnswers
     /// The record has nothing to learn.
     case noSupervisedToken(reason: String)
     /// The record exceeds `max_length`.

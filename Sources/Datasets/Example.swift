@@ -91,6 +91,10 @@ public struct DatasetRecord: Sendable, Equatable {
     public var file: String
     /// The line where the record starts, from 1.
     public var line: Int
+    /// Keys of the record, not empty, that its format does not use.
+    public var unusedKeys: [String] = []
+    /// Keys of the format that should be read from another key, which the record does not have.
+    public var missingFields: [String] = []
 
     /// A record at a place.
     public init(_ example: Example, file: String, line: Int) {

@@ -25,6 +25,19 @@ private func problem(_ json: String) throws -> DatasetProblemKind? { try Tempora
             ]))
 }
 
+@Test func systemBesideTheMessagesComesFirst() throws {
+    let answers = #"{"role": "assistant", "content": "a", "train": false}, {"role": "assistant", "content": "b", "weight": 0.5}"#
+    let read = try conversation("{\"messages\": [\(answers)], \"system\": \"S\"}")
+    #expect(read.messages.map(\.role) == ["system", "assistant", "assistant"] && read.messages[0].content == "S")
+    #expect(read.untrained == [1] && read.weights == [2: 0.5])
+    func beginning(with content: String, besides system: String) -> String {
+        "{\"messages\": [{\"role\": \"system\", \"content\": \"\(content)\"}], \"system\": \"\(system)\"}"
+    }
+    #expect(try conversation(beginning(with: "S", besides: "S")).messages == [Message(role: "system", content: "S")])
+    #expect(try conversation(beginning(with: "S", besides: "")).messages == [Message(role: "system", content: "S")])
+    #expect(try problem(beginning(with: "S", besides: "T")) == .twoSystemTexts)
+}
+
 @Test func messagesCanBeKeptFromTraining() throws {
     let read = try conversation(
         #"{"messages": [{"role": "assistant", "content": "a", "train": false}, "#
@@ -68,9 +81,13 @@ private func problem(_ json: String) throws -> DatasetProblemKind? { try Tempora
         try problem("{\"messages\": [\(user), {\"role\": \"gpt\", \"content\": \"a\"}]}")
             == .unknownRole("gpt", message: 2))
     let wrong: [(String, String, String, String)] = [
-        (#"{"content": "a"}"#, "role", "a string", "null"),
+        (#"{"content": "a"}"#, "role", "a string", "missing"),
+        (#"{"role": null, "content": "a"}"#, "role", "a string", "null"),
         (#"{"role": 1, "content": "a"}"#, "role", "a string", "an integer"),
-        (#"{"role": "assistant"}"#, "content", "a string", "null"),
+        (#"{"role": "assistant"}"#, "content", "a string", "missing"),
+        (#"{"role": "assistant", "content": null}"#, "content", "a string", "null"),
+        (#"{"role": "assistant", "content": "a", "weight": -1}"#, "weight", "a number from 0 to 10000", "-1"),
+        (#"{"role": "assistant", "content": "a", "weight": 1e9}"#, "weight", "a number from 0 to 10000", "1000000000.0"),
         (#"{"role": "assistant", "content": {}}"#, "content", "a string", "an object"),
         (#"{"role": "assistant", "content": "a", "train": 1}"#, "train", "true or false", "an integer"),
         (#"{"role": "assistant", "content": "a", "weight": "1"}"#, "weight", "0 or a number from 1e-6 to 10000", "a string"),

@@ -108,6 +108,19 @@ private func problem(_ encoder: ExampleEncoder, _ messages: [Message] = dialogue
     #expect(problem(try encoder(.last), untrained: [2]) == nil)
 }
 
+@Test func conversationsWhoseAnswersAreAllEmptyAreRefused() throws {
+    let user = Message(role: "user", content: "One?")
+    let (empty, blank) = (Message(role: "assistant", content: ""), Message(role: "assistant", content: " \n"))
+    let answer = Message(role: "assistant", content: "Yes.")
+    #expect(problem(try encoder(), [user, empty])?.kind == .emptyAnswers)
+    #expect(problem(try encoder(), [user, empty, user, blank])?.kind == .emptyAnswers)
+    #expect(problem(try encoder(.last), [user, answer, user, empty])?.kind == .emptyAnswers)
+    #expect(problem(try encoder(), [user, answer, user, empty], untrained: [1])?.kind == .emptyAnswers)
+    #expect(problem(try encoder(.all), [user, empty]) == nil)
+    // One among others is learnt, and counted in the report.
+    #expect(problem(try encoder(), [user, answer, user, empty]) == nil)
+}
+
 @Test func turnWithoutEndTokenIsRefused() throws {
     let unmarked = "{% for m in messages %}{{ m.role + ': ' + m.content + '\\n' }}{% endfor %}"
     #expect(problem(try encoder(template: unmarked))?.kind == .missingEndToken(message: 3))

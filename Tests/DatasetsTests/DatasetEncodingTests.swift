@@ -4,12 +4,12 @@ import Tokenization
 
 private func encode(
     _ lines: [String], _ options: EncodingOptions = EncodingOptions(), onError: ErrorPolicy = .stop,
-    format: DatasetFormat? = nil, template: String = Fixtures.chatML
+    format: DatasetFormat? = nil, template: String = Fixtures.chatML, contextLength: Int? = nil
 ) throws -> (data: EncodedDataset, summary: EncodingSummary) {
     let reader = try TemporaryFile(lines.joined(separator: "\n")).reader(format)
     let encoder = ExampleEncoder(
-        tokenizer: try Fixtures.smollm2(), template: try ChatTemplate(template), vocabularySize: 49152, options: options
-    )
+        tokenizer: try Fixtures.smollm2(), template: try ChatTemplate(template), vocabularySize: 49152,
+        contextLength: contextLength, options: options)
     var dataset = EncodedDataset()
     let summary = try encoder.encode(reader, onError: onError, into: &dataset)
     try encoder.check(summary)
@@ -96,6 +96,63 @@ private let mixed = [
     #expect(problem { _ = try encode([record], template: everything) }?.kind == .everythingSupervised)
     #expect(problem { _ = try encode([record], EncodingOptions(trainOn: .all), template: everything) } == nil)
     #expect(problem { _ = try encode([record]) } == nil)
+}
+
+@Test func keysThatAreNotUsedAreCounted() throws {
+    let lines = [
+        #"{"text": "a", "id": 1, "system": "S", "meta": {}}"#, #"{"text": "b", "id": 2, "system": ""}"#,
+        #"{"text": "c", "id": 3, "tags": null}"#,
+    ]
+    let summary = try encode(lines).summary
+    #expect(summary.unusedKeys == ["id": 3, "system": 1])
+    #expect(summary.unusedKeyList == "\"id\", \"system\" (1 record)")
+    #expect(
+        summary.remarks == [
+            "\(summary.source): not used of these records: \"system\" (1 record); the format text reads text"
+        ])
+    let plain = try encode([lines[2]]).summary
+    #expect(plain.unusedKeys == ["id": 1] && plain.remarks.isEmpty)
+    let many = (0..<300).map { "{\"text\": \"a\", \"key\($0)\": 1}" }
+    #expect(try encode(many).summary.unusedKeys.count == 100)
+}
+
+@Test func whatTheTemplateLeavesOutIsTold() throws {
+    let user = #"{"role": "user", "content": "q"}"#
+    func line(_ answers: String..., more: String = "") -> String {
+        "{\"messages\": [" + answers.map { "\(user), \($0)" }.joined(separator: ", ") + "]\(more)}"
+    }
+    let (plain, empty) = (#"{"role": "assistant", "content": "a"}"#, #"{"role": "assistant", "content": ""}"#)
+    let thinking = #"{"role": "assistant", "content": "a", "reasoning_content": "\nhmm\n"}"#
+    let lines = [
+        line(plain), line(thinking), line(thinking, plain), line(plain, thinking, more: #", "tools": [{"name": "f"}]"#),
+        line(plain, empty),
+    ]
+    let summary = try encode(lines).summary
+    #expect(summary.remarkCounts == [.reasoningLeftOut: 2, .toolsLeftOut: 1, .emptyAnswer: 1])
+    #expect(
+        summary.remarks == [
+            "\(summary.source): the chat template leaves out the reasoning of the last answer in 2 records, so that it is"
+                + " not learnt (the first: \(summary.source):2)",
+            "\(summary.source): the chat template leaves out the tools of 1 record (the first: \(summary.source):4)",
+            "\(summary.source): an answer is empty in 1 record, so that the model learns to say nothing there (the first:"
+                + " \(summary.source):5)",
+        ])
+    for template in ["qwen3", "qwen3-training"] {
+        let kept = try encode(lines, template: try Fixtures.template(template)).summary
+        #expect(kept.remarkCounts == [.emptyAnswer: 1], "\(template)")
+    }
+}
+
+@Test func examplesLongerThanTheModelWasMadeForAreTold() throws {
+    let lines = [#"{"input_ids": [1, 2, 3, 4]}"#, #"{"input_ids": [1, 2, 3]}"#, #"{"input_ids": [1, 2, 3, 4, 5]}"#]
+    func remarks(_ length: Int?, _ options: EncodingOptions = EncodingOptions()) throws -> [String] {
+        let summary = try encode(lines, options, contextLength: length).summary
+        return summary.remarks.map { String($0.dropFirst(summary.source.count + 2)) }
+    }
+    #expect(try remarks(3) == ["2 examples are longer than the 3 tokens that the model was made for"])
+    #expect(try remarks(4) == ["1 example is longer than the 4 tokens that the model was made for"])
+    #expect(try remarks(5).isEmpty && remarks(nil).isEmpty)
+    #expect(try remarks(3, EncodingOptions(maxLength: 3, truncation: .truncate)).isEmpty)
 }
 
 @Test func sourcesAreAppended() throws {

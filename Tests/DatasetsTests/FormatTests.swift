@@ -1,4 +1,5 @@
 import Datasets
+import Foundation
 import Testing
 import Tokenization
 
@@ -40,6 +41,35 @@ private func problem(_ json: String, _ format: DatasetFormat) throws -> DatasetP
             == .wrongType(key: "input", expected: "a string", found: "an integer"))
 }
 
+@Test func systemAndHistoryStandBeforeAnInstruction() throws {
+    let last = "### Instruction:\nAnd two?\n\n### Response:\n"
+    let history = #""history": [["One?", "1."], ["Sure?", "Yes."]]"#
+    let rest = #""instruction": "And two?", "output": "2.""#
+    let earlier = "### Instruction:\nOne?\n\n### Response:\n1.\n\n### Instruction:\nSure?\n\n### Response:\nYes.\n\n"
+    #expect(
+        try example("{\"system\": \"Count.\", \(history), \(rest)}", .instruct)
+            == .completion(prompt: "Count.\n\n" + earlier + last, response: "2."))
+    for empty in [#""history": [], "system": """#, #""history": null, "system": null"#, #""history": """#] {
+        #expect(try example("{\(empty), \(rest)}", .instruct) == .completion(prompt: last, response: "2."))
+    }
+    let expected = "an instruction and its answer, two strings in an array"
+    #expect(
+        try problem("{\"history\": [[\"One?\"]], \(rest)}", .instruct)
+            == .wrongType(key: "history[0]", expected: expected, found: "an array of 1"))
+    #expect(
+        try problem("{\"history\": [{\"q\": 1}], \(rest)}", .instruct)
+            == .wrongType(key: "history[0]", expected: expected, found: "an object"))
+}
+
+@Test func completionsHaveNoPlaceForASystemText() throws {
+    let rest = #""prompt": "Q", "completion": "A""#
+    #expect(try problem("{\"system\": \"S\", \(rest)}", .completion) == .noPlace(key: "system", format: .completion))
+    #expect(
+        try problem("{\"history\": [[\"q\", \"a\"]], \(rest)}", .completion)
+            == .noPlace(key: "history", format: .completion))
+    #expect(try example("{\"system\": \"\", \(rest)}", .completion) == .completion(prompt: "Q", response: "A"))
+}
+
 @Test func tokensAreRead() throws {
     #expect(try example(#"{"input_ids": [1, 2, 3]}"#, .tokens) == .tokens(inputIDs: [1, 2, 3], labels: nil))
     #expect(
@@ -73,6 +103,36 @@ private func problem(_ json: String, _ format: DatasetFormat) throws -> DatasetP
             == .tokens(inputIDs: [7, 7, 7], labels: [7, 7, 7]))
 }
 
+@Test func remediesFitWhatWasFound() throws {
+    #expect(
+        DatasetProblemKind.missingKey("text", format: .text, keys: ["id", "text"]).found
+            == "the key \"text\" of the format text is null")
+    let guesses = [
+        (["question", "answer"], "{instruction: question, output: answer}"),
+        (["prompt", "response"], "{instruction: prompt, output: response}"), (["input", "output"], "{instruction: input}"),
+        (["instruction", "context", "response", "category"], "{output: response, input: context}"),
+        (["id", "dialogue"], "{messages: dialogue}"),
+    ]
+    for (keys, fields) in guesses {
+        let remedy = DatasetProblemKind.unknownFormat(keys: keys).remedy
+        #expect(remedy.hasPrefix("a recipe can say which they are: fields: \(fields); known are chat (messages)"), "\(remedy)")
+        // The remedy helps.
+        let record = "{" + keys.map { "\"\($0)\": \($0 == "dialogue" ? "[{}]" : "\"x\"")" }.joined(separator: ", ") + "}"
+        let pairs = fields.dropFirst().dropLast().components(separatedBy: ", ").map { $0.components(separatedBy: ": ") }
+        let file = try TemporaryFile(record)
+        try withExtendedLifetime(file) {
+            #expect(throws: DatasetProblem.self) { try DatasetReader(path: file.path) }
+            _ = try DatasetReader(path: file.path, fields: Dictionary(uniqueKeysWithValues: pairs.map { ($0[0], $0[1]) }))
+        }
+    }
+    #expect(DatasetProblemKind.unknownFormat(keys: ["x"]).remedy.hasSuffix("with fields which key stands for which"))
+    let hub = DatasetProblem(.missing, file: "tatsu-lab/alpaca").remedy
+    #expect(hub.contains("Martlet downloads nothing") && hub.contains("hf download tatsu-lab/alpaca --repo-type dataset"))
+    for file in ["no-such-folder/train.jsonl", "train", "/no-such-folder/train"] {
+        #expect(DatasetProblem(.missing, file: file).remedy == "check the path", "\(file)")
+    }
+}
+
 @Test func everyProblemSaysWhatWasFoundAndWhatToDo() {
     let all: [DatasetProblemKind] = [
         .missing, .unreadable(reason: "r"), .notText(looksLike: "a gzip file"), .empty, .unknownFormat(keys: []),
@@ -82,6 +142,7 @@ private func problem(_ json: String, _ format: DatasetFormat) throws -> DatasetP
         .badHeader(reason: "r"), .recordTooLarge(limit: 1 << 20), .unclosedQuotation, .textAfterQuotation(cell: 1),
         .cellCount(found: 1, columns: 2), .invalidUTF8, .namelessTool(key: "k"),
         .equalAnswers, .mixedPreference, .toolCallsLeftOut(message: 1), .noAnswer(key: "chosen"),
+        .foreignField("tools", format: .text), .fieldNowhere("tools", name: "t"), .emptyAnswers, .twoSystemTexts, .noPlace(key: "system", format: .completion),
         .notTrainable(.preference), .unknownRole("r", message: 1),
         .emptyField("k"), .tokenIDOutside(id: 1, position: 0, vocabularySize: 1),
         .tokenIDOutside(id: -1, position: 0, vocabularySize: nil), .labelCount(ids: 1, labels: 2),

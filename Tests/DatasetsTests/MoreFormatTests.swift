@@ -40,7 +40,10 @@ private func message(_ role: String, _ content: String, _ more: JSONObject = [:]
     #expect(try problem(#"{"conversations": []}"#) == .emptyConversation(key: "conversations"))
     #expect(
         try problem(#"{"conversations": [{"value": "q"}]}"#)
-            == .wrongType(key: "conversations[0].from", expected: "a string", found: "null"))
+            == .wrongType(key: "conversations[0].from", expected: "a string", found: "missing"))
+    #expect(
+        try problem(#"{"conversations": [{"from": "human"}]}"#)
+            == .wrongType(key: "conversations[0].value", expected: "a string", found: "missing"))
     #expect(
         try problem(#"{"conversations": [{"from": "function_call", "value": "call f"}]}"#)
             == .wrongType(key: "conversations[0].value", expected: "a tool call as JSON", found: "a string"))
@@ -96,7 +99,9 @@ private func message(_ role: String, _ content: String, _ more: JSONObject = [:]
 @Test func segmentsHaveWeights() throws {
     let (text, weight) = (#"{"text": "A", "weight": 0.25}"#, Segment("A", weight: 0.25))
     #expect(try example("{\"segments\": [\(text)]}") == .segments([weight]))
-    #expect(try problem(#"{"segments": [{"text": "A", "weight": -1}]}"#) != nil)
+    #expect(
+        try problem(#"{"segments": [{"text": "A", "weight": -1}]}"#)
+            == .wrongType(key: "segments[0].weight", expected: "a number from 0 to 10000", found: "-1"))
     let encoder = ExampleEncoder(tokenizer: try Fixtures.smollm2(), template: nil)
     let pieces = [Segment("Q:", isTrained: false), Segment(" Yes.", weight: 0.25), Segment(" And no.", isTrained: true)]
     let outcomes = try encoder.encode(DatasetRecord(.segments(pieces), file: "f", line: 1))
@@ -121,6 +126,19 @@ private func message(_ role: String, _ content: String, _ more: JSONObject = [:]
     // A space that would melt into the word behind it is kept apart, so that all of the word is learnt.
     #expect(try trained([Segment("A: ", isTrained: false), Segment("Yes", isTrained: true)]) == ["Yes", "<|im_end|>"])
     #expect(try trained([q, a, q, Segment(" No.", isTrained: true)]) == [" Yes.", " No.", "<|im_end|>"])
+}
+
+@Test func manyPiecesTakeTimeByTheirNumberOnly() throws {
+    let tokenizer = try Fixtures.smollm2()
+    let encoder = ExampleEncoder(tokenizer: tokenizer, template: nil)
+    let pieces = (0..<40_000).map { Segment($0 % 2 == 0 ? "\nQ" : "\nA", isTrained: $0 % 2 == 1) }
+    let start = ContinuousClock.now
+    let outcomes = try encoder.encode(DatasetRecord(.segments(pieces), file: "f", line: 1))
+    // Searching all pieces for every token takes a hundred times as long.
+    #expect(ContinuousClock.now - start < .seconds(3))
+    let example = try #require(outcomes.first?.example)
+    let trained = example.runs(tokenizer).filter(\.isTrained).map(\.text)
+    #expect(trained == Array(repeating: "\nA", count: 20_000) + ["<|im_end|>"])
 }
 
 // MARK: Preferences

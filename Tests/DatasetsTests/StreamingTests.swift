@@ -281,6 +281,30 @@ import Tokenization
         }
     }
 
+    @Test func fewOfManyFilesAreOpenAtATime() throws {
+        try withFolder { folder in
+            for number in 0..<100 {
+                let place = folder.appendingPathComponent("part\(number).jsonl")
+                try Data("{\"input_ids\": [\(number), 1]}\n{\"input_ids\": [\(number), 2]}".utf8).write(to: place)
+            }
+            let reader = try DatasetReader(path: folder.path)
+            let records = try indexed(reader, folder)
+            for record in [0, 199, 100, 101, 1] + Array(0..<200) {
+                let (name, ids) = (reader.files[record / 2], try records.examples(of: record)[0].ids)
+                #expect(name.hasSuffix("/part\(ids[0]).jsonl") && ids[1] == Int32(record % 2 + 1))
+            }
+            let links = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap {
+                try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")
+            }
+            let name = folder.lastPathComponent
+            #expect(links.count { $0.contains(name) && $0.hasSuffix(".jsonl") } < 20)
+            // A file that is not open may have changed, too.
+            try Data("{\"input_ids\": [7, 3, 5]}".utf8).write(to: URL(fileURLWithPath: reader.files[3]))
+            let problem = #expect(throws: DatasetProblem.self) { try records.examples(of: 6) }
+            #expect(problem?.kind == .changed && problem?.file == reader.files[3])
+        }
+    }
+
     @Test func aPositionElsewhereIsRefused() throws {
         try withFolder { folder in
             let stores = [try stored(reader(lines(90, seed: 8), folder), folder)]

@@ -108,6 +108,20 @@ private final class TemporaryFolder {
     }
 }
 
+@Test func linkedFoldersAreFollowedOnce() throws {
+    let folder = try TemporaryFolder(["data/z/a.jsonl": "{\"text\": \"a\"}", "far/b.jsonl": "{\"text\": \"b\"}"])
+    func link(_ name: String, to place: String) throws {
+        try FileManager.default.createSymbolicLink(atPath: folder.path + "/" + name, withDestinationPath: place)
+    }
+    try link("data/far", to: "../far")
+    // Neither a second way to a folder nor a way back up reads anything twice.
+    try link("data/again", to: "z")
+    try link("far/up", to: "../data")
+    try link("entrance", to: "data")
+    #expect(try folder.texts("/entrance") == ["entrance/far/b.jsonl:1 b", "entrance/z/a.jsonl:1 a"])
+    #expect(try folder.texts("/data") == ["data/far/b.jsonl:1 b", "data/z/a.jsonl:1 a"])
+}
+
 @Test func fieldsOfOtherNamesAreMapped() throws {
     let file = try TemporaryFile(#"{"dialogue": [{"role": "user", "content": "q"}], "messages": 3}"#)
     let read = try withExtendedLifetime(file) { try DatasetReader(path: file.path, fields: ["messages": "dialogue"]) }
@@ -120,4 +134,31 @@ private final class TemporaryFolder {
     let problem = try withExtendedLifetime(file) { try #require(Array(missing.records()).first) }
     guard case .failure(let problem) = problem else { throw Unexpected(what: "\(problem)") }
     #expect(problem.kind == .missingKey("messages", format: .chat, keys: ["dialogue"]))
+}
+
+@Test func fieldsThatCountForNothingAreRefused() throws {
+    let lines = #"{"q": "a", "a": "b"}"# + "\n" + #"{"q": "a", "a": "b", "more": "c"}"#
+    let file = try TemporaryFile(lines)
+    let encoder = ExampleEncoder(tokenizer: try Fixtures.smollm2(), template: nil)
+    func summary(_ fields: [String: String], limit: Int? = nil) throws -> EncodingSummary {
+        try withExtendedLifetime(file) {
+            let names = ["instruction": "q", "output": "a"].merging(fields) { $1 }
+            let reader = try DatasetReader(path: file.path, fields: names)
+            var dataset = EncodedDataset()
+            let summary = try encoder.encode(reader, limit: limit, into: &dataset)
+            try encoder.check(summary)
+            return summary
+        }
+    }
+    #expect(throws: DatasetProblem(.foreignField("tools", format: .instruct), file: file.path)) {
+        try summary(["tools": "more"])
+    }
+    #expect(throws: DatasetProblem(.fieldNowhere("input", name: "nonsense"), file: file.path)) {
+        try summary(["input": "nonsense"])
+    }
+    #expect(try summary(["input": "more"]).remarks.isEmpty)
+    // A part of the records says nothing of the others.
+    #expect(
+        try summary(["input": "more"], limit: 1).remarks
+            == ["\(file.path): no record that was looked at has the key \"more\", which fields names for \"input\""])
 }

@@ -222,7 +222,10 @@ import Tokenization
         #expect(final == [["Answer0.<|im_end|>"]])
         let thinking = try trained(try examples("qwen3", conversation, .parts([.thinking])))
         #expect(thinking == [["<think>\nthought0\n</think>\n\n", "<|im_end|>"]])
-        #expect(try trained(try examples("chatml", conversation, .parts([.final]))) == [["\n\nAnswer0.<|im_end|>"]])
+        // A template that knows nothing of reasoning draws the line at the same place.
+        #expect(try trained(try examples("chatml", conversation, .parts([.final]))) == [["Answer0.<|im_end|>"]])
+        let mark = try trained(try examples("chatml", conversation, .parts([.thinking])))
+        #expect(mark == [["<think>\nthought0\n</think>\n\n", "<|im_end|>"]])
     }
 
     @Test func untrainedTurnsOfSplitConversationsGiveNoExample() throws {

@@ -51,11 +51,34 @@ import Testing
         #expect(refused.hasPrefix("d.jsonl:2: message 1 has the unknown role \"alien\""))
         #expect(try Program.run(["train", "recipe.yaml"], in: scratch).errors.contains(refused))
 
+        let inWords = try Program.run(["preview", "recipe.yaml"], in: scratch)
+        #expect(inWords.output.contains("2 broken records\n"))
+
         let skipping = try Program.run(["preview", "recipe.yaml", "data.on_error=skip", "--json"], in: scratch)
         #expect(skipping.status == 0 && skipping.json["refused"] is NSNull)
         let tooLong = try Program.run(["preview", "recipe.yaml", "data.on_error=skip", "data.max_length=8", "--json"], in: scratch)
         #expect(tooLong.status == 65)
         #expect((tooLong.json["refused"] as? String)?.contains("max_length is 8") == true)
+    }
+
+    @Test func remarksAreMadeByAllWhoReadData() throws {
+        let ids = (0..<600).map { "\($0 % 200)" }.joined(separator: ", ")
+        let scratch = try scratch([#"{"input_ids": [1, 2, 3], "history": "none", "id": 7}"#, "{\"input_ids\": [\(ids)]}"])
+        let remarks = [
+            "d.jsonl: 1 example is longer than the 512 tokens that the model was made for",
+            "d.jsonl: not used of these records: \"history\" (1 record); the format tokens reads input_ids, labels",
+        ]
+        let long = ["recipe.yaml", "data.max_length=1000"]
+        let shown = try Program.run(["preview"] + long, in: scratch)
+        #expect(shown.output.contains("  not used of these records: \"history\" (1 record), \"id\" (1 record)\n"), "\(shown.errors)")
+        #expect(try sources(Program.run(["preview"] + long + ["--json"], in: scratch)).first?["remarks"] as? [String] == remarks)
+        let plan = try Program.run(["plan"] + long, in: scratch)
+        let eval = try Program.run(["eval", "--model", Program.llama, "--data", "d.jsonl"], in: scratch)
+        for remark in remarks {
+            #expect(shown.output.contains("warning: \(remark)\n"))
+            #expect(plan.errors.contains(remark), "\(plan.errors)")
+            #expect(eval.errors.contains(remark), "\(eval.errors)")
+        }
     }
 
     @Test func nothingAndEverythingTrainedAreRefused() throws {

@@ -36,9 +36,10 @@ struct AnswerRegions {
 }
 
 /// An assistant's message taken apart.
-private struct Answer {
+struct Answer {
     private let object: JSONObject
-    /// Reasoning that is part of the content, with the mark that ends it.
+    /// Reasoning that is part of the content, with the mark that ends it and the white space behind, which many tokenizers
+    /// write with the mark's last letter as one token.
     private let inlineThinking: String
     private let final: String
     private static let thinkingKeys = ["reasoning_content", "thinking", "reasoning"]
@@ -47,16 +48,24 @@ private struct Answer {
     init(_ message: Message) {
         object = message.json.objectValue ?? [:]
         let content = message.content ?? ""
-        let end = content.range(of: Self.thinkingEnd)
-        inlineThinking = end.map { String(content[..<$0.upperBound]) } ?? ""
-        final = end.map { String(content[$0.upperBound...]) } ?? content
+        let thinking = content.range(of: Self.thinkingEnd).map { end in
+            content[..<(content[end.upperBound...].firstIndex { !$0.isWhitespace } ?? content.endIndex)]
+        }
+        inlineThinking = thinking.map(String.init) ?? ""
+        final = String(content[(thinking?.endIndex ?? content.startIndex)...])
     }
 
     var hasFinal: Bool { final.contains { !$0.isWhitespace } }
     var hasToolCalls: Bool { object["tool_calls"]?.arrayValue?.isEmpty == false }
     var hasThinking: Bool {
-        !inlineThinking.isEmpty || Self.thinkingKeys.contains { object[$0]?.stringValue?.isEmpty == false }
+        !inlineThinking.isEmpty || reasoning != nil
     }
+
+    /// Whether nothing is said, thought or called.
+    var isEmpty: Bool { !hasFinal && !hasToolCalls && !hasThinking }
+
+    /// The reasoning under a key of its own.
+    var reasoning: String? { Self.thinkingKeys.lazy.compactMap { object[$0]?.stringValue }.first { !$0.isEmpty } }
 
     /// Two each, since one of them may start like what it replaces.
     var withOtherFinal: [Message] {
@@ -73,7 +82,7 @@ private struct Answer {
     var withOtherThinking: [Message] {
         Self.words.compactMap { word in
             let keys = Self.thinkingKeys.filter { object[$0]?.stringValue?.isEmpty == false }
-            let inline = inlineThinking.isEmpty ? "" : "<think>\n\(word)\n\(Self.thinkingEnd)"
+            let inline = inlineThinking.isEmpty ? "" : "<think>\n\(word)\n\(Self.thinkingEnd)\n\n"
             return message(with: keys.map { ($0, .string(word)) } + [("content", .string(inline + final))])
         }
     }

@@ -49,6 +49,15 @@ struct ConversationRenderer {
         }
     }
 
+    /// Whether the conversation is rendered as if it had no tools.
+    func leavesOutTools(of conversation: Conversation) -> Bool {
+        guard conversation.tools != nil else { return false }
+        var other = conversation
+        other.tools = nil
+        guard let text = try? plainText(conversation), let without = try? plainText(other) else { return false }
+        return text == without
+    }
+
     private func renderings(_ conversation: Conversation, _ trained: [Int]) throws(TemplateError) -> [RenderedTurns] {
         do throws(TemplateError) {
             let whole = try template.renderConversation(

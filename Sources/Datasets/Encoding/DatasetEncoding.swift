@@ -16,18 +16,19 @@ extension ExampleEncoder {
         into dataset: inout EncodedDataset,
         skipped: (DatasetProblem) -> Void = { _ in }
     ) throws(DatasetProblem) -> EncodingSummary {
-        var summary = EncodingSummary(
-            source: reader.path, format: reader.format, formatWasDetected: reader.formatWasDetected)
+        var summary = EncodingSummary(reader, contextLength: contextLength)
         dataset.beginSource(reader.path)
         var left = limit ?? .max
         for result in reader.records() {
-            if left == 0 { break }
+            if left == 0 {
+                summary.isWhole = false
+                break
+            }
             left -= 1
             do throws(DatasetProblem) {
-                let record = try result.get()
-                let outcomes = try encode(record)
-                summary.add(outcomes, place: "\(record.file):\(record.line)")
-                for example in outcomes.compactMap(\.example) { dataset.append(example) }
+                let encoded = try encoded(try result.get())
+                summary.add(encoded)
+                for example in encoded.examples { dataset.append(example) }
             } catch {
                 guard onError == .skip, error.isSkippable || tooLong && error.isTooLong else { throw error }
                 summary.skip(error)
@@ -37,13 +38,17 @@ extension ExampleEncoder {
         return summary
     }
 
-    /// What only the whole data show: refuses data of which nothing is left, and conversations that are trained in full
+    /// What only the whole data show: refuses data of which nothing is left, a field that is read from a key of no
+    /// record, and conversations that are trained in full
     /// although only answers should be.
     public func check(_ summary: EncodingSummary) throws(DatasetProblem) {
         guard summary.records > 0 else {
             let first = summary.firstProblems.first?.description
             throw DatasetProblem(
                 .nothingLeft(skipped: summary.skipped, dropped: summary.dropped, first: first), file: summary.source)
+        }
+        if summary.isWhole, let (key, name) = summary.fieldWithoutValues {
+            throw DatasetProblem(.fieldNowhere(key, name: name), file: summary.source)
         }
         let isMasked = summary.format.usesTemplate && options.trainOn != .all
         if isMasked, summary.supervisedTokens == summary.tokens - summary.examples {

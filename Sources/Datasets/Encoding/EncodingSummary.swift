@@ -3,6 +3,9 @@ public struct EncodingSummary: Sendable, Equatable, Codable {
     /// How many problems and places are kept for a report.
     public static let listLimit = 10
 
+    /// How many keys are counted that the format does not use.
+    static let keyLimit = 100
+
     /// The file.
     public private(set) var source: String
     /// The format of its records.
@@ -32,10 +35,30 @@ public struct EncodingSummary: Sendable, Equatable, Codable {
     public internal(set) var dropped = 0
     /// Broken records left out under `on_error: skip`.
     public internal(set) var skipped = 0
+    /// Whether a run stops at broken records, so that they were left out for a look only.
+    public var stopsAtBrokenRecords = false
     /// The first of the problems that had records skipped.
     public internal(set) var firstProblems: [DatasetProblem] = []
     /// How many records each kind of problem had skipped, by `DatasetProblem.code`.
     public internal(set) var problemCounts: [String: Int] = [:]
+    /// Examples that are trained on and longer than the model was made for.
+    public internal(set) var beyondContext = 0
+    /// How many tokens the model was made for, if that is known.
+    let contextLength: Int?
+    /// How many of the records that were encoded a remark is to be made of.
+    public internal(set) var remarkCounts: [RecordRemark: Int] = [:]
+    /// The first of these records.
+    var firstRemarked: [RecordRemark: String] = [:]
+    /// How many of the records that were encoded have a key that the format does not use, by key; of the first keys only.
+    public internal(set) var unusedKeys: [String: Int] = [:]
+    /// How many of these records lack the key from which one of the format should be read, by the latter.
+    var missingFields: [String: Int] = [:]
+    /// Which key of the records stands for a key of the format, where the two differ.
+    let fields: [String: String]
+    /// Whether all records were looked at.
+    var isWhole = true
+    /// The records that were encoded, whatever became of them.
+    var encodedRecords = 0
     /// Examples left out because the same stood earlier; see `EncodedDataset.removeDuplicates`.
     public var duplicates = 0
     /// How many records there are of which these are a sample; `nil` if all were looked at.
@@ -48,10 +71,9 @@ public struct EncodingSummary: Sendable, Equatable, Codable {
     /// The trained share of all tokens, 0…1.
     public var supervisedShare: Double { tokens == 0 ? 0 : Double(supervisedTokens) / Double(tokens) }
 
-    init(source: String, format: DatasetFormat, formatWasDetected: Bool) {
-        self.source = source
-        self.format = format
-        self.formatWasDetected = formatWasDetected
+    init(_ reader: DatasetReader, contextLength: Int?) {
+        (source, format, formatWasDetected) = (reader.path, reader.format, reader.formatWasDetected)
+        (self.contextLength, fields) = (contextLength, reader.fields)
     }
 
     /// The same under another name, for what is cached by its contents.
@@ -61,9 +83,9 @@ public struct EncodingSummary: Sendable, Equatable, Codable {
         return summary
     }
 
-    mutating func add(_ outcomes: [EncodingOutcome], place: String) {
+    mutating func add(_ encoded: EncodedRecord) {
         let before = examples
-        for outcome in outcomes {
+        for outcome in encoded.outcomes {
             switch outcome {
             case .encoded(let example): add(example)
             case .dropped: dropped += 1
@@ -75,12 +97,27 @@ public struct EncodingSummary: Sendable, Equatable, Codable {
                 case .turns(let count): turnsCut += count
                 case .end:
                     endsCut += 1
-                    if firstEndsCut.count < Self.listLimit { firstEndsCut.append(place) }
+                    if firstEndsCut.count < Self.listLimit { firstEndsCut.append(encoded.place.description) }
                 }
             }
         }
         if examples > before { records += 1 }
-        if outcomes.count > 1 { splitRecords += 1 }
+        if encoded.outcomes.count > 1 { splitRecords += 1 }
+        encodedRecords += 1
+        for remark in encoded.remarks {
+            remarkCounts[remark, default: 0] += 1
+            if firstRemarked[remark] == nil { firstRemarked[remark] = encoded.place.description }
+        }
+        for key in encoded.unusedKeys where unusedKeys[key] != nil || unusedKeys.count < Self.keyLimit {
+            unusedKeys[key, default: 0] += 1
+        }
+        for key in encoded.missingFields { missingFields[key, default: 0] += 1 }
+    }
+
+    /// A key of the format and the one from which it should be read, if no record has that.
+    var fieldWithoutValues: (key: String, name: String)? {
+        let key = missingFields.keys.sorted().first { missingFields[$0] == encodedRecords }
+        return key.flatMap { key in fields[key].map { (key, $0) } }
     }
 
     mutating func skip(_ problem: DatasetProblem) {
@@ -93,6 +130,7 @@ public struct EncodingSummary: Sendable, Equatable, Codable {
         let length = example.ids.count
         shortest = examples == 0 ? length : min(shortest, length)
         longest = max(longest, length)
+        if length > contextLength ?? .max { beyondContext += 1 }
         examples += 1
         tokens += length
         supervisedTokens += example.supervisedCount
@@ -111,7 +149,7 @@ extension EncodingSummary: CustomStringConvertible {
         if splitRecords > 0 { parts.append("\(splitRecords) of them split by turns into \(examples) examples in all") }
         if truncated > 0 { parts.append(truncation) }
         if dropped > 0 { parts.append("\(dropped) dropped as too long") }
-        if skipped > 0 { parts.append("\(skipped.counted("broken record")) skipped") }
+        if skipped > 0 { parts.append(skipped.counted("broken record") + (stopsAtBrokenRecords ? "" : " skipped")) }
         if duplicates > 0 { parts.append("\(duplicates.counted("duplicate")) removed") }
         return "\(source): " + parts.joined(separator: ", ")
     }

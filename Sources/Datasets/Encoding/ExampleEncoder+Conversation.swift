@@ -1,3 +1,4 @@
+import Foundation
 import Tokenization
 
 extension ExampleEncoder {
@@ -8,18 +9,33 @@ extension ExampleEncoder {
         guard let template else { throw .noTemplate }
         let renderer = ConversationRenderer(template: template, variables: variables(tokenizer), clock: options.now)
         let trained = trainedMessages(of: conversation)
+        var remarks = try remarks(on: conversation, trained)
         let rendered = try renderer.render(conversation, trained: trained)
+        if let first = rendered.first, renderer.leavesOutTools(of: first.conversation) { remarks.insert(.toolsLeftOut) }
         if options.trainOn == .all, rendered.contains(where: \.isServed), conversation.untrained.isEmpty,
             conversation.weights.isEmpty
         {
             // Everything is trained, wherever the turns stand; and once, not again in every longer beginning.
             let ids = tokenizer.encode(try renderer.plainText(conversation), addSpecialTokens: false)
             try checkBeginning(ids, tokenizer)
-            return [LabelledTokens(ids: ids, labels: ids)]
+            return [LabelledTokens(ids: ids, labels: ids, remarks: remarks)]
         }
         var sequences: [LabelledTokens] = []
-        for part in rendered { sequences.append(try labelled(part, trained, renderer, tokenizer)) }
+        for part in rendered {
+            sequences.append(try labelled(part, trained, renderer, tokenizer))
+            sequences[sequences.count - 1].remarks.formUnion(remarks)
+        }
         return sequences
+    }
+
+    /// Refuses a conversation of which nothing is to be learnt but to stop, and notes where that is so in places.
+    private func remarks(
+        on conversation: Conversation, _ trained: [Int]
+    ) throws(DatasetProblemKind) -> Set<RecordRemark> {
+        if options.trainOn == .all { return [] }
+        let empty = trained.count { Answer(conversation.messages[$0]).isEmpty }
+        if empty > 0, empty == trained.count { throw .emptyAnswers }
+        return empty > 0 ? [.emptyAnswer] : []
     }
 
     private func labelled(
@@ -46,7 +62,11 @@ extension ExampleEncoder {
                 tokens[tokens.count - 1], isSpecial: { tokenizer.isSpecial(encoded.ids[$0]) },
                 isBlank: { text[encoded.ranges[$0]].allSatisfy(isWhitespace) })
             guard let end else { throw .missingEndToken(message: message + 1) }
-            try checkContent(of: rendered, message, pieces.map(\.utf8))
+            let said = pieces.map { piece in
+                String(decoding: rendered.text.utf8.dropFirst(piece.utf8.lowerBound).prefix(piece.utf8.count), as: UTF8.self)
+            }
+            try checkContent(of: rendered, message, said)
+            if leavesOutReasoning(rendered, message, said) { result.remarks.insert(.reasoningLeftOut) }
             tokens[tokens.count - 1] = end
             let extent = pieces[pieces.startIndex].utf8.lowerBound..<pieces[pieces.endIndex - 1].utf8.upperBound
             let learnt = chosen(tokens.flatMap { Array($0) }, encoded) {
@@ -61,17 +81,22 @@ extension ExampleEncoder {
 
     /// Refuses a turn of which the template leaves out what the model should say: it would learn to stop at once.
     private func checkContent(
-        of rendered: RenderedTurns, _ message: Int, _ pieces: [Range<Int>]
+        of rendered: RenderedTurns, _ message: Int, _ said: [String]
     ) throws(DatasetProblemKind) {
         let calls = rendered.conversation.messages[message].json["tool_calls"]?.arrayValue ?? []
-        if calls.isEmpty { return }
-        let said = pieces.map {
-            String(decoding: rendered.text.utf8.dropFirst($0.lowerBound).prefix($0.count), as: UTF8.self)
-        }
         for call in calls {
             let name = (call["function"] ?? call)["name"]?.stringValue ?? ""
             if !said.contains(where: { $0.contains(name) }) { throw .toolCallsLeftOut(message: message + 1) }
         }
+    }
+
+    /// Whether a turn is the last answer and lacks its reasoning. Many templates leave out that of earlier ones on purpose.
+    private func leavesOutReasoning(_ rendered: RenderedTurns, _ message: Int, _ said: [String]) -> Bool {
+        let messages = rendered.conversation.messages
+        guard message == messages.lastIndex(where: { $0.role == "assistant" }),
+            let reasoning = Answer(messages[message]).reasoning?.trimmingCharacters(in: .whitespacesAndNewlines)
+        else { return false }
+        return !said.contains { $0.contains(reasoning) }
     }
 
     /// The tokens of a turn that belong to the parts asked for, and with them its last one, which ends the turn.

@@ -47,12 +47,14 @@ extension ExampleEncoder {
         }
         let boundaries = ends.dropLast().map(\.byte)
         let straddles = whole.ranges.contains { range in
-            boundaries.contains { range.lowerBound < $0 && range.upperBound > $0 }
+            let next = boundaries.firstPlace { $0 > range.lowerBound }
+            return next < boundaries.count && range.upperBound > boundaries[next]
         }
         if !straddles {
             // A token that stands for no byte, such as one that begins every text, belongs to nobody.
             let weights = whole.ranges.map { range in
-                range.isEmpty ? 0 : ends.first { $0.byte >= range.upperBound }?.weight ?? 0
+                let piece = ends.firstPlace { $0.byte >= range.upperBound }
+                return range.isEmpty || piece == ends.count ? 0 : ends[piece].weight
             }
             return (whole.ids, weights)
         }

@@ -26,6 +26,8 @@ public struct ExampleEncoder: Sendable {
     public let template: ChatTemplate?
     /// Ids must be below it; `nil` leaves them unchecked.
     public let vocabularySize: Int?
+    /// How many tokens the model was made for; longer examples are counted. `nil` counts none.
+    public let contextLength: Int?
     /// Mask and length.
     public let options: EncodingOptions
 
@@ -34,14 +36,16 @@ public struct ExampleEncoder: Sendable {
     ///   - tokenizer: The base model's tokenizer, if it has one.
     ///   - template: Its chat template, if it has one.
     ///   - vocabularySize: The number of rows of its embedding; ids of every record must be below it.
+    ///   - contextLength: How many tokens the model was made for; a report tells how many examples are longer.
     ///   - options: Mask and length.
     public init(
-        tokenizer: Tokenizer?, template: ChatTemplate?, vocabularySize: Int? = nil,
+        tokenizer: Tokenizer?, template: ChatTemplate?, vocabularySize: Int? = nil, contextLength: Int? = nil,
         options: EncodingOptions = EncodingOptions()
     ) {
         self.tokenizer = tokenizer
         self.template = template
         self.vocabularySize = vocabularySize
+        self.contextLength = contextLength
         self.options = options
     }
 
@@ -51,15 +55,24 @@ public struct ExampleEncoder: Sendable {
     /// - Throws: `DatasetProblem` with the record's place: when nothing of it is trained, a trained turn has no end
     ///   token, its beginning is doubled, an id is unknown, or it is too long and `truncation` is `error`.
     public func encode(_ record: DatasetRecord) throws(DatasetProblem) -> [EncodingOutcome] {
+        try encoded(record).outcomes
+    }
+
+    /// Encodes one record, with what is to be said of it.
+    func encoded(_ record: DatasetRecord) throws(DatasetProblem) -> EncodedRecord {
         do throws(DatasetProblemKind) {
             var outcomes: [EncodingOutcome] = []
-            for sequence in try sequences(of: record.example) {
+            let sequences = try sequences(of: record.example)
+            for sequence in sequences {
                 try checkIDs(sequence.ids, sequence.labels)
                 let isTrained = sequence.labels.dropFirst().contains { $0 != TokenBatch.ignoredLabel }
                 if isTrained { outcomes.append(try fitted(sequence, line: record.line)) }
             }
             if outcomes.isEmpty { throw .noSupervisedToken(reason: reasonForNoTarget(record.example)) }
-            return outcomes
+            return EncodedRecord(
+                outcomes: outcomes, place: RecordPlace(file: record.file, line: record.line),
+                remarks: sequences.reduce(into: []) { $0.formUnion($1.remarks) }, unusedKeys: record.unusedKeys,
+                missingFields: record.missingFields)
         } catch {
             throw DatasetProblem(error, file: record.file, line: record.line)
         }

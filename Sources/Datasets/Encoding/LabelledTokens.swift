@@ -8,6 +8,8 @@ struct LabelledTokens: Equatable {
     var weights: [Float] = []
     /// The tokens of every trained turn, in order; empty where a record has no turns.
     var turns: [Range<Int>] = []
+    /// What is to be said of the record.
+    var remarks: Set<RecordRemark> = []
 }
 
 /// What truncation took from an example.

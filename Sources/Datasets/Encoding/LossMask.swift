@@ -6,8 +6,8 @@ package enum LossMask {
     ///   - span: UTF-8 byte range of the text.
     ///   - ranges: The UTF-8 byte range of every token, in order.
     package static func tokens(in span: Range<Int>, ranges: [Range<Int>]) -> Range<Int> {
-        let start = firstToken(ranges) { $0.upperBound > span.lowerBound }
-        return start..<max(start, firstToken(ranges) { $0.lowerBound >= span.upperBound })
+        let start = ranges.firstPlace { $0.upperBound > span.lowerBound }
+        return start..<max(start, ranges.firstPlace { $0.lowerBound >= span.upperBound })
     }
 
     /// Shortens the tokens of a turn so that they end with its end-of-turn token: what a template writes behind it is
@@ -27,16 +27,5 @@ package enum LossMask {
             end -= 1
         }
         return nil
-    }
-
-    /// Bisection for the first token of which something is true that stays true for all that follow.
-    private static func firstToken(_ ranges: [Range<Int>], where isBehind: (Range<Int>) -> Bool) -> Int {
-        var low = 0
-        var high = ranges.count
-        while low < high {
-            let middle = (low + high) / 2
-            if isBehind(ranges[middle]) { high = middle } else { low = middle + 1 }
-        }
-        return low
     }
 }

@@ -1,7 +1,7 @@
 import Tokenization
 
-/// `{"messages": [{"role": …, "content": …}, …]}`, with `tools` beside it where there are any. A message with
-/// `"train": false` (or `"weight": 0`) is read and never trained; other weights say how much it counts.
+/// `{"messages": [{"role": …, "content": …}, …]}`, with `system` and `tools` beside it where there are any. A message
+/// with `"train": false` (or `"weight": 0`) is read and never trained; other weights say how much it counts.
 enum ChatFormat {
     static let requiredKeys = ["messages"]
     /// The roles that a message may have.
@@ -9,6 +9,7 @@ enum ChatFormat {
 
     static func example(from fields: RecordFields) throws(DatasetProblemKind) -> Example {
         var conversation = try conversation(fields.array("messages"), key: "messages")
+        try conversation.begin(with: fields)
         conversation.tools = try tools(of: fields)
         return .conversation(conversation)
     }
@@ -41,6 +42,19 @@ enum ChatFormat {
 }
 
 extension Conversation {
+    /// Puts what stands under `system` beside the messages before them.
+    /// - Throws: If they begin with something else of that kind.
+    mutating func begin(with fields: RecordFields) throws(DatasetProblemKind) {
+        guard let system = try fields.text("system") else { return }
+        if let first = messages.first, ["system", "developer"].contains(first.role) {
+            guard first.content == system else { throw .twoSystemTexts }
+            return
+        }
+        messages.insert(Message(role: "system", content: system), at: 0)
+        untrained = Set(untrained.map { $0 + 1 })
+        weights = Dictionary(uniqueKeysWithValues: weights.map { ($0.key + 1, $0.value) })
+    }
+
     /// Notes how much a message counts.
     mutating func setWeight(_ weight: Float, ofMessage message: Int) {
         if weight == 0 { untrained.insert(message) } else if weight != 1 { weights[message] = weight }

@@ -3,6 +3,10 @@ enum CompletionFormat {
     static let requiredKeys = ["prompt", "completion"]
 
     static func example(from fields: RecordFields) throws(DatasetProblemKind) -> Example {
+        // Where they belong is for the author to say: nothing is put between prompt and completion, nor before them.
+        for key in ["system", "history"] where fields.hold(key) {
+            throw .noPlace(key: key, format: .completion)
+        }
         let response = try fields.string("completion")
         if response.isEmpty { throw .emptyField("completion") }
         return .completion(prompt: try fields.string("prompt"), response: response)

@@ -36,14 +36,19 @@ public enum DatasetFormat: String, Sendable, Codable, CaseIterable {
     /// The keys that a record of this format may have besides.
     public var optionalKeys: [String] {
         switch self {
-        case .chat: ["tools"]
-        case .sharegpt: ["tools", "system"]
-        case .instruct: ["input"]
+        case .chat, .sharegpt: ["tools", "system"]
+        case .instruct: ["input", "system", "history"]
         case .tokens: ["labels"]
         case .preference: ["prompt"]
         case .completion, .text, .segments: []
         }
     }
+
+    /// Keys that people expect to count wherever they stand: that a format does not use one is worth a remark.
+    static let telling: Set<String> = [
+        "system", "system_prompt", "history", "input", "context", "tools", "functions", "reasoning", "reasoning_content",
+        "thinking", "weight", "train", "labels",
+    ]
 
     /// Whether records are rendered through a chat template, so that its marks of beginning and end can be checked.
     public var usesTemplate: Bool { self == .chat || self == .sharegpt }

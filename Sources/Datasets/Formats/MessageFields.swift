@@ -42,8 +42,7 @@ struct MessageFields {
     }
 
     private func checkRole() throws(DatasetProblemKind) {
-        let value = object["role"] ?? .null
-        guard let role = value.stringValue else { throw wrongType("role", "a string", value) }
+        guard let role = object["role"]?.stringValue else { throw wrongType("role", "a string", object["role"]) }
         guard ChatFormat.roles.contains(role) else { throw .unknownRole(role, message: position + 1) }
     }
 
@@ -62,12 +61,11 @@ struct MessageFields {
 
     /// The text; `nil` for a message that consists of tool calls.
     private func content() throws(DatasetProblemKind) -> String? {
-        let value = object["content"] ?? .null
-        switch value {
-        case .string(let text): return text
-        case .array(let parts): return try text(of: parts)
-        case .null where self["tool_calls"] != nil: return nil
-        default: throw wrongType("content", "a string", value)
+        switch object["content"] {
+        case .string(let text)?: return text
+        case .array(let parts)?: return try text(of: parts)
+        case nil where self["tool_calls"] != nil, .null? where self["tool_calls"] != nil: return nil
+        case let value: throw wrongType("content", "a string", value)
         }
     }
 
@@ -92,12 +90,16 @@ struct MessageFields {
             if !flag { return 0 }
         }
         guard let weight = self["weight"] else { return 1 }
-        guard let number = LossWeight(weight) else { throw wrongType("weight", LossWeight.expected, weight) }
+        guard let number = LossWeight(weight) else {
+            throw .wrongType(
+                key: "\(key)[\(position)].weight", expected: LossWeight.expected, found: LossWeight.found(weight))
+        }
         return number.value
     }
 
-    func wrongType(_ name: String, _ expected: String, _ value: JSONValue) -> DatasetProblemKind {
-        .wrongType(key: "\(key)[\(position)].\(name)", expected: expected, found: value.kindDescription)
+    /// - Parameter value: What was found; `nil` if the member is missing.
+    func wrongType(_ name: String, _ expected: String, _ value: JSONValue?) -> DatasetProblemKind {
+        .wrongType(key: "\(key)[\(position)].\(name)", expected: expected, found: value?.kindDescription ?? "missing")
     }
 }
 
@@ -110,5 +112,14 @@ struct LossWeight {
     init?(_ json: JSONValue) {
         guard let number = json.doubleValue, number == 0 || (1e-6...10_000).contains(number) else { return nil }
         value = Float(number)
+    }
+
+    /// What was found in its place: a number itself, of other values the kind.
+    static func found(_ json: JSONValue) -> String {
+        switch json {
+        case .integer(let number): "\(number)"
+        case .number(let number): "\(number)"
+        default: json.kindDescription
+        }
     }
 }

@@ -19,12 +19,22 @@ struct RecordFields {
         return value
     }
 
+    /// Whether something stands under a key, not only for form's sake.
+    func hold(_ key: String) -> Bool { object[key]?.holdsNothing == false }
+
     func string(_ key: String) throws(DatasetProblemKind) -> String {
         let value = try required(key)
         guard let text = value.stringValue else {
             throw .wrongType(key: key, expected: "a string", found: value.kindDescription)
         }
         return text
+    }
+
+    /// A text that may be left out; `nil` if it is absent, null or empty.
+    func text(_ key: String) throws(DatasetProblemKind) -> String? {
+        guard optional(key) != nil else { return nil }
+        let text = try string(key)
+        return text.isEmpty ? nil : text
     }
 
     /// An array, or the text of one: tables, and some that write JSON twice, hold it so.
@@ -39,5 +49,17 @@ struct RecordFields {
             throw .wrongType(key: key, expected: "an array", found: value.kindDescription)
         }
         return elements
+    }
+}
+
+extension JSONValue {
+    /// Whether it is there for form's sake only: null, or an empty text, array or object.
+    var holdsNothing: Bool {
+        switch self {
+        case .null, .string(""): true
+        case .array(let elements): elements.isEmpty
+        case .object(let object): object.members.isEmpty
+        default: false
+        }
     }
 }

@@ -16,7 +16,9 @@ enum SegmentsFormat {
             }
             guard let text = entry["text"]?.stringValue else { throw wrongType("text", "a string") }
             let weight = entry["weight"].map(LossWeight.init)
-            if case .some(nil) = weight { throw wrongType("weight", LossWeight.expected) }
+            if case .some(nil) = weight, let found = entry["weight"].map(LossWeight.found) {
+                throw .wrongType(key: "segments[\(position)].weight", expected: LossWeight.expected, found: found)
+            }
             let flag = (entry["train"] ?? entry["label"])?.boolValue
             guard flag != nil || weight != nil && entry["train"] == nil && entry["label"] == nil else {
                 throw wrongType("train", "true or false")

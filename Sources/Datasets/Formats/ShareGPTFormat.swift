@@ -18,15 +18,13 @@ enum ShareGPTFormat {
         let entries = try fields.array("conversations")
         if entries.isEmpty { throw .emptyConversation(key: "conversations") }
         var conversation = Conversation(messages: [])
-        if let system = fields.optional("system"), system.stringValue != "" {
-            conversation.messages.append(Message(role: "system", content: try fields.string("system")))
-        }
         for (position, entry) in entries.enumerated() {
             let turn = try MessageFields(entry, key: "conversations", position: position)
             let message = try turn.replacing(try members(of: turn, position) + turn.trainingMarks)
             conversation.setWeight(try message.weight(), ofMessage: conversation.messages.count)
             conversation.messages.append(try message.message())
         }
+        try conversation.begin(with: fields)
         conversation.tools = try ChatFormat.tools(of: fields)
         return .conversation(conversation)
     }
@@ -34,10 +32,12 @@ enum ShareGPTFormat {
     private static func members(
         of turn: MessageFields, _ position: Int
     ) throws(DatasetProblemKind) -> [(key: String, value: JSONValue)] {
-        let speaker = turn["from"] ?? turn["role"] ?? .null
-        guard let name = speaker.stringValue else { throw turn.wrongType("from", "a string", speaker) }
+        let speaker = turn["from"] ?? turn["role"]
+        guard let name = speaker?.stringValue else { throw turn.wrongType("from", "a string", speaker) }
         guard let role = roles[name.lowercased()] else { throw .unknownRole(name, message: position + 1) }
-        let value = turn["value"] ?? turn["content"] ?? .null
+        let said = turn["value"] ?? turn["content"]
+        if said == nil, turn["tool_calls"] == nil { throw turn.wrongType("value", "a string", nil) }
+        let value = said ?? .null
         if name.lowercased() == "function_call" {
             return [("role", .string(role)), ("content", .string("")), ("tool_calls", try toolCalls(value, turn))]
         }

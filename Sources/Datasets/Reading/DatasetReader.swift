@@ -21,6 +21,8 @@ public struct DatasetReader: Sendable {
     /// Opened once, so that what was looked at is what is read.
     let first: DatasetFile
     private let names: FieldNames
+    /// The keys of records, as the files have them, from which examples are made.
+    private let usedKeys: Set<String>
 
     /// How many records the search for a format looks at when the first ones are broken.
     private static let detectionLimit = 100
@@ -30,7 +32,8 @@ public struct DatasetReader: Sendable {
     ///   - path: A file, a folder or a pattern such as `data/*.jsonl.gz`.
     ///   - format: The format of the records; `nil` finds it from the keys of the first record.
     ///   - fields: For keys of the format the key that the records have instead, as in `["messages": "dialogue"]`.
-    /// - Throws: If a file is missing, unreadable, no text or empty, or if no format or several fit.
+    /// - Throws: If a file is missing, unreadable, no text or empty, if no format or several fit, or if a field is none of
+    ///   the format's.
     public init(
         path: String, format: DatasetFormat? = nil, fields: [String: String] = [:]
     ) throws(DatasetProblem) {
@@ -49,6 +52,11 @@ public struct DatasetReader: Sendable {
             }
         } else {
             self.format = try Self.detectFormat(&unparsed, names, path)
+        }
+        let keys = self.format.requiredKeys + self.format.optionalKeys
+        usedKeys = Set(keys.map { fields[$0] ?? $0 })
+        if let stranger = fields.keys.sorted().first(where: { !keys.contains($0) }) {
+            throw DatasetProblem(.foreignField(stranger, format: self.format), file: path)
         }
     }
 
@@ -87,7 +95,12 @@ public struct DatasetReader: Sendable {
         return unparsed.parsed().flatMap { record in
             do throws(DatasetProblemKind) {
                 let example = try format.example(from: names.applied(to: record.object))
-                return .success(DatasetRecord(example, file: file, line: record.line))
+                var found = DatasetRecord(example, file: file, line: record.line)
+                found.unusedKeys = record.object.members.compactMap { key, value in
+                    usedKeys.contains(key) || value.holdsNothing ? nil : key
+                }
+                found.missingFields = fields.filter { record.object[$0.value] == nil }.keys.sorted()
+                return .success(found)
             } catch {
                 return .failure(DatasetProblem(error, file: file, line: record.line))
             }

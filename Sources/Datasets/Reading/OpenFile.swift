@@ -14,15 +14,23 @@ final class OpenFile: Sendable {
     let count: Int
     private let descriptor: Int32
     private let contents: [UInt8]?
-    private let stamp: Stamp
+    /// How the file looked when it was opened.
+    let stamp: Stamp
 
     /// What tells a file from what it becomes when somebody writes to it.
-    private struct Stamp: Equatable {
-        let size, seconds, nanoseconds: Int
+    struct Stamp: Equatable {
+        private let size, seconds, nanoseconds: Int
 
-        init(_ status: stat) {
+        fileprivate init(_ status: stat) {
             size = Int(status.st_size)
             (seconds, nanoseconds) = (Int(status.st_mtim.tv_sec), Int(status.st_mtim.tv_nsec))
+        }
+
+        /// The stamp of a file that is not open; `nil` if there is none.
+        init?(_ path: String) {
+            var status = stat()
+            guard stat(path, &status) == 0 else { return nil }
+            self.init(status)
         }
     }
 

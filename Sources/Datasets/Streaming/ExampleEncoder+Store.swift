@@ -18,16 +18,15 @@ extension ExampleEncoder {
         loop: ParallelLoop, progress: (_ records: Int, _ bytes: Int) -> Void = { _, _ in }
     ) throws(DatasetProblem) {
         let writer = try TokenStoreWriter(folder)
-        var summary = EncodingSummary(
-            source: reader.path, format: reader.format, formatWasDetected: reader.formatWasDetected)
+        var summary = EncodingSummary(reader, contextLength: contextLength)
         var skipped: [DatasetProblem] = []
         var records = reader.unparsed().makeIterator()
         var (done, bytes) = (0, 0)
         while let batch = Self.nextBatch(&records) {
-            for outcome in encoded(batch, reader, loop) {
+            for outcome in coded(batch, reader, loop) {
                 switch outcome {
                 case .success(let record):
-                    summary.add(record.outcomes, place: record.place)
+                    summary.add(record.encoded)
                     try writer.append(record.coded)
                 case .failure(let problem):
                     guard onError == .skip, problem.isSkippable else { throw problem }
@@ -44,7 +43,7 @@ extension ExampleEncoder {
     }
 
     private typealias Raw = Result<UnparsedRecord, DatasetProblem>
-    private typealias Encoded = (outcomes: [EncodingOutcome], coded: CodedRecord, place: String)
+    private typealias Encoded = (encoded: EncodedRecord, coded: CodedRecord)
 
     /// Records that keep all threads busy for a while.
     private static func nextBatch(_ records: inout some IteratorProtocol<Raw>) -> [Raw]? {
@@ -57,7 +56,7 @@ extension ExampleEncoder {
         return batch.isEmpty ? nil : batch
     }
 
-    private func encoded(
+    private func coded(
         _ batch: [Raw], _ reader: DatasetReader, _ loop: ParallelLoop
     ) -> [Result<Encoded, DatasetProblem>] {
         let piece = 16
@@ -67,17 +66,17 @@ extension ExampleEncoder {
             loop((batch.count + piece - 1) / piece) { number in
                 for at in (number * piece)..<min((number + 1) * piece, batch.count) {
                     // Every thread writes places of its own.
-                    results[at] = batch[at].flatMap(reader.record).flatMap(encoded)
+                    results[at] = batch[at].flatMap(reader.record).flatMap(coded)
                 }
             }
         }
         return results.compactMap { $0 }
     }
 
-    private func encoded(_ record: DatasetRecord) -> Result<Encoded, DatasetProblem> {
+    private func coded(_ record: DatasetRecord) -> Result<Encoded, DatasetProblem> {
         do throws(DatasetProblem) {
-            let outcomes = try encode(record)
-            return .success((outcomes, CodedRecord(outcomes.compactMap(\.example)), "\(record.file):\(record.line)"))
+            let encoded = try encoded(record)
+            return .success((encoded, CodedRecord(encoded.examples)))
         } catch {
             return .failure(error)
         }

@@ -4,31 +4,26 @@ public final class IndexedRecords: RecordStore {
     public var recordCount: Int { index.count }
     private let reader: DatasetReader
     private let index: RecordIndex
-    private let files: [(bytes: OpenFile, parser: RecordParser)]
+    private let files: RecordFiles
     private let encoder: ExampleEncoder
     private let onError: ErrorPolicy
     private let skipped: @Sendable (DatasetProblem) -> Void
 
-    /// Opens the files of a source.
+    /// The records of a source, whose files are opened as they are needed.
     /// - Parameters:
     ///   - reader: The source; none of its files is packed.
     ///   - index: Where its records lie.
     ///   - encoder: Turns them into tokens.
     ///   - onError: What happens to broken records, as in `ExampleEncoder.encode`.
     ///   - skipped: Is told of every record that is left out, from whichever thread asked for it.
-    /// - Throws: `DatasetProblem` if a file cannot be opened.
+    /// - Throws: `DatasetProblem` if a file is not there.
     public init(
         _ reader: DatasetReader, index: RecordIndex, encoder: ExampleEncoder, onError: ErrorPolicy,
         skipped: @escaping @Sendable (DatasetProblem) -> Void
     ) throws(DatasetProblem) {
         (source, self.reader, self.index, self.encoder) = (reader.path, reader, index, encoder)
         (self.onError, self.skipped) = (onError, skipped)
-        var files: [(bytes: OpenFile, parser: RecordParser)] = []
-        for path in reader.files {
-            let file = path == reader.first.path ? reader.first : try DatasetFile(path: path)
-            files.append((file.bytes, try RawRecords.parser(of: file)))
-        }
-        self.files = files
+        files = try RecordFiles(reader.files)
     }
 
     public func examples(of record: Int) throws -> [EncodedExample] {
@@ -43,7 +38,7 @@ public final class IndexedRecords: RecordStore {
 
     private func record(_ record: Int) throws(DatasetProblem) -> DatasetRecord {
         let (number, place) = try index.place(of: record)
-        let file = files[number]
+        let file = try files.file(number)
         guard file.bytes.isUnchanged else { throw DatasetProblem(.changed, file: file.parser.path) }
         let bytes: [UInt8]
         do throws(OpenFile.Failure) {
@@ -60,24 +55,22 @@ public final class IndexedRecords: RecordStore {
     /// - Parameter count: How many records at most.
     /// - Throws: The first problem under `stop`.
     public func sample(_ count: Int) throws(DatasetProblem) -> (summary: EncodingSummary, examples: EncodedDataset) {
-        var summary = EncodingSummary(
-            source: source, format: reader.format, formatWasDetected: reader.formatWasDetected)
+        var summary = EncodingSummary(reader, contextLength: encoder.contextLength)
         var examples = EncodedDataset()
         examples.beginSource(source)
         let count = min(count, recordCount)
         for number in 0..<count {
             let (quotient, rest) = recordCount.quotientAndRemainder(dividingBy: count)
             do throws(DatasetProblem) {
-                let record = try record(quotient * number + rest * number / count)
-                let outcomes = try encoder.encode(record)
-                summary.add(outcomes, place: "\(record.file):\(record.line)")
-                for example in outcomes.compactMap(\.example) { examples.append(example) }
+                let encoded = try encoder.encoded(try record(quotient * number + rest * number / count))
+                summary.add(encoded)
+                for example in encoded.examples { examples.append(example) }
             } catch {
                 guard onError == .skip, error.isSkippable else { throw error }
                 summary.skip(error)
             }
         }
-        summary.sampledFrom = recordCount
+        (summary.sampledFrom, summary.isWhole) = (recordCount, count == recordCount)
         return (summary, examples)
     }
 }

@@ -89,7 +89,7 @@ public struct RecordIndex: Sendable {
     /// The file of a record, as its place in the source's list of files, and where it lies in it.
     func place(of record: Int) throws(DatasetProblem) -> (file: Int, place: Place) {
         precondition((0..<count).contains(record), "record \(record) of \(count)")
-        let file = starts.lastIndex { $0 <= record } ?? 0
+        let file = starts.firstPlace { $0 > record } - 1
         do throws(OpenFile.Failure) {
             return (file, try places.read(1, of: Place.self, at: record * MemoryLayout<Place>.stride)[0])
         } catch {

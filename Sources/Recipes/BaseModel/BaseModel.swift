@@ -59,9 +59,14 @@ public struct BaseModel: Sendable {
     }
 
     /// How many ids the configuration speaks of, for checks before the weights are opened; `nil` if it does not say.
-    public var vocabularySize: Int? {
+    public var vocabularySize: Int? { size("vocab_size") }
+
+    /// How many tokens the model was made for; `nil` if its configuration does not say.
+    public var contextLength: Int? { size("max_position_embeddings") }
+
+    private func size(_ key: String) -> Int? {
         guard let configuration = try? JSONValue(parsing: configuration) else { return nil }
-        return (configuration["vocab_size"] ?? configuration["text_config"]?["vocab_size"])?.intValue
+        return (configuration[key] ?? configuration["text_config"]?[key])?.intValue
     }
 
     /// Builds the network; weights stay where they lie.

@@ -64,7 +64,7 @@ public struct EncodedData: Sendable {
     public init(_ recipe: Recipe, base: BaseModel, vocabularySize: Int?, for purpose: Purpose = .run) throws {
         let encoder = ExampleEncoder(
             tokenizer: base.tokenizer, template: base.template, vocabularySize: vocabularySize,
-            options: recipe.encodingOptions)
+            contextLength: base.contextLength, options: recipe.encodingOptions)
         var purpose = purpose
         if purpose == .look(records: nil), try Self.stream(recipe) { purpose = .look(records: Self.lookLimit) }
         let reading = Reading(encoder: encoder, onError: recipe.data.onError, purpose: purpose)
@@ -84,7 +84,7 @@ public struct EncodedData: Sendable {
     ) throws {
         let encoder = ExampleEncoder(
             tokenizer: base.tokenizer, template: base.template, vocabularySize: vocabularySize,
-            options: recipe.encodingOptions)
+            contextLength: base.contextLength, options: recipe.encodingOptions)
         try readValidation(recipe, Reading(encoder: encoder, onError: recipe.data.onError, purpose: .run))
         let streamed = try StreamedData(
             recipe, base: base, encoder: encoder, validation: validation, cache: cache, on: compute, note: note)
@@ -134,10 +134,11 @@ public struct EncodedData: Sendable {
         let isLook = reading.purpose != .run
         var limit: Int?
         if case .look(let records) = reading.purpose { limit = records }
-        let summary = try reading.encoder.encode(
+        var summary = try reading.encoder.encode(
             reader, onError: isLook ? .skip : reading.onError, orTooLong: isLook, limit: limit, into: &encoded
         ) { if problems.count < Self.listLimit { problems.append($0) } }
         self[keyPath: dataset] = encoded
+        summary.stopsAtBrokenRecords = reading.onError == .stop
         (skipped, summaries) = (problems, summaries + [summary])
         do throws(DatasetProblem) {
             let refused = problems.suffix(summary.skipped).first { reading.onError == .stop || !$0.isSkippable }

@@ -65,6 +65,7 @@ public final class PreparedRun {
                 streaming: recipe, base: base, vocabularySize: model.vocabularySize, cache: DataCache(cache), on: compute,
                 note: note)
             : try EncodedData(recipe, base: base, vocabularySize: model.vocabularySize)
+        for remark in data.summaries.flatMap(\.remarks) { note(remark) }
         var identity = try RunIdentity(
             recipe, base, model, data, precision: compute.precision.rawValue,
             instructionSet: InstructionSet.current.rawValue, openBLASCore: BLAS.core)

@@ -18,7 +18,7 @@ struct StreamedSource {
     private let look: FileDigest
 
     /// Raised when the same record would be turned into other tokens or labels.
-    private static let encodingVersion = 1
+    private static let encodingVersion = 2
 
     init(
         _ source: Recipe.Source, _ recipe: Recipe, base: BaseModel, encoder: ExampleEncoder, cache: DataCache
@@ -43,9 +43,10 @@ struct StreamedSource {
     /// Whether its records can be read from where they lie.
     var canBeIndexed: Bool { !reader.files.contains(where: DatasetReader.isPacked) }
 
-    /// The name of its tokens in the cache. Those that another build of this program made are not used.
+    /// The name of its tokens in the cache. Those that another build of this program made are not used. The context
+    /// decides no token, but what is counted with them.
     private var tokensDigest: FileDigest {
-        FileDigest.sha256(of: Data("\(identity.hex) \(Self.program?.hex ?? "")".utf8))
+        FileDigest.sha256(of: Data("\(identity.hex) \(encoder.contextLength ?? 0) \(Self.program?.hex ?? "")".utf8))
     }
 
     private static let program = try? FileDigest.sha256(of: URL(fileURLWithPath: "/proc/self/exe"))

@@ -49,7 +49,7 @@ struct Eval: ParsableCommand {
         let loaded = try LoadedModel(model, form, on: compute)
         let encoder = ExampleEncoder(
             tokenizer: loaded.base.tokenizer, template: loaded.base.template, vocabularySize: loaded.network.vocabularySize,
-            options: EncodingOptions(trainOn: supervision ?? .assistant))
+            contextLength: loaded.base.contextLength, options: EncodingOptions(trainOn: supervision ?? .assistant))
         var results: [(path: String, evaluation: Evaluation)] = []
         for path in data {
             var dataset = EncodedDataset()
@@ -57,6 +57,7 @@ struct Eval: ParsableCommand {
             let summary = try encoder.encode(reader, into: &dataset)
             try encoder.check(summary)
             if summary.formatWasDetected && !json { Terminal.note("\(path) holds records of the format \(summary.format.rawValue)") }
+            if !json { for remark in summary.remarks { Terminal.note(remark) } }
             results.append((path, try Evaluation(of: loaded.network, on: dataset, compute: compute)))
         }
         report(results)

@@ -53,12 +53,14 @@ struct PreviewReport {
             if let share = part.share, data.train.sources.count > 1 {
                 Terminal.output("  \(Self.percent(share)) of the tokens of an epoch")
             }
+            if let keys = part.summary.unusedKeyList { Terminal.output("  not used of these records: \(keys)") }
             for (code, count) in part.summary.problemCounts.sorted(by: { $0.key < $1.key }) {
                 let first = part.summary.firstProblems.first { $0.code == code }
                 Terminal.output("  \(count) × \(code.replacingOccurrences(of: "_", with: " "))\(first.map { ", the first: \($0)" } ?? "")")
             }
         }
         for overlap in data.overlaps { Terminal.output("warning: \(overlap.description)") }
+        for remark in parts.flatMap(\.summary.remarks) { Terminal.output("warning: \(remark)") }
         for part in parts {
             for index in part.range.prefix(examples) { show(part.dataset[index], of: part) }
         }
@@ -128,6 +130,8 @@ struct PreviewReport {
             "skipped": .integer(summary.skipped), "duplicates": .integer(summary.duplicates),
             "problems": .object(JSONObject(summary.problemCounts.sorted { $0.key < $1.key }.map { ($0.key, .integer($0.value)) })),
             "first_problems": .array(summary.firstProblems.map { .string($0.description) }),
+            "unused_keys": .object(JSONObject(summary.unusedKeys.sorted { $0.key < $1.key }.map { ($0.key, .integer($0.value)) })),
+            "remarks": .array(summary.remarks.map { .string($0) }),
         ]
     }
 
