@@ -143,6 +143,7 @@ struct Damage: Sendable, CustomTestStringConvertible {
         #expect(try Program.eval(scratch.path("nothing")).status == 66)
     }
 
+        #expect(try Program.eval("x").status == 66)
     static let adapters: [(String, Int32, @Sendable (Scratch) throws -> Void)] = [
         ("adapter_config.json: not valid JSON", 65, { try $0.truncate("a/adapter_config.json", to: 100) }),
         ("adapter_config.json: cannot be read", 65, { try $0.remove("a/adapter_config.json") }),

@@ -72,6 +72,8 @@ import Tokenization
     @Test func pathsOfNoModelAreAnsweredWithWhatWasMeant() throws {
         func answer(_ path: String) -> String { message { _ = try BaseModel.open(path) } }
         #expect(answer("acme-labs/Tiny-1B").contains("`hf download acme-labs/Tiny-1B --local-dir models/Tiny-1B`"))
+        // A path of one character.
+        #expect(answer("x").hasPrefix("x: there is no such file or folder; "))
         #expect(answer("~/tiny").contains("~ is not expanded here, write the whole path: /"))
         try withFolder { root in
             for name in ["Tiny-Q4.gguf", "other.gguf"] { try Data().write(to: root.appendingPathComponent(name)) }
