@@ -61,6 +61,22 @@ import Testing
         #expect(result.json["tokens_per_second"] is Double)
     }
 
+    /// The longest answer that is allowed costs nothing until it is there.
+    @Test func maxTokensMayBeAnyNumber() throws {
+        let result = try Program.run([
+            "generate", "--model", Program.llama, "--prompt-ids", Self.prompt, "--max-tokens", "\(Int.max)", "--precision", "float32",
+        ])
+        #expect(result.status == 0 && result.errors.contains("longer than the 512 tokens that the model was made for"), "\(result.errors)")
+    }
+
+    /// Address space for a part of what is needed: the program ends with a sentence.
+    @Test(.enabled(if: Program.sanitizer == nil)) func memoryThatIsRefusedIsNamed() throws {
+        let result = try Program.shell(
+            "ulimit -v 1000000; exec \"$M\" bench --model \(Program.llama) --seq 64 --batch 4000 --threads 1 --precision float32 --json")
+        #expect(!result.wasKilled && result.status == 69, "\(result.errors)")
+        #expect(result.message.hasPrefix("out of memory: the system refused "), "\(result.errors)")
+    }
+
     @Test func samplesRepeatWithTheirSeed() throws {
         let ids = try [7, 7, 8].map { seed in
             try generate(Program.llama, ["--temperature", "1.5", "--seed", "\(seed)"]).json["ids"] as? [Int] ?? []

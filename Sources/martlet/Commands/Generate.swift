@@ -133,8 +133,8 @@ struct Generate: ParsableCommand {
             throw CommandError(.unsuitableData, "the prompt holds token id \(stranger), but the model's vocabulary has \(size) ids")
         }
         let limit = loaded.network.maximumLength
-        if prompt.count + maxTokens > limit && !json {
-            Terminal.note("prompt and answer may reach \(prompt.count + maxTokens) tokens, the model was made for \(limit)")
+        if maxTokens > limit - prompt.count && !json {
+            Terminal.note("prompt and answer may become longer than the \(limit) tokens that the model was made for")
         }
     }
 }
