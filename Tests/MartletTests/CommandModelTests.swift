@@ -77,6 +77,23 @@ import Testing
         #expect(result.message.hasPrefix("out of memory: the system refused "), "\(result.errors)")
     }
 
+    /// Ids without an embedding, as of pictures in a model that sees none, are refused where they are used.
+    @Test func aTokenizerMayKnowMoreThanTheModel() throws {
+        let scratch = try Scratch()
+        try scratch.copy(Program.llama, as: "m")
+        try scratch.replace(
+            #""special":true}]"#,
+            with: #""special":true},{"id":288,"content":"<extra>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}]"#,
+            in: "m/tokenizer.json")
+        func generate(_ text: String) throws -> Program.Result {
+            try Program.run(["generate", "--model", scratch.path("m"), "--prompt", text, "--raw", "--max-tokens", "2"])
+        }
+        let usable = try generate("hi")
+        #expect(usable.status == 0 && usable.errors.contains("the tokenizer has 289 ids, but the model only 288"), "\(usable.errors)")
+        let refused = try generate("hi <extra>")
+        #expect(refused.status == 65 && refused.errors.contains("token id 288"), "\(refused.errors)")
+    }
+
     @Test func samplesRepeatWithTheirSeed() throws {
         let ids = try [7, 7, 8].map { seed in
             try generate(Program.llama, ["--temperature", "1.5", "--seed", "\(seed)"]).json["ids"] as? [Int] ?? []

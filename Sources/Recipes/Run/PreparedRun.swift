@@ -52,6 +52,7 @@ public final class PreparedRun {
         model = try base.makeModel(on: compute)
         if recipe.training.auxLossCoefficient > 0, !model.linears.contains(where: { $0.role == .router }) {
             throw RecipeError([
+        if let remark = base.remark(on: model) { note(remark) }
                 recipe.problem(
                     with: "training.aux_loss_coefficient", "is \(recipe.training.auxLossCoefficient), but the model has no experts that tokens are routed to",
                     hint: "leave it out")

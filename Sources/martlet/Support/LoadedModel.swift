@@ -16,6 +16,7 @@ struct LoadedModel {
         base = try BaseModel.open(
             options.model, packing: packing, cache: form.cache.packedModels, on: compute, note: Terminal.note)
         network = try base.makeModel(on: compute)
+        if let remark = base.remark(on: network) { Terminal.note(remark) }
         adapter = try folder?.attach(to: network.adapterTargets)
         if let remark = folder?.remark(onBaseNamed: base.name) { Terminal.note(remark) }
     }
