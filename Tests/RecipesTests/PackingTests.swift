@@ -151,6 +151,8 @@ import Tokenization
             // A file where the folder should be.
             let blocked = root.appendingPathComponent("cache")
             try Data().write(to: blocked)
+            let above = try open(path, blocked.appendingPathComponent("above/cache"))
+            #expect(above.notes.count == 1 && above.notes[0].contains("in memory"))
             let inMemory = try open(path, blocked)
             #expect(inMemory.notes.count == 1 && inMemory.notes[0].contains("in memory"))
             let cached = try open(path, root.appendingPathComponent("other"))

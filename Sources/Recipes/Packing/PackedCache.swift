@@ -46,10 +46,16 @@ public struct PackedCache: Sendable {
             let model = try build(digest, base, packing, on: compute, note: note)
             try AtomicFile.write(Data(digest.hex.utf8), to: link)
             return model
-        } catch let error as CheckpointError where error.fileError?.path.hasPrefix(folder.path) ?? false {
+        } catch let error as CheckpointError where concerns(error) {
             note("\(error); packing \(path) in memory instead, which every start will repeat")
             return try base.packedInMemory(packing, digest: digest.hex, on: compute)
         }
+    }
+
+    /// Whether an error is about the cache, or about a folder above it that cannot be made.
+    private func concerns(_ error: CheckpointError) -> Bool {
+        guard let path = error.fileError?.path else { return false }
+        return (path + "/").hasPrefix(folder.path + "/") || (folder.path + "/").hasPrefix(path + "/")
     }
 
     /// The digest of a source and how it is packed.
