@@ -128,3 +128,7 @@ import Testing
         #expect(!scratch.exists("run"))
     }
 }
+        #expect(text.output.contains(Program.llama))
+        let deleted = try run(scratch, "cache", "prune", "--json").json["deleted_models"] as? [[String: Any]]
+        #expect(deleted?.count == 1 && deleted?[0]["source"] as? String == Program.llama)
+        _ = try run(scratch, "train", "recipe.yaml", "--overwrite", "training.steps=1")

@@ -91,7 +91,7 @@ public struct PackedCache: Sendable {
         let network = try base.makeModel(on: compute)
         try AtomicDirectory.write(to: place, replacing: true) { temporary in
             _ = try PackedFolder.write(base, network: network, packing: packing, to: temporary, on: compute)
-            try PackedManifest(of: temporary, digest: digest, on: compute).write(to: temporary)
+            try PackedManifest(of: temporary, digest: digest, source: base.path, on: compute).write(to: temporary)
         }
         return try BaseModel.openPacked(place.path, source: base.path, packing: packing, digest: digest.hex)
     }
@@ -102,6 +102,8 @@ extension PackedCache {
     public struct Entry: Sendable {
         /// Its digest, the name of its folder.
         public let digest: String
+        /// Where the model lay that it was packed from; `nil` if the copy does not say.
+        public let source: String?
         /// Bytes on disk.
         public let bytes: Int
         /// When it was made.
@@ -114,7 +116,9 @@ extension PackedCache {
         return names.filter { FileDigest(hex: $0) != nil }.map { name in
             let place = packedModels.appendingPathComponent(name)
             let attributes = try? FileManager.default.attributesOfItem(atPath: place.path)
-            return Entry(digest: name, bytes: Self.bytes(in: place), made: (attributes?[.modificationDate] as? Date) ?? .distantPast)
+            return Entry(
+                digest: name, source: PackedManifest.read(in: place)?.source, bytes: Self.bytes(in: place),
+                made: (attributes?[.modificationDate] as? Date) ?? .distantPast)
         }.sorted { $0.made < $1.made }
     }
 
