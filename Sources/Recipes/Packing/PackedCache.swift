@@ -87,7 +87,7 @@ public struct PackedCache: Sendable {
         if let model = trusted(digest, base.path, packing, on: compute, note: note) { return model }
         note("packing \(base.path) into 4 bits, once; the copy stays in \(folder.path)")
         let place = packedModels.appendingPathComponent(digest.hex, isDirectory: true)
-        AtomicDirectory.recover(beside: place)
+        AtomicDirectory.recover(in: packedModels)
         let network = try base.makeModel(on: compute)
         try AtomicDirectory.write(to: place, replacing: true) { temporary in
             _ = try PackedFolder.write(base, network: network, packing: packing, to: temporary, on: compute)
@@ -129,6 +129,12 @@ extension PackedCache {
             let attributes = try? FileManager.default.attributesOfItem(atPath: folder.appendingPathComponent(file).path)
             return sum + ((attributes?[.size] as? Int) ?? 0)
         }
+    }
+
+    /// Deletes what processes that were killed while packing have left, unless another process is packing.
+    public func recover() {
+        guard let lock = FolderLock(packedModels) else { return }
+        withExtendedLifetime(lock) { AtomicDirectory.recover(in: packedModels) }
     }
 
     /// Deletes packed models; those that a process has mapped stay readable for it.

@@ -19,6 +19,7 @@ struct Cache: ParsableCommand {
         var json = false
 
         func run() throws {
+            cache.recover()
             let (data, entries) = (cache.data.entries(), cache.packedModels.entries())
             let folder = cache.packedModels.folder.path
             if json {
@@ -45,14 +46,15 @@ struct Cache: ParsableCommand {
 
         @OptionGroup var cache: CacheOptions
 
-        func validate() throws {
         @Flag(help: "Print one JSON object.")
         var json = false
 
+        func validate() throws {
             if days < 0 { throw ValidationError("--older-than-days is \(days), expected 0 or more") }
         }
 
         func run() throws {
+            cache.recover()
             let (models, data) = (cache.packedModels, cache.data)
             let limit = Date(timeIntervalSinceNow: -86_400 * Double(days))
             let doomed = models.entries().filter { $0.made <= limit }
@@ -60,18 +62,16 @@ struct Cache: ParsableCommand {
             if !json { for entry in doomed { Terminal.output("deleted " + Cache.line(entry)) } }
             let doomedData = data.entries().filter { $0.made <= limit }
             try data.remove(doomedData)
-            for entry in doomedData { Terminal.output("deleted " + Cache.line(entry)) }
-        }
             if json {
                 return Terminal.output([
                     "folder": .string(models.folder.path), "deleted_models": .array(doomed.map(Cache.object)),
                     "deleted_data": .array(doomedData.map(Cache.object)),
                 ])
             }
+            for entry in doomedData { Terminal.output("deleted " + Cache.line(entry)) }
+        }
     }
 
-    private static func line(_ entry: PackedCache.Entry) -> String {
-        line("model", entry.digest, entry.bytes, entry.made) + (entry.source.map { "  " + $0 } ?? "")
     private static func object(_ entry: PackedCache.Entry) -> JSONValue {
         .object([
             "digest": .string(entry.digest), "source": entry.source.map { .string($0) } ?? .null,
@@ -86,6 +86,8 @@ struct Cache: ParsableCommand {
         ])
     }
 
+    private static func line(_ entry: PackedCache.Entry) -> String {
+        line("model", entry.digest, entry.bytes, entry.made) + (entry.source.map { "  " + $0 } ?? "")
     }
 
     private static func line(_ entry: DataCache.Entry) -> String {
