@@ -98,6 +98,32 @@ import Testing
         #expect(try scratch.data("named/model.safetensors") == scratch.data("plain/model.safetensors"))
     }
 
+    /// A run that merges says what `merge` says; an adapter that moves less than 4 bits do is drowned by them.
+    @Test func mergingAtTheEndOfARunSaysWhatItMergesInto() throws {
+        let scratch = try Scratch()
+        try scratch.writeRecipe([
+            "path: \(Program.llama)": "path: \(Program.llama)\n  quantization: nf4", "1e-3": "1e-7",
+            "directory: run": "directory: run\n  save: [merged, adapter]",
+        ])
+        let result = try run(scratch, "train", "recipe.yaml")
+        #expect(result.errors.contains("note: the adapter was trained over a base in 4 bits and is merged into another; the bases alone"))
+        #expect(result.errors.contains("note: the merged model answers differently from the model in training: "))
+        let merged = try run(scratch, "merge", "--model", Program.llama, "--adapter", "run/adapter", "--output", "m")
+        #expect(merged.output.contains("the merged model answers differently from the model in training: "))
+    }
+
+    /// The adapter is there whatever becomes of the merge; one that changes nothing is no failure.
+    @Test func anAdapterThatChangesNothingIsWrittenWithoutAMergedModel() throws {
+        let scratch = try Scratch()
+        try scratch.writeRecipe([
+            "1e-3": "1e-40\n  warmup_steps: 1000000", "directory: run": "directory: run\n  save: [merged, adapter]",
+        ])
+        let result = try run(scratch, "train", "recipe.yaml")
+        #expect(result.errors.contains("note: the adapter changes no weight"))
+        #expect(scratch.exists("run/adapter/adapter_model.safetensors") && !scratch.exists("run/merged"))
+        #expect(result.lastLine["adapter"] as? String == "run/adapter" && result.lastLine["merged"] is NSNull)
+    }
+
     @Test func theCacheIsListedAndPruned() throws {
         let (scratch, _) = try trained()
         let listed = try run(scratch, "cache", "list", "--json").json["models"] as? [[String: Any]]

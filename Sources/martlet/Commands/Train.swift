@@ -129,15 +129,16 @@ struct Train: ParsableCommand {
         try progress.announce()
         let outcome = try run.run(
             shouldStop: { StopSignals.received }, wantsCheckpoint: StopSignals.takeCheckpointRequest, report: progress.report)
+        var results: [Recipe.Output.Form] = []
         if outcome == .finished {
-            try prepared.writeResults(to: folder, after: run.state.step)
-            progress.finish(run.state)
+            results = try prepared.writeResults(to: folder, after: run.state.step, note: progress.note)
+            progress.finish(run.state, results)
         } else {
             progress.stop(run.state, checkpoint: folder.checkpoint(step: run.state.step).relativePath)
         }
         RunSummary(
-            run.state, run: folder, results: outcome == .finished ? prepared.recipe.output.save : [],
-            sources: prepared.data.trainSources, speed: progress.tokensPerSecond, plannedMemory: plan.total
+            run.state, run: folder, results: results, sources: prepared.data.trainSources, speed: progress.tokensPerSecond,
+            plannedMemory: plan.total
         ).print()
         // Nothing went wrong, so there is no error to print.
         if outcome == .stopped { throw ExitCode(ExitStatus.stopped.rawValue) }

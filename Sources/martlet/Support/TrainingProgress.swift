@@ -98,12 +98,15 @@ final class TrainingProgress {
             line("step \(step): validation loss \(Self.number(loss))" + (isBest ? ", the lowest so far" : ""))
             if bySource.count > 1 { for part in bySource { line("  \(part.source): \(Self.number(part.loss))") } }
         case .checkpoint(let step, _): if !Terminal.isInteractive { line("step \(step): checkpoint written") }
-        case .note(let text): line("note: " + text)
+        case .note(let text): note(text)
         }
     }
 
-    /// Says how it ended.
-    func finish(_ state: TrainingState) {
+    /// Says something that went wrong without harm, or is good to know.
+    func note(_ text: String) { line("note: " + text) }
+
+    /// Says how it ended, and in which forms the result was written.
+    func finish(_ state: TrainingState, _ forms: [Recipe.Output.Form]) {
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         if let experts = state.experts { showExperts(experts) }
         let sources = prepared.data.trainSources
@@ -112,8 +115,8 @@ final class TrainingProgress {
                 line("  \(source): \(count.grouped) tokens, \(Self.percent(Double(count) / Double(max(1, state.tokens)))) of all")
             }
         }
-        let results = prepared.recipe.output.save.map { "the \($0 == .adapter ? "adapter" : "merged model") is in \(folder)/\($0.rawValue)" }
-        line("finished after \(state.step) steps and \(Self.duration(seconds)); \(results.joined(separator: ", "))")
+        let results = forms.map { "the \($0 == .adapter ? "adapter" : "merged model") is in \(folder)/\($0.rawValue)" }
+        line((["finished after \(state.step) steps and \(Self.duration(seconds))"] + results).joined(separator: "; "))
         if state.skippedSteps > 0 {
             line("\(state.skippedSteps) steps were left out, because their numbers had gone bad; metrics.jsonl says which")
         }
