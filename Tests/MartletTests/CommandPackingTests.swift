@@ -131,6 +131,10 @@ import Testing
         let text = try run(scratch, "cache")
         #expect(text.output.contains(" MB  ") && text.errors.hasPrefix("note: 1 packed model and 0 sources of data in "))
         #expect(try run(scratch, "cache", "prune", "--older-than-days", "1").output.isEmpty)
+        #expect(text.output.contains(Program.llama))
+        let deleted = try run(scratch, "cache", "prune", "--json").json["deleted_models"] as? [[String: Any]]
+        #expect(deleted?.count == 1 && deleted?[0]["source"] as? String == Program.llama)
+        _ = try run(scratch, "train", "recipe.yaml", "--overwrite", "training.steps=1")
         #expect(try run(scratch, "cache", "prune").output.hasPrefix("deleted "))
         #expect((try run(scratch, "cache", "--json").json["models"] as? [Any])?.isEmpty == true)
     }
@@ -140,7 +144,7 @@ import Testing
         try scratch.writeRecipe()
         let plan = try run(scratch, "plan", "recipe.yaml", "--json").json
         let memory = try #require(plan["memory"] as? [String: Int])
-        #expect(Set(memory.keys) == ["program", "weights", "adapters", "optimizer", "activations", "scratch", "evaluation"])
+        #expect(Set(memory.keys) == ["program", "weights", "adapters", "optimizer", "activations", "scratch", "evaluation", "merging"])
         #expect(memory.values.reduce(0, +) == plan["memory_total_bytes"] as? Int)
         // Rank 2 on 21 layers: 4 bytes each, and 12 for gradients and moments.
         let trained = try #require(plan["trained_parameters"] as? Int)
@@ -154,7 +158,3 @@ import Testing
         #expect(!scratch.exists("run"))
     }
 }
-        #expect(text.output.contains(Program.llama))
-        let deleted = try run(scratch, "cache", "prune", "--json").json["deleted_models"] as? [[String: Any]]
-        #expect(deleted?.count == 1 && deleted?[0]["source"] as? String == Program.llama)
-        _ = try run(scratch, "train", "recipe.yaml", "--overwrite", "training.steps=1")
