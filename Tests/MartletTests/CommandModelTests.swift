@@ -94,6 +94,17 @@ import Testing
         #expect(refused.status == 65 && refused.errors.contains("token id 288"), "\(refused.errors)")
     }
 
+    /// The template is what takes a system message.
+    @Test func aSystemMessageNeedsATemplate() throws {
+        let scratch = try Scratch()
+        try scratch.copy(Program.llama, as: "m")
+        try scratch.remove("m/chat_template.jinja")
+        let arguments = ["generate", "--model", scratch.path("m"), "--prompt", "hi", "--max-tokens", "1"]
+        #expect(try Program.run(arguments).status == 0)
+        let refused = try Program.run(arguments + ["--system", "Be brief."])
+        #expect(refused.status == 65 && refused.errors.contains("no chat template"), "\(refused.errors)")
+    }
+
     @Test func samplesRepeatWithTheirSeed() throws {
         let ids = try [7, 7, 8].map { seed in
             try generate(Program.llama, ["--temperature", "1.5", "--seed", "\(seed)"]).json["ids"] as? [Int] ?? []
