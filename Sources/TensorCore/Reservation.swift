@@ -17,7 +17,7 @@ final class Reservation: @unchecked Sendable {
                 return
             }
             size /= 2
-            precondition(size > 1 << 20, "out of memory: the system refused address space for the buffers")
+            if size <= 1 << 20 { MemoryRefusal.end(refused: most, beside: 0) }
         }
     }
 
@@ -26,7 +26,7 @@ final class Reservation: @unchecked Sendable {
     /// Makes a range of whole pages usable.
     func open(_ range: Range<Int>) {
         guard range.upperBound <= size, mprotect(base + range.lowerBound, range.count, PROT_READ | PROT_WRITE) == 0 else {
-            preconditionFailure("out of memory: the system refused \(range.count) bytes beside \(range.lowerBound)")
+            MemoryRefusal.end(refused: range.count, beside: range.lowerBound)
         }
         // Large pages where the system has them: many operations walk over more pages than the processor remembers.
         madvise(base + range.lowerBound, range.count, MADV_HUGEPAGE)

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Recipes
+import TensorCore
 
 @main
 struct Martlet: ParsableCommand {
@@ -31,12 +32,14 @@ struct Martlet: ParsableCommand {
     static func main() {
         // A file that hits the size limit is then an error like a full disk, with a sentence, instead of sudden death.
         signal(SIGXFSZ, SIG_IGN)
+        let asJSON = CommandLine.arguments.contains("--json")
+        MemoryRefusal.answer { Failure.exit(with: CommandError(.unavailable, $0), asJSON: asJSON) }
         do {
             try refuseUnknownCommand(CommandLine.arguments.dropFirst().first)
             var command = try parseAsRoot()
             try command.run()
         } catch {
-            Failure.exit(with: error, asJSON: CommandLine.arguments.contains("--json"))
+            Failure.exit(with: error, asJSON: asJSON)
         }
     }
 

@@ -61,6 +61,50 @@ import Testing
         #expect(result.json["tokens_per_second"] is Double)
     }
 
+    /// The longest answer that is allowed costs nothing until it is there.
+    @Test func maxTokensMayBeAnyNumber() throws {
+        let result = try Program.run([
+            "generate", "--model", Program.llama, "--prompt-ids", Self.prompt, "--max-tokens", "\(Int.max)", "--precision", "float32",
+        ])
+        #expect(result.status == 0 && result.errors.contains("longer than the 512 tokens that the model was made for"), "\(result.errors)")
+    }
+
+    /// Address space for a part of what is needed: the program ends with a sentence.
+    @Test(.enabled(if: Program.sanitizer == nil)) func memoryThatIsRefusedIsNamed() throws {
+        let result = try Program.shell(
+            "ulimit -v 1000000; exec \"$M\" bench --model \(Program.llama) --seq 64 --batch 4000 --threads 1 --precision float32 --json")
+        #expect(!result.wasKilled && result.status == 69, "\(result.errors)")
+        #expect(result.message.hasPrefix("out of memory: the system refused "), "\(result.errors)")
+    }
+
+    /// Ids without an embedding, as of pictures in a model that sees none, are refused where they are used.
+    @Test func aTokenizerMayKnowMoreThanTheModel() throws {
+        let scratch = try Scratch()
+        try scratch.copy(Program.llama, as: "m")
+        try scratch.replace(
+            #""special":true}]"#,
+            with: #""special":true},{"id":288,"content":"<extra>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}]"#,
+            in: "m/tokenizer.json")
+        func generate(_ text: String) throws -> Program.Result {
+            try Program.run(["generate", "--model", scratch.path("m"), "--prompt", text, "--raw", "--max-tokens", "2"])
+        }
+        let usable = try generate("hi")
+        #expect(usable.status == 0 && usable.errors.contains("the tokenizer has 289 ids, but the model only 288"), "\(usable.errors)")
+        let refused = try generate("hi <extra>")
+        #expect(refused.status == 65 && refused.errors.contains("token id 288"), "\(refused.errors)")
+    }
+
+    /// The template is what takes a system message.
+    @Test func aSystemMessageNeedsATemplate() throws {
+        let scratch = try Scratch()
+        try scratch.copy(Program.llama, as: "m")
+        try scratch.remove("m/chat_template.jinja")
+        let arguments = ["generate", "--model", scratch.path("m"), "--prompt", "hi", "--max-tokens", "1"]
+        #expect(try Program.run(arguments).status == 0)
+        let refused = try Program.run(arguments + ["--system", "Be brief."])
+        #expect(refused.status == 65 && refused.errors.contains("no chat template"), "\(refused.errors)")
+    }
+
     @Test func samplesRepeatWithTheirSeed() throws {
         let ids = try [7, 7, 8].map { seed in
             try generate(Program.llama, ["--temperature", "1.5", "--seed", "\(seed)"]).json["ids"] as? [Int] ?? []

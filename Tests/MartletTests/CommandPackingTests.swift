@@ -98,6 +98,32 @@ import Testing
         #expect(try scratch.data("named/model.safetensors") == scratch.data("plain/model.safetensors"))
     }
 
+    /// A run that merges says what `merge` says; an adapter that moves less than 4 bits do is drowned by them.
+    @Test func mergingAtTheEndOfARunSaysWhatItMergesInto() throws {
+        let scratch = try Scratch()
+        try scratch.writeRecipe([
+            "path: \(Program.llama)": "path: \(Program.llama)\n  quantization: nf4", "1e-3": "1e-7",
+            "directory: run": "directory: run\n  save: [merged, adapter]",
+        ])
+        let result = try run(scratch, "train", "recipe.yaml")
+        #expect(result.errors.contains("note: the adapter was trained over a base in 4 bits and is merged into another; the bases alone"))
+        #expect(result.errors.contains("note: the merged model answers differently from the model in training: "))
+        let merged = try run(scratch, "merge", "--model", Program.llama, "--adapter", "run/adapter", "--output", "m")
+        #expect(merged.output.contains("the merged model answers differently from the model in training: "))
+    }
+
+    /// The adapter is there whatever becomes of the merge; one that changes nothing is no failure.
+    @Test func anAdapterThatChangesNothingIsWrittenWithoutAMergedModel() throws {
+        let scratch = try Scratch()
+        try scratch.writeRecipe([
+            "1e-3": "1e-40\n  warmup_steps: 1000000", "directory: run": "directory: run\n  save: [merged, adapter]",
+        ])
+        let result = try run(scratch, "train", "recipe.yaml")
+        #expect(result.errors.contains("note: the adapter changes no weight"))
+        #expect(scratch.exists("run/adapter/adapter_model.safetensors") && !scratch.exists("run/merged"))
+        #expect(result.lastLine["adapter"] as? String == "run/adapter" && result.lastLine["merged"] is NSNull)
+    }
+
     @Test func theCacheIsListedAndPruned() throws {
         let (scratch, _) = try trained()
         let listed = try run(scratch, "cache", "list", "--json").json["models"] as? [[String: Any]]
@@ -105,6 +131,10 @@ import Testing
         let text = try run(scratch, "cache")
         #expect(text.output.contains(" MB  ") && text.errors.hasPrefix("note: 1 packed model and 0 sources of data in "))
         #expect(try run(scratch, "cache", "prune", "--older-than-days", "1").output.isEmpty)
+        #expect(text.output.contains(Program.llama))
+        let deleted = try run(scratch, "cache", "prune", "--json").json["deleted_models"] as? [[String: Any]]
+        #expect(deleted?.count == 1 && deleted?[0]["source"] as? String == Program.llama)
+        _ = try run(scratch, "train", "recipe.yaml", "--overwrite", "training.steps=1")
         #expect(try run(scratch, "cache", "prune").output.hasPrefix("deleted "))
         #expect((try run(scratch, "cache", "--json").json["models"] as? [Any])?.isEmpty == true)
     }
@@ -114,7 +144,7 @@ import Testing
         try scratch.writeRecipe()
         let plan = try run(scratch, "plan", "recipe.yaml", "--json").json
         let memory = try #require(plan["memory"] as? [String: Int])
-        #expect(Set(memory.keys) == ["program", "weights", "adapters", "optimizer", "activations", "scratch", "evaluation"])
+        #expect(Set(memory.keys) == ["program", "weights", "adapters", "optimizer", "activations", "scratch", "evaluation", "merging"])
         #expect(memory.values.reduce(0, +) == plan["memory_total_bytes"] as? Int)
         // Rank 2 on 21 layers: 4 bytes each, and 12 for gradients and moments.
         let trained = try #require(plan["trained_parameters"] as? Int)

@@ -59,6 +59,7 @@ struct Damage: Sendable, CustomTestStringConvertible {
         .header("unknown type", #""BF16""#, #""F128""#, says: "F128"),
         .header("unsuitable type", #""BF16""#, #""I16" "#, says: "I16"),
         .header("wrong size", #""BF16""#, #""F32" "#, says: "73728"),
+        Damage("a pointer of git-lfs", says: "m/model.safetensors", "git lfs pull") { try $0.write(pointer, to: "m/model.safetensors") },
         Damage("no weights", says: "m", "neither") { try $0.remove("m/model.safetensors") },
         .index(#"{"weight_map": {"lm_head.weight": "a-00001-of-00002.safetensors"}}"#, says: "missing"),
         .index(#"{"weight_map": {"lm_head.weight": "../m2/a.safetensors"}}"#, says: "../m2/a.safetensors"),
@@ -105,12 +106,10 @@ struct Damage: Sendable, CustomTestStringConvertible {
         Damage("no UTF-8", says: "tokenizer.json") { try $0.write(Data([0xFF, 0xFE]), to: "m/tokenizer.json") },
         Damage("broken settings", says: "tokenizer_config.json") { try $0.write("[", to: "m/tokenizer_config.json") },
         Damage("broken template", says: "chat template") { try $0.write("{{ a", to: "m/chat_template.jinja") },
-        Damage("more ids than embeddings", says: "tokenizer has 289 ids", "288") {
-            try $0.replace(#""special":true}]"#, with: #""special":true},\#(extraToken)]"#, in: "m/tokenizer.json")
-        },
+        Damage("a pointer of git-lfs", says: "m/tokenizer.json", "git lfs pull") { try $0.write(pointer, to: "m/tokenizer.json") },
     ]
-    private static let extraToken =
-        #"{"id":288,"content":"<extra>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}"#
+    /// What a clone without git-lfs has in the place of a large file.
+    private static let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b\nsize 12345\n"
 
     @Test(arguments: tokenizers) func damagedTokenizer(damage: Damage) throws {
         let scratch = try Scratch()
@@ -140,7 +139,11 @@ struct Damage: Sendable, CustomTestStringConvertible {
     @Test func aFileThatIsNoGGUF() throws {
         let scratch = try Scratch()
         try refuses(Damage("", says: "m.gguf", "GGUF") { try $0.write("GGML, no GGUF", to: "m.gguf") }, model: "m.gguf", in: scratch)
+        try refuses(Damage("", says: "m.gguf", "git lfs pull") { try $0.write(Self.pointer, to: "m.gguf") }, model: "m.gguf", in: scratch)
+        let inspected = try Program.run(["inspect", scratch.path("m.gguf")])
+        #expect(inspected.status == 65 && inspected.errors.contains("git lfs pull"))
         #expect(try Program.eval(scratch.path("nothing")).status == 66)
+        #expect(try Program.eval("x").status == 66)
     }
 
     static let adapters: [(String, Int32, @Sendable (Scratch) throws -> Void)] = [

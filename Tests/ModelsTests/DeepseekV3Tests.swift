@@ -51,6 +51,7 @@ import Testing
     @Test func impossibleNumbersAreRefused() throws {
         #expect(try refusal("deepseek_v3") { $0["n_group"] = 3 }.contains("n_group is 3"))
         #expect(try refusal("deepseek_v3") { $0["topk_group"] = 1 }.contains("topk_group is 1"))
+        #expect(try refusal("deepseek_v3") { $0["qk_rope_head_dim"] = Int.max }.contains("qk_rope_head_dim is \(Int.max)"))
         #expect(try refusal("deepseek_v3") { $0["scoring_func"] = "softmax" }.contains("scoring_func is softmax"))
         #expect(try refusal("deepseek_v3") { $0["topk_method"] = "greedy" }.contains("topk_method is greedy"))
         #expect(try refusal("deepseek_v3") { $0["first_k_dense_replace"] = 1 }.contains("layers.1.mlp.experts.0"))

@@ -44,7 +44,7 @@ import Testing
         #expect(!adapter.layers.isEmpty)
         let ids = Array(try reference.ids("long_input_ids").prefix(40))
         let whole = model.logits(ids, layout: SequenceLayout(count: ids.count), on: compute).toArray()
-        let cache = KeyValueCache(capacity: ids.count)
+        let cache = KeyValueCache()
         for piece in pieces + [Int](repeating: 1, count: ids.count) where cache.count < ids.count {
             let next = Array(ids[cache.count..<min(ids.count, cache.count + piece)])
             let layout = SequenceLayout(count: next.count, after: cache.count)
@@ -53,6 +53,21 @@ import Testing
             #expect(largestDifference(logits, Array(whole[row..<row + 288])) < Tolerance.logits, "token \(cache.count)")
         }
         #expect(cache.count == ids.count)
+    }
+
+    /// A cache that has grown more than once gives what the whole sequence gives.
+    @Test func theCacheGrows() throws {
+        let reference = try Reference("llama")
+        let model = try reference.model(on: compute)
+        let ids = (0..<240).map { Int32(($0 * 37 + 11) % 288) }
+        let whole = model.logits(ids, layout: SequenceLayout(count: ids.count), on: compute).toArray()
+        let cache = KeyValueCache()
+        for token in ids {
+            let layout = SequenceLayout(count: 1, after: cache.count)
+            let logits = model.nextTokenLogits([token], layout: layout, cache: cache, on: compute).toArray()
+            let row = (cache.count - 1) * 288
+            #expect(largestDifference(logits, Array(whole[row..<row + 288])) < Tolerance.logits, "token \(cache.count)")
+        }
     }
 
     @Test func samplingIsReproducibleAndFollowsTheProbabilities() {

@@ -68,6 +68,31 @@ import Tokenization
         #expect(facts["alpha_pattern"]?["down_proj"] == 16)
     }
 
+    /// Tensors of an unknown type may claim any size.
+    @Test func sizesWithoutEndAreNoOverflow() throws {
+        try withFolder { root in
+            var bytes = Data("GGUF".utf8)
+            func append<Number: FixedWidthInteger>(_ number: Number) {
+                withUnsafeBytes(of: number.littleEndian) { bytes.append(contentsOf: $0) }
+            }
+            append(UInt32(3))
+            append(UInt64(2))
+            append(UInt64(0))
+            for name in ["a", "b"] {
+                append(UInt64(1))
+                bytes.append(contentsOf: name.utf8)
+                append(UInt32(1))
+                append(UInt64(1) << 62)
+                append(UInt32(999))
+                append(UInt64(0))
+            }
+            bytes.append(Data(count: 64))
+            let file = root.appendingPathComponent("m.gguf")
+            try bytes.write(to: file)
+            #expect(try Inspection(file.path).facts["parameters"] == .integer(.max))
+        }
+    }
+
     @Test func everythingElseIsRefused() throws {
         try withFolder { root in
             #expect(throws: InspectionError.missing(path: "/no/such")) { try Inspection("/no/such") }

@@ -73,6 +73,26 @@ import Training
         }
     }
 
+    /// The merge at the end is a part of the plan; where only that does not fit, the refusal says what does.
+    @Test func theMergeIsPlanned() throws {
+        try withRecipe { recipe, _ in
+            var recipe = recipe
+            let alone = try PreparedRun(recipe, memoryLimit: nil, on: compute).memory.plan
+            #expect(alone.bytes[.merging] == 0 && alone.required == alone.requiredByTraining)
+            recipe.output.save = [.adapter, .merged]
+            let plan = try PreparedRun(recipe, memoryLimit: nil, on: compute).memory.plan
+            #expect(plan.bytes[.merging] ?? 0 > 16 << 20 && plan.required > plan.requiredByTraining)
+            // No other way to train saves as much.
+            let limit = plan.requiredByTraining + (plan.bytes[.merging] ?? 0) / 3
+            let tight = try PreparedRun(recipe, memoryLimit: limit, on: compute)
+            #expect(!tight.memory.fits && tight.memory.trainingFits)
+            let error = #expect(throws: MemoryProblem.self) { try tight.requireMemory() }
+            #expect(error?.description.contains("with output.save=[adapter] it needs") == true)
+            recipe.output.save = [.adapter]
+            try PreparedRun(recipe, memoryLimit: limit, on: compute).requireMemory()
+        }
+    }
+
     /// What attention over a long sequence gave is kept where blocks are computed again, if that fits.
     @Test func longAttentionIsKeptIfThereIsRoom() throws {
         try withRecipe { recipe, root in

@@ -151,11 +151,39 @@ import Tokenization
             // A file where the folder should be.
             let blocked = root.appendingPathComponent("cache")
             try Data().write(to: blocked)
+            let above = try open(path, blocked.appendingPathComponent("above/cache"))
+            #expect(above.notes.count == 1 && above.notes[0].contains("in memory"))
             let inMemory = try open(path, blocked)
             #expect(inMemory.notes.count == 1 && inMemory.notes[0].contains("in memory"))
             let cached = try open(path, root.appendingPathComponent("other"))
             #expect(try numbers(inMemory.model) == numbers(cached.model))
             #expect(try inMemory.model.fingerprint() == cached.model.fingerprint())
+        }
+    }
+
+    /// What processes that were killed while packing leave is deleted: by whoever packs next, and when the cache is looked at.
+    @Test func leftoversOfKilledPackingAreDeleted() throws {
+        let path = tinyModels.appendingPathComponent("llama").path
+        try withFolder { cache in
+            let packed = cache.appendingPathComponent("packed")
+            // No process has the number 99999999: it is above the system's limit.
+            let name = "." + String(repeating: "ab", count: 32) + ".tmp-99999999"
+            func leave() throws {
+                try FileManager.default.createDirectory(
+                    at: packed.appendingPathComponent(name), withIntermediateDirectories: true)
+            }
+            func names() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: packed.path) }
+            try leave()
+            _ = try open(path, cache)
+            #expect(try names().count == 1 && !names().contains(name))
+            try leave()
+            PackedCache(cache).recover()
+            #expect(try names().count == 1 && !names().contains(name))
+            #expect(PackedCache(cache).entries().map(\.source) == [path])
+            let tokens = cache.appendingPathComponent("data/tokens/\(name)")
+            try FileManager.default.createDirectory(at: tokens, withIntermediateDirectories: true)
+            DataCache(PackedCache(cache)).recover()
+            #expect(!FileManager.default.fileExists(atPath: tokens.path))
         }
     }
 

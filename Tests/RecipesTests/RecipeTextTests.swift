@@ -15,7 +15,8 @@ func anEmptyRecipeIsRefused(_ yaml: String) {
 
 @Test func brokenYAMLIsPlaced() {
     #expect(refusal("model: {path: m\ndata: 3\n").hasPrefix("r.yaml:2:"))
-    #expect(refusal("model:\n\tpath: m\n").hasPrefix("r.yaml:2:1: "))
+    #expect(refusal("model:\n\tpath: m\n").hasPrefix("r.yaml:2:1: a tab stands where only spaces may; "))
+    #expect(refusal("model:\n  path: m\n\tquantization: nf4\n").contains(": a tab stands where only spaces may"))
     #expect(refusal("a: 1\n---\nb: 2\n").contains("another document"))
     #expect(refusal("model: *nowhere\n").hasPrefix("r.yaml:1:8: "))
     #expect(refusal("? [a, b]\n: 1\n").contains("keys are plain words"))

@@ -55,7 +55,39 @@ func otherToolsNamesAreTranslated(_ key: String, _ ours: String) {
 }
 
 @Test(arguments: [
-    ("scale", "alpha / rank"), ("adapter.scale", "alpha / rank"), ("load_in_4bit", "model.quantization: nf4"),
+    ("train_on_inputs", "false", "data.train_on: assistant"), ("train_on_inputs", "true", "data.train_on: all"),
+    ("mask_prompt", "true", "data.train_on: assistant"), ("bf16", "true", "training.precision: bfloat16"),
+    ("bf16", "false", "training.precision: float32"), ("gradient_checkpointing", "true", "training.recompute: blocks"),
+    ("disable_gradient_checkpointing", "true", "training.recompute: none"), ("mask_history", "true", "data.train_on: last"),
+])
+func otherToolsSwitchesAreTranslated(_ key: String, _ value: String, _ ours: String) {
+    let name = String(ours.prefix { $0 != ":" })
+    #expect(hint(key, value) == "it is called \(name) here (\(key): \(value) → \(ours))")
+    // What the hint says is accepted.
+    #expect(problems(setting: ours.replacing(": ", with: "=")).isEmpty)
+}
+
+@Test func aKeyUnderAnotherNameIsNotMissing() {
+    let found = problems("base_model: m.gguf\ndatasets: [{path: d.jsonl}]\n")
+    #expect(found.map(\.key) == ["base_model", "datasets"])
+    #expect(problems("adapter: {rank: 4}\ndatasets: [{path: d.jsonl}]\n").map(\.key).contains("model.path"))
+}
+
+@Test(arguments: [
+    ("training.precision=fp16", "write bfloat16"), ("training.schedule=constant_with_warmup", "did you mean constant?"),
+    ("data.train.0.format=openai", "did you mean chat?"),
+])
+func otherToolsValuesAreTranslated(_ setting: String, _ words: String) {
+    #expect(problems(setting: setting).first?.hint?.hasPrefix(words) == true, "\(problems(setting: setting))")
+}
+
+@Test(arguments: [
+    ("rl", "supervised"), ("stage", "supervised"), ("do_train", "martlet train"), ("use_wandb", "metrics.jsonl"),
+    ("save_strategy", "checkpoint.every_steps"), ("min_lr_ratio", "falls to 0"), ("neftune_noise_alpha", "adapter.dropout"),
+    ("loraplus_lr_ratio", "training.learning_rate"), ("special_tokens", "none are added"), ("system_prompt", "role system"),
+    ("deepspeed", "one process"), ("adam_beta2", "training.betas"), ("save_merged", "[adapter, merged]"),
+    ("group_by_length", "without padding"), ("scale", "alpha / rank"),
+    ("adapter.scale", "alpha / rank"), ("load_in_4bit", "model.quantization: nf4"),
     ("val_set_size", "data.validation"), ("chat_template", "comes with the model"), ("wandb_project", "metrics.jsonl"),
     ("resume_from_checkpoint", "--resume"), ("lora_target_linear", "all-linear"), ("use_dora", "adapter.method: dora"),
     ("evals_per_epoch", "evaluation.every_steps"), ("lora_modules_to_save", "linear layers"),

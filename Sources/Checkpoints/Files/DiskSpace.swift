@@ -6,7 +6,7 @@ public enum DiskSpace {
     /// `nil` if the system does not tell.
     public static func free(at url: URL) -> Int? {
         var path = url.standardizedFileURL.path
-        while !FileSystem.exists(path), path != "/", !path.isEmpty { path = (path as NSString).deletingLastPathComponent }
+        while !FileSystem.exists(path), path != "/", !path.isEmpty { path = PathParts(path).folder }
         return FileSystem.freeSpace(path)
     }
 }

@@ -17,7 +17,7 @@ enum FileSystem {
     /// Makes a folder and those above it as far as they are missing.
     static func makeFolders(_ path: String) throws(FileError) {
         guard !path.isEmpty, path != "/", !isFolder(path) else { return }
-        let parent = (path as NSString).deletingLastPathComponent
+        let parent = PathParts(path).folder
         try makeFolders(parent)
         if mkdir(path, 0o777) != 0 {
             let code = errno

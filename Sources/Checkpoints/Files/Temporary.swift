@@ -12,9 +12,9 @@ struct Temporary {
     init(for url: URL) {
         // Without "." and "..", but with symbolic links as they are: a link itself can be the target.
         target = url.absoluteURL.standardized.path
-        name = (target as NSString).lastPathComponent
-        let folder = (target as NSString).deletingLastPathComponent
-        parent = folder.isEmpty ? "." : folder
+        let parts = PathParts(target)
+        name = parts.name
+        parent = parts.folder.isEmpty ? "." : parts.folder
     }
 
     /// A free path for the kind "tmp" or "old"; a number is added when this process writes the same target twice.

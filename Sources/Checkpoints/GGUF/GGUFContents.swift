@@ -14,6 +14,7 @@ struct GGUFContents {
     /// Reads the front of `file` and checks that every tensor lies within it and that none overlap.
     init(_ file: UnsafeRawBufferPointer) throws(GGUFProblem) {
         var cursor = GGUFCursor(file)
+        if GitPointer.isOne(file) { throw .gitPointer }
         guard file.prefix(4).elementsEqual("GGUF".utf8) else { throw .notGGUF }
         _ = try cursor.take(4, "the magic number")
         version = try cursor.integer("the version")

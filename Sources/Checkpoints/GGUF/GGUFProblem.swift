@@ -1,5 +1,7 @@
 /// The ways in which a GGUF file can be wrong, or not have what is asked for.
 public enum GGUFProblem: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The file is what git-lfs leaves in the place of one.
+    case gitPointer
     /// The file does not start with "GGUF".
     case notGGUF
     /// The file is written for big-endian machines.
@@ -44,7 +46,7 @@ public enum GGUFProblem: Error, Sendable, Hashable, CustomStringConvertible {
     /// The rest of a sentence that starts with the file's path.
     public var description: String {
         switch self {
-        case .notGGUF, .bigEndian, .unsupportedVersion, .truncated, .impossibleCount: containerDescription
+        case .gitPointer, .notGGUF, .bigEndian, .unsupportedVersion, .truncated, .impossibleCount: containerDescription
         case .badString, .unknownValueType, .badBool, .tooDeep, .duplicateKey, .badAlignment, .missingKey, .wrongType:
             metadataDescription
         default: tensorDescription
@@ -53,6 +55,7 @@ public enum GGUFProblem: Error, Sendable, Hashable, CustomStringConvertible {
 
     private var containerDescription: String {
         switch self {
+        case .gitPointer: GitPointer.sentence
         case .bigEndian: "this GGUF file is for big-endian machines; only little-endian ones are read"
         case .unsupportedVersion(let version): "this is GGUF version \(version); versions 2 and 3 are read"
         case .truncated(let part, let offset, let needed, let size):

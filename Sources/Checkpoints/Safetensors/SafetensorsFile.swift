@@ -38,6 +38,7 @@ public struct SafetensorsFile: MappedTensors {
         _ bytes: MappedBytes
     ) throws(SafetensorsProblem) -> (header: SafetensorsHeader, dataStart: Int) {
         try bytes.withUnsafeBytes { (raw) throws(SafetensorsProblem) in
+            if GitPointer.isOne(raw) { throw .gitPointer }
             guard raw.count >= 8 else { throw .noHeader(fileSize: raw.count) }
             let length = UInt64(littleEndian: raw.loadUnaligned(as: UInt64.self))
             guard length <= headerLimit else { throw .headerTooLong(length: length, limit: headerLimit) }

@@ -1,5 +1,7 @@
 /// The ways in which a safetensors file can be wrong.
 public enum SafetensorsProblem: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The file is what git-lfs leaves in the place of one.
+    case gitPointer
     /// The file is shorter than the 8 bytes that state the header's length.
     case noHeader(fileSize: Int)
     /// The stated header length is above the format's limit.
@@ -30,6 +32,7 @@ public enum SafetensorsProblem: Error, Sendable, Hashable, CustomStringConvertib
     /// The rest of a sentence that starts with the file's path.
     public var description: String {
         switch self {
+        case .gitPointer: GitPointer.sentence
         case .noHeader(let size): "the file has \(size) bytes and is no safetensors file; is the download complete?"
         case .headerTooLong(let length, let limit):
             "the header claims \(length) bytes, the limit is \(limit); this is no safetensors file"

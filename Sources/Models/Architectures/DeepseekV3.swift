@@ -34,9 +34,10 @@ public enum DeepseekV3: ModelArchitecture {
         return try makeDecoder(
             tensors: tensors, ignoring: keys.furtherLayers(after: common.numHiddenLayers), place: place, on: compute
         ) { () throws(ConfigurationProblem) in
+            // Before the sizes are computed with: the size of the head above is one that only this looks at.
+            try keys.check()
             var decoder = try DecoderDescription(common)
             decoder.layers = decoder.layers.map { _ in DecoderDescription.Layer(rotary: 0) }
-            try keys.check(layers: common.numHiddenLayers)
             let scale = try keys.attentionScale(common.rotaryParameters)
             let sizes = try ExpertSizes(
                 count: ("n_routed_experts", keys.experts), chosen: ("num_experts_per_tok", keys.chosen),
@@ -102,7 +103,7 @@ private struct DeepseekV3Keys: Codable {
         (0..<min(max(0, predictors ?? 0), 64)).map { "model.layers.\(layers + $0)." }
     }
 
-    func check(layers: Int) throws(ConfigurationProblem) {
+    func check() throws(ConfigurationProblem) {
         for (key, value) in [
             ("q_lora_rank", queryRank ?? 1), ("kv_lora_rank", latentSize), ("qk_nope_head_dim", contentSize),
             ("qk_rope_head_dim", rotatedSize), ("v_head_dim", valueSize), ("n_shared_experts", sharedExperts ?? 1),

@@ -47,8 +47,11 @@ public struct LogitsComparison: Sendable {
         return length > 0 ? along / length : .nan
     }
 
+    /// Tokens of a comparison where nothing else is said.
+    public static let probeCount = 48
+
     /// Token ids for a comparison, spread over the vocabulary; the same for every run.
-    public static func probe(vocabulary: Int, count: Int = 48) -> [Int32] {
+    public static func probe(vocabulary: Int, count: Int = probeCount) -> [Int32] {
         RandomStream(seed: 1, purpose: .sampling, stream: 1).uniform(count: count).map { Int32($0 * Float(vocabulary)) }
     }
 }

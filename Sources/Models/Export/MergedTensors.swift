@@ -22,7 +22,7 @@ public struct MergedTensors: TensorSource {
     }
 
     /// Elements of a piece.
-    private static let pieceElements = 1 << 22
+    package static let pieceElements = 1 << 22
 
     /// Folds an adapter into the tensors of its base; `nil` gives the base as it is.
     public init(_ base: any TensorSource, adapter: LoRAAdapter?) {

@@ -30,10 +30,10 @@ public struct Generation: Sendable {
     ) {
         precondition(!prompt.isEmpty, "generation needs a prompt of at least one token")
         var (ids, sampler, input) = ([Int32](), sampler, prompt)
-        var cache = KeyValueCache(capacity: prompt.count + maxTokens)
+        var cache = KeyValueCache()
         while ids.count < maxTokens {
             if !model.cacheStaysValid(from: cache.count, to: cache.count + input.count) {
-                cache = KeyValueCache(capacity: prompt.count + maxTokens)
+                cache = KeyValueCache()
                 input = prompt + ids
             }
             let layout = SequenceLayout(count: input.count, after: cache.count)

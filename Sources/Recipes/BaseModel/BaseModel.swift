@@ -72,12 +72,14 @@ public struct BaseModel: Sendable {
     /// Builds the network; weights stay where they lie.
     public func makeModel(on compute: Compute) throws -> any CausalLanguageModel {
         let architecture = try ModelRegistry.architecture(modelType: modelType, place: path)
-        let model = try architecture.makeModel(configuration: configuration, tensors: tensors, place: path, on: compute)
-        if let tokenizer, tokenizer.vocabularySize > model.vocabularySize {
-            throw BaseModelError.vocabularyMismatch(
-                path: path, tokenizer: tokenizer.vocabularySize, model: model.vocabularySize)
-        }
-        return model
+        return try architecture.makeModel(configuration: configuration, tensors: tensors, place: path, on: compute)
+    }
+
+    /// A sentence on a tokenizer with ids that the model has no embedding for, as models without the parts that see or hear
+    /// have them: text that holds one is refused where it is used. `nil` if there are none.
+    public func remark(on model: any CausalLanguageModel) -> String? {
+        guard let size = tokenizer?.vocabularySize, size > model.vocabularySize else { return nil }
+        return "\(path): the tokenizer has \(size) ids, but the model only \(model.vocabularySize) embeddings; text with the others cannot be used"
     }
 
     /// The tokenizer, where text cannot be done without.

@@ -12,8 +12,6 @@ public enum BaseModelError: Error, CustomStringConvertible, Sendable {
     case tokenizer(place: String, reason: String)
     /// The chat template cannot be read.
     case template(place: String, reason: String)
-    /// The tokenizer has ids that the model has no embedding for.
-    case vocabularyMismatch(path: String, tokenizer: Int, model: Int)
     /// Text is needed, but there is no tokenizer.
     case noTokenizer(path: String)
     /// A chat is needed, but there is no chat template.
@@ -36,8 +34,6 @@ public enum BaseModelError: Error, CustomStringConvertible, Sendable {
         case .notAModel(let path, let reason): "\(path): \(reason); expected a Hugging Face model folder (config.json, *.safetensors) or a .gguf file"
         case .tokenizer(let place, let reason): "\(place): \(reason)"
         case .template(let place, let reason): "\(place): the chat template cannot be used: \(reason)"
-        case .vocabularyMismatch(let path, let tokenizer, let model):
-            "\(path): the tokenizer has \(tokenizer) ids, but the model only \(model) embeddings; tokenizer and weights do not belong together"
         case .noTokenizer(let path): "\(path): the model has no tokenizer (tokenizer.json), which text needs; add it, or use token ids"
         case .noTemplate(let path):
             "\(path): the model has no chat template (chat_template.jinja or chat_template in tokenizer_config.json), which chats need; name one with model.chat_template, add one, or use another data format"

@@ -78,6 +78,7 @@ extension BaseModel {
     }
 
     static func parse(_ data: Data, _ place: String) throws -> JSONValue {
+        if GitPointer.isOne(data) { throw BaseModelError.tokenizer(place: place, reason: GitPointer.sentence) }
         do { return try JSONValue(parsing: data) } catch {
             throw BaseModelError.tokenizer(place: place, reason: "not valid JSON: \(error); is the file complete?")
         }

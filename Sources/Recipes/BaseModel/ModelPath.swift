@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 
 /// A path that leads to no model: what its author may have meant.
@@ -13,7 +14,7 @@ struct ModelPath {
         }
         if let neighbour { return "did you mean \(neighbour)?" }
         if isNameOnHub {
-            let folder = "models/" + NSString(string: path).lastPathComponent
+            let folder = "models/" + PathParts(path).name
             return "if it is the name of a repository on the Hugging Face hub: Martlet downloads nothing, so fetch it with"
                 + " `hf download \(path) --local-dir \(folder)` and give that folder"
         }
@@ -28,7 +29,8 @@ struct ModelPath {
 
     /// The model in the same folder whose name is a slip of the pen or an ending away.
     private var neighbour: String? {
-        let (folder, name) = (NSString(string: path).deletingLastPathComponent, NSString(string: path).lastPathComponent)
+        let parts = PathParts(path)
+        let (folder, name) = (parts.folder, parts.name)
         let models = Self.names(in: folder.isEmpty ? "." : folder).filter { name in
             let configuration = "\(folder.isEmpty ? "." : folder)/\(name)/config.json"
             return name.hasSuffix(".gguf") || FileManager.default.fileExists(atPath: configuration)

@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 public import Tokenization
 
@@ -66,10 +67,11 @@ public struct Inspection: Sendable {
     private static func fileKind(_ place: URL, _ path: String) throws -> Kind {
         guard let file = try? FileHandle(forReadingFrom: place) else { throw InspectionError.unreadable(path: path) }
         defer { try? file.close() }
-        let start = (try? file.read(upToCount: 9)) ?? Data()
+        let start = (try? file.read(upToCount: 64)) ?? Data()
+        if GitPointer.isOne(start) { throw InspectionError.gitPointer(path: path) }
         if start.starts(with: Data("GGUF".utf8)) { return .gguf }
         // A header length and the brace of its JSON.
-        if start.count == 9, start.last == UInt8(ascii: "{") { return .safetensors }
+        if start.count > 8, start[8] == UInt8(ascii: "{") { return .safetensors }
         throw InspectionError.unknownFile(path: path)
     }
 }
@@ -80,6 +82,8 @@ public enum InspectionError: Error, CustomStringConvertible, Sendable, Equatable
     case missing(path: String)
     /// The file is there, but cannot be opened.
     case unreadable(path: String)
+    /// What git-lfs leaves in the place of a file.
+    case gitPointer(path: String)
     /// A folder that is nothing this program knows.
     case unknownFolder(path: String, holds: [String])
     /// A file that is nothing this program knows.
@@ -90,6 +94,7 @@ public enum InspectionError: Error, CustomStringConvertible, Sendable, Equatable
         switch self {
         case .missing(let path): "\(path): there is no such file or folder"
         case .unreadable(let path): "\(path) cannot be opened for reading; check its permissions"
+        case .gitPointer(let path): "\(path): \(GitPointer.sentence)"
         case .unknownFolder(let path, let holds):
             "\(path) holds "
                 + (holds.isEmpty ? "nothing" : holds.prefix(4).joined(separator: ", "))

@@ -9,8 +9,16 @@ struct TensorCensus {
 
     mutating func add(type: String, parameters: Int, bytes: Int) {
         let old = types[type] ?? (0, 0, 0)
-        types[type] = (old.tensors + 1, old.parameters + parameters, old.bytes + bytes)
-        self.parameters += parameters
+        types[type] = (
+            old.tensors + 1, Self.sum(old.parameters, parameters), Self.sum(old.bytes, bytes)
+        )
+        self.parameters = Self.sum(self.parameters, parameters)
+    }
+
+    /// Shapes of tensors whose type is unknown are bounded by nothing: a sum that is too large is the largest number.
+    private static func sum(_ first: Int, _ second: Int) -> Int {
+        let (sum, overflows) = first.addingReportingOverflow(second)
+        return overflows ? .max : sum
     }
 
     init(_ file: SafetensorsFile) throws {
@@ -45,7 +53,10 @@ struct TensorCensus {
 
     init(_ file: GGUFFile) {
         for tensor in file.tensors {
-            let count = tensor.shape.reduce(1, *)
+            let count = tensor.shape.reduce(1) { count, size in
+                let (product, overflows) = count.multipliedReportingOverflow(by: size)
+                return overflows ? .max : product
+            }
             // A type that this program does not know has no size that it could know.
             add(type: tensor.type.description, parameters: count, bytes: tensor.bytes?.count ?? 0)
         }
@@ -67,7 +78,7 @@ struct TensorCensus {
         }
         return [
             "parameters": .integer(parameters), "tensors": .integer(types.values.reduce(0) { $0 + $1.tensors }),
-            "bytes": .integer(types.values.reduce(0) { $0 + $1.bytes }), "types": .object(JSONObject(byType)),
+            "bytes": .integer(types.values.reduce(0) { Self.sum($0, $1.bytes) }), "types": .object(JSONObject(byType)),
         ]
     }
 }

@@ -46,10 +46,16 @@ public struct PackedCache: Sendable {
             let model = try build(digest, base, packing, on: compute, note: note)
             try AtomicFile.write(Data(digest.hex.utf8), to: link)
             return model
-        } catch let error as CheckpointError where error.fileError?.path.hasPrefix(folder.path) ?? false {
+        } catch let error as CheckpointError where concerns(error) {
             note("\(error); packing \(path) in memory instead, which every start will repeat")
             return try base.packedInMemory(packing, digest: digest.hex, on: compute)
         }
+    }
+
+    /// Whether an error is about the cache, or about a folder above it that cannot be made.
+    private func concerns(_ error: CheckpointError) -> Bool {
+        guard let path = error.fileError?.path else { return false }
+        return (path + "/").hasPrefix(folder.path + "/") || (folder.path + "/").hasPrefix(path + "/")
     }
 
     /// The digest of a source and how it is packed.
@@ -81,11 +87,11 @@ public struct PackedCache: Sendable {
         if let model = trusted(digest, base.path, packing, on: compute, note: note) { return model }
         note("packing \(base.path) into 4 bits, once; the copy stays in \(folder.path)")
         let place = packedModels.appendingPathComponent(digest.hex, isDirectory: true)
-        AtomicDirectory.recover(beside: place)
+        AtomicDirectory.recover(in: packedModels)
         let network = try base.makeModel(on: compute)
         try AtomicDirectory.write(to: place, replacing: true) { temporary in
             _ = try PackedFolder.write(base, network: network, packing: packing, to: temporary, on: compute)
-            try PackedManifest(of: temporary, digest: digest, on: compute).write(to: temporary)
+            try PackedManifest(of: temporary, digest: digest, source: base.path, on: compute).write(to: temporary)
         }
         return try BaseModel.openPacked(place.path, source: base.path, packing: packing, digest: digest.hex)
     }
@@ -96,6 +102,8 @@ extension PackedCache {
     public struct Entry: Sendable {
         /// Its digest, the name of its folder.
         public let digest: String
+        /// Where the model lay that it was packed from; `nil` if the copy does not say.
+        public let source: String?
         /// Bytes on disk.
         public let bytes: Int
         /// When it was made.
@@ -108,7 +116,9 @@ extension PackedCache {
         return names.filter { FileDigest(hex: $0) != nil }.map { name in
             let place = packedModels.appendingPathComponent(name)
             let attributes = try? FileManager.default.attributesOfItem(atPath: place.path)
-            return Entry(digest: name, bytes: Self.bytes(in: place), made: (attributes?[.modificationDate] as? Date) ?? .distantPast)
+            return Entry(
+                digest: name, source: PackedManifest.read(in: place)?.source, bytes: Self.bytes(in: place),
+                made: (attributes?[.modificationDate] as? Date) ?? .distantPast)
         }.sorted { $0.made < $1.made }
     }
 
@@ -119,6 +129,12 @@ extension PackedCache {
             let attributes = try? FileManager.default.attributesOfItem(atPath: folder.appendingPathComponent(file).path)
             return sum + ((attributes?[.size] as? Int) ?? 0)
         }
+    }
+
+    /// Deletes what processes that were killed while packing have left, unless another process is packing.
+    public func recover() {
+        guard let lock = FolderLock(packedModels) else { return }
+        withExtendedLifetime(lock) { AtomicDirectory.recover(in: packedModels) }
     }
 
     /// Deletes packed models; those that a process has mapped stay readable for it.

@@ -11,12 +11,14 @@ package struct PackedManifest: Codable {
     var layout = currentLayout
     /// Digest of source and packing: the folder's name.
     let digest: FileDigest
+    /// Where the source lay, for people; copies of earlier versions do not say.
+    let source: String?
     let tensors: [String: UInt64]
     let files: [String: FileDigest]
 
     /// Describes a folder as it is.
-    init(of folder: URL, digest: FileDigest, on compute: Compute) throws {
-        self.digest = digest
+    init(of folder: URL, digest: FileDigest, source: String, on compute: Compute) throws {
+        (self.digest, self.source) = (digest, URL(fileURLWithPath: source).standardizedFileURL.path)
         tensors = try Self.sums(of: folder, on: compute)
         files = try Self.digests(in: folder)
     }
@@ -27,11 +29,16 @@ package struct PackedManifest: Codable {
         try AtomicFile.write(try encoder.encode(self), to: folder.appendingPathComponent(Self.fileName))
     }
 
+    /// The manifest of a folder; `nil` if it has none that can be read.
+    static func read(in folder: URL) -> PackedManifest? {
+        (try? RegularFile.contents(folder.appendingPathComponent(fileName))).flatMap {
+            try? JSONDecoder().decode(PackedManifest.self, from: $0)
+        }
+    }
+
     /// What is wrong with a folder, in a clause; `nil` if nothing is. Reads everything in it.
     package static func problem(in folder: URL, digest: FileDigest, on compute: Compute) -> String? {
-        guard let data = try? RegularFile.contents(folder.appendingPathComponent(fileName)),
-            let manifest = try? JSONDecoder().decode(PackedManifest.self, from: data)
-        else { return "it has no readable \(fileName)" }
+        guard let manifest = read(in: folder) else { return "it has no readable \(fileName)" }
         guard manifest.layout == currentLayout, manifest.digest == digest else { return "it belongs to something else" }
         do {
             let sums = try sums(of: folder, on: compute)

@@ -22,6 +22,9 @@ public struct MemoryChoice: Sendable {
     /// Whether the run fits.
     public var fits: Bool { limit.map { plan.required <= $0 } ?? true }
 
+    /// Whether it fits but for the merge at its end.
+    public var trainingFits: Bool { limit.map { plan.requiredByTraining <= $0 } ?? true }
+
     /// What was chosen, and what it takes.
     public var description: String {
         let again = "blocks computed again in the backward pass" + (keepsLongAttention ? ", but for attention" : "")
@@ -40,11 +43,13 @@ package struct MemoryPlanner {
     private let supervised: Int
     private let validation: Validation?
     private let program: Int
+    private let merging: Merging?
 
     package init(
         _ recipe: Recipe, _ network: any CausalLanguageModel, _ data: EncodedData, _ adapter: LoRAAdapter,
-        _ compute: Compute
+        _ compute: Compute, merging: Merging? = nil
     ) {
+        self.merging = merging
         shape = NetworkShape(network, elementBytes: compute.precision.activationType.byteCount)
         trainedParameters = adapter.parameterCount()
         let all: Int
@@ -112,30 +117,32 @@ package struct MemoryPlanner {
             MemoryPlan.Sizes(
                 tokens: tokens, supervisedTokens: min(tokens, supervised),
                 evaluation: evaluation,
-                trainedParameters: trainedParameters,
+                trainedParameters: trainedParameters, merging: merging,
                 again: recompute ? (keepsLongAttention ? shape.longAttentionBytes(longest: longest) : 0) : nil),
             program: program)
     }
 
     /// The quickest way to train within the limit: first by computing blocks again, with their long attention if need be, then
-    /// by the least number of pieces of a micro-batch. If nothing fits, what takes the least.
+    /// by the least number of pieces of a micro-batch. If nothing fits, what fits but for the merge at the end; else what takes the
+    /// least.
     /// - Parameters:
     ///   - recompute: whether blocks are computed again; `nil` leaves it open.
     ///   - splitTokens: `.automatic` leaves it open.
     package func choose(
         recompute: Bool?, splitTokens: Recipe.Training.SplitTokens, limit: Int?
     ) -> MemoryChoice {
-        var last: MemoryChoice?
+        var last, withoutMerge: MemoryChoice?
         for tokens in sizes(splitTokens) {
             // Pieces are only for what recomputation does not settle.
             let ways = recompute.map { [$0] } ?? (tokens == nil || splitTokens != .automatic ? [false, true] : [true])
             for (recompute, keeps) in [(false, false), (true, true), (true, false)] where ways.contains(recompute) {
                 let choice = choice(recompute: recompute, keepsLongAttention: keeps, splitTokens: tokens, limit)
                 if choice.fits { return choice }
+                if choice.trainingFits, withoutMerge == nil { withoutMerge = choice }
                 if choice.plan.total < last?.plan.total ?? .max { last = choice }
             }
         }
-        return last ?? choice(recompute: recompute ?? false, keepsLongAttention: false, splitTokens: nil, limit)
+        return withoutMerge ?? last ?? choice(recompute: recompute ?? false, keepsLongAttention: false, splitTokens: nil, limit)
     }
 
     private func choice(recompute: Bool, keepsLongAttention: Bool, splitTokens: Int?, _ limit: Int?) -> MemoryChoice {
@@ -166,8 +173,16 @@ public struct MemoryProblem: Error, Sendable, CustomStringConvertible {
 
     /// One sentence with the figures.
     public var description: String {
+        if choice.trainingFits { return mergeDescription }
         let parts = MemoryPlan.Part.allCases.map { "\($0.rawValue) \(MemoryPlan.inWords(choice.plan.bytes[$0] ?? 0))" }
         return
             "the run needs \(MemoryPlan.inWords(choice.plan.required)) (with a reserve; \(parts.joined(separator: ", "))), but may use \(MemoryPlan.inWords(choice.limit ?? 0)); try training.recompute=auto, training.split_tokens=auto, a smaller data.max_length or adapter.rank, model.quantization=nf4, or a higher --memory"
+    }
+
+    /// The same where the run would fit without the merge at its end.
+    private var mergeDescription: String {
+        let (plan, limit) = (choice.plan, MemoryPlan.inWords(choice.limit ?? 0))
+        return
+            "the run needs \(MemoryPlan.inWords(plan.required)) (with a reserve) to merge the adapter at its end, but may use \(limit); with output.save=[adapter] it needs \(MemoryPlan.inWords(plan.requiredByTraining)) and fits, and martlet merge can merge the adapter later"
     }
 }

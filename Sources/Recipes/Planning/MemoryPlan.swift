@@ -22,6 +22,8 @@ public struct MemoryPlan: Sendable {
         case scratch
         /// What the largest batch of an evaluation takes beyond activations and scratch.
         case evaluation
+        /// What merging the adapter at the end takes beyond all of these.
+        case merging
     }
 
     /// Bytes of each part.
@@ -38,10 +40,14 @@ public struct MemoryPlan: Sendable {
     public var total: Int { bytes.values.reduce(0, +) }
     /// What must be there for the run to start: the plan is a formula, and up to two hundredths more were measured.
     public var required: Int { total + total / 32 }
+    /// Bytes of all parts but the last: until its result is written the run takes no more.
+    public var totalOfTraining: Int { total - (bytes[.merging] ?? 0) }
+    /// What must be there for the run without the merge at its end.
+    public var requiredByTraining: Int { totalOfTraining + totalOfTraining / 32 }
 
     /// Whether memory of this size is too small for the file cache to keep the weights beside the run.
     public func readsWeightsAgain(within memory: Int) -> Bool {
-        total - heldMapped + mappedWeights > memory
+        totalOfTraining - heldMapped + mappedWeights > memory
     }
 
     /// Parts that are asked for together: what they are given in `sizes` is as described there.
@@ -50,6 +56,8 @@ public struct MemoryPlan: Sendable {
         let training = shape.trainingBytes(
             tokens: sizes.tokens, supervised: sizes.supervisedTokens, again: sizes.again)
         let evaluation = sizes.evaluation.map { shape.evaluationBytes(tokens: $0.tokens, supervised: $0.supervised) }
+        let passing = training.kept + training.scratch
+        let merging = sizes.merging.map { shape.mergingBytes($0, trainedParameters: sizes.trainedParameters) }
         bytes = [
             .program: program,
             .weights: shape.heapWeightBytes + shape.heldMappedBytes,
@@ -57,7 +65,9 @@ public struct MemoryPlan: Sendable {
             .optimizer: 12 * sizes.trainedParameters,
             .activations: training.kept,
             .scratch: training.scratch,
-            .evaluation: max(0, (evaluation ?? 0) - training.kept - training.scratch),
+            .evaluation: max(0, (evaluation ?? 0) - passing),
+            // Buffers that training no longer needs are used again.
+            .merging: merging.map { $0.elsewhere + max(0, $0.buffers - max(passing, evaluation ?? 0)) } ?? 0,
         ]
     }
 
@@ -68,8 +78,24 @@ public struct MemoryPlan: Sendable {
         /// The same of the largest batch of an evaluation; `nil` without validation data.
         var evaluation: (tokens: Int, supervised: Int)?
         var trainedParameters: Int
+        /// How the adapter is merged at the end; `nil`: it is not.
+        var merging: Merging?
         /// What every token keeps besides where blocks are computed again; `nil`: they are not.
         var again: Int?
+    }
+}
+
+/// What decides the memory of the merge at the end of a run.
+package struct Merging {
+    /// Whether the adapter was trained over a base in 4 bits and goes into the base as it was before.
+    let isPacked: Bool
+    /// Bytes that opening the base took, besides its weights.
+    let openingBytes: Int
+
+    /// What the recipe asks for; `nil` if that is the adapter alone.
+    init?(_ recipe: Recipe, _ base: BaseModel, openingBytes: Int) {
+        guard recipe.output.save.contains(.merged) else { return nil }
+        (isPacked, self.openingBytes) = (base.packing != nil, openingBytes)
     }
 }
 

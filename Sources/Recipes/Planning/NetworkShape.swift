@@ -16,7 +16,10 @@ package struct NetworkShape {
     /// Bytes of the weights that lie in memory.
     package var heapWeightBytes: Int { weightBytes - mappedWeightBytes }
     private let attentions: [AttentionOptions]
-    private let layers, elementBytes, hidden, vocabulary, normedWidth: Int
+    private let layers, hidden, vocabulary, normedWidth: Int
+    private var elementBytes: Int
+    /// Numbers of the largest matrix, and bytes of the largest that lies in a file.
+    private let largestMatrix, largestMappedBytes: Int
 
     /// Bytes of a float32 number: a log-sum-exp, a low-rank value, a scale.
     private static let floatBytes = 4
@@ -31,6 +34,8 @@ package struct NetworkShape {
         mappedWeightBytes = network.mappedWeightBytes
         let block = network.blockWeights.reduce(0) { max($0, MappedWeights($1).byteCount) }
         heldMappedBytes = block + LogitCut.mostMappedBytes(of: head)
+        largestMatrix = network.weights.reduce(0) { max($0, $1.rows * $1.columns) }
+        largestMappedBytes = network.weights.reduce(0) { max($0, MappedWeights([$1]).byteCount) }
     }
 
     /// A row of the residual stream: float32 in every precision.
@@ -138,5 +143,24 @@ package struct NetworkShape {
     var panelBytes: Int {
         let most = linears.reduce(head.rows * head.columns) { max($0, $1.weight.rows * $1.weight.columns) }
         return 4 * min(most, 3 << 20)
+    }
+}
+
+extension NetworkShape {
+    /// What the merge at the end of a run takes at its peak beside the trained adapter and its moments: buffers, for which
+    /// those of training serve again, and memory elsewhere.
+    func mergingBytes(_ merging: Merging, trainedParameters: Int) -> (buffers: Int, elsewhere: Int) {
+        var exact = self
+        exact.elementBytes = 4
+        // The adapter is attached, so a pass keeps what a way back would read.
+        let pass = exact.trainingBytes(tokens: LogitsComparison.probeCount, supervised: 0, again: nil)
+        let logits = 4 * LogitsComparison.probeCount * vocabulary
+        // Logits of base, base and adapter, and what was written; of what was trained over, too, if that is something else.
+        let buffers = 4 * trainedParameters + (merging.isPacked ? 5 : 3) * logits + pass.kept + pass.scratch
+        // What is compared; a piece of a tensor; the base as it was before packing, and what was written.
+        let copies = (merging.isPacked ? 3 : 2) * logits + 4 * MergedTensors.pieceElements
+        let models = (merging.isPacked ? 2 : 1) * merging.openingBytes + (merging.isPacked ? 1 : 2) * heapWeightBytes
+        let largest = merging.isPacked ? 2 * largestMatrix : largestMappedBytes
+        return (buffers, copies + models + max(0, largest - heldMappedBytes))
     }
 }

@@ -60,6 +60,11 @@ let explainedKeys: [String: String] = {
     let resume = "continue a run with: martlet train --resume RUN"
     let cadence = "count in optimiser steps"
     let metrics = "metrics are in the run folder's metrics.jsonl"
+    let supervised = "training is supervised: data.train_on says which tokens are trained; leave it out"
+    let oneProcess = "training runs in one process on this machine's CPU; leave it out"
+    let command = "the command says what is done: martlet train, martlet eval; leave it out"
+    let moments = "write training.betas: [BETA1, BETA2]"
+    let merging = "write output.save: [adapter, merged]"
     let fullTraining = "this version trains adapters on linear layers and nothing else"
     return [
         "<<": "merge keys are not supported; write the keys out, or use an alias for a whole value",
@@ -86,6 +91,37 @@ let explainedKeys: [String: String] = {
         "saves_per_epoch": "\(cadence): checkpoint.every_steps",
         "load_best_model_at_end": "the run folder keeps the best checkpoint under checkpoints/best",
         "resume_from_checkpoint": resume, "auto_resume_from_checkpoints": resume,
-        "wandb_project": metrics, "report_to": metrics, "use_mlflow": metrics, "metric_logger": metrics,
+        "rl": supervised, "stage": supervised, "do_train": command, "do_eval": command,
+        "save_strategy": "\(cadence): checkpoint.every_steps",
+        "eval_strategy": "\(cadence): evaluation.every_steps", "evaluation_strategy": "\(cadence): evaluation.every_steps",
+        "min_lr_ratio": "the learning rate falls to 0, or not at all with training.schedule: constant",
+        "cosine_min_lr_ratio": "the learning rate falls to 0, or not at all with training.schedule: constant",
+        "neftune_noise_alpha": "no noise is added to embeddings; adapter.dropout is what there is against overfitting",
+        "loraplus_lr_ratio": "both factors of an adapter learn at training.learning_rate; leave it out",
+        "special_tokens": "the tokens are those of the base model's tokenizer, and none are added; leave it out",
+        "system_prompt": "write it into the records, as a message with the role system",
+        "default_system": "write it into the records, as a message with the role system",
+        "deepspeed": oneProcess, "fsdp": oneProcess, "fsdp_config": oneProcess, "ddp_timeout": oneProcess,
+        "adam_beta1": moments, "adam_beta2": moments, "save_merged": merging, "merge_lora": merging,
+        "group_by_length": "not needed: examples are laid end to end, without padding; leave it out",
+        "use_wandb": metrics, "wandb_entity": metrics, "wandb_project": metrics,
+        "report_to": metrics, "use_mlflow": metrics, "metric_logger": metrics,
+    ]
+}()
+
+/// Other tools' switches: what our key of the same meaning says instead of true and of false.
+let foreignSwitches: [String: (true: String, false: String)] = {
+    let prompts = (true: "all", false: "assistant")
+    let answers = (true: "assistant", false: "all")
+    let sixteen = (true: "bfloat16", false: "float32")
+    let again = (true: "blocks", false: "none")
+    return [
+        "train_on_inputs": prompts, "train_on_input": prompts, "train_on_prompt": prompts,
+        "mask_prompt": answers, "completion_only_loss": answers, "assistant_only_loss": answers,
+        "mask_history": (true: "last", false: "assistant"),
+        "bf16": sixteen, "pure_bf16": sixteen, "fp16": (true: "bfloat16", false: "auto"),
+        "tf32": (true: "float32", false: "auto"),
+        "gradient_checkpointing": again, "enable_activation_checkpointing": again, "grad_checkpoint": again,
+        "disable_gradient_checkpointing": (true: "none", false: "blocks"),
     ]
 }()

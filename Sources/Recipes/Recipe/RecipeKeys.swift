@@ -114,7 +114,10 @@ extension Recipe.Source {
         .key(
             "format", \.format,
             .optional(
-                .choice(others: ["chat_template": "chat", "messages": "chat", "alpaca": "instruct", "dpo": "preference"])),
+                .choice(others: [
+                    "chat_template": "chat", "messages": "chat", "openai": "chat", "conversational": "chat", "alpaca": "instruct",
+                    "dpo": "preference",
+                ])),
             "What its records look like; null = found out from the first record."),
         .key("fields", \.fields, .dataFields, "Other names for the keys of the format: {messages: dialogue}."),
     ]
@@ -126,6 +129,8 @@ extension Recipe.Source {
 }
 
 extension Recipe.Training {
+    private static let sixteenBits =
+        "write bfloat16, under which float16 is used where only that is fast, or auto"
     private static let counted = ValueKind<Int>.integer(1...1_000_000_000)
 
     static let fields: [RecipeField<Self>] = [
@@ -141,7 +146,9 @@ extension Recipe.Training {
             "gradient_accumulation_steps", \.gradientAccumulationSteps, .integer(1...65_536),
             "Micro-batches per optimiser step."),
         .key("learning_rate", \.learningRate, .number("above 0") { $0 > 0 }, "Peak learning rate."),
-        .key("schedule", \.schedule, .choice(), "How the learning rate goes on after the warm-up."),
+        .key(
+            "schedule", \.schedule, .choice(others: ["constant_with_warmup": "constant", "cosine_with_warmup": "cosine"]),
+            "How the learning rate goes on after the warm-up."),
         .key(
             "warmup_ratio", \.warmupRatio, .optional(.number("from 0 to 1") { $0 >= 0 && $0 <= 1 }),
             insteadOf: "warmup_steps", "Share of all steps during which the learning rate rises."),
@@ -159,7 +166,9 @@ extension Recipe.Training {
             "Largest norm of all gradients together; 0 = no clipping."),
         .key(
             "precision", \.precision,
-            .choice(others: ["bf16": "bfloat16", "fp32": "float32", "f32": "float32", "fp16": "bfloat16"]),
+            .choice(
+                others: ["bf16": "bfloat16", "fp32": "float32", "f32": "float32"],
+                explained: ["fp16": sixteenBits, "float16": sixteenBits, "half": sixteenBits]),
             "Arithmetic of the matrix products; auto = bfloat16 where the processor multiplies numbers of 16 bits faster than float32."),
         .key(
             "recompute", \.recompute, .choice(),

@@ -3,6 +3,13 @@ struct RecipeReader {
     private(set) var problems: [RecipeProblem] = []
     private(set) var places: [String: RecipePlace] = [:]
 
+    /// Keys that stand in the recipe under another tool's name.
+    private var renamed: Set<String> = []
+    private static let missing = "is missing"
+
+    /// The problems without keys that are missing only because they have another name.
+    var problemsToTell: [RecipeProblem] { problems.filter { $0.message != Self.missing || !renamed.contains($0.key) } }
+
     mutating func report(_ place: RecipePlace, _ key: String, _ message: String, hint: String? = nil) {
         problems.append(RecipeProblem(place, key: key, message, hint: hint))
     }
@@ -34,7 +41,7 @@ struct RecipeReader {
             } else if field.isSection {
                 field.read(RecipeNode(content: .missing, place: node.place), path + field.name, &owner, &self)
             } else if field.isRequired {
-                report(node.place, path + field.name, "is missing", hint: "a recipe cannot do without it")
+                report(node.place, path + field.name, Self.missing, hint: "a recipe cannot do without it")
             }
         }
         let names = fields.map(\.name)
@@ -80,7 +87,7 @@ struct RecipeReader {
     private mutating func unknown(_ entry: RecipeNode.Entry, in section: String, siblings: [String]) {
         let path = section.isEmpty ? entry.key : "\(section).\(entry.key)"
         if case .mapping(let children) = entry.value.content {
-            let keys = children.map { ($0, UnknownKey(path: "\(path).\($0.key)")) }
+            let keys = children.map { ($0, UnknownKey(path: "\(path).\($0.key)", isOn: $0.value.truth)) }
             if keys.contains(where: { $0.1.recognised != nil }) {
                 for (child, key) in keys {
                     report(child.place, key.path, "unknown key", hint: key.recognised ?? "a recipe has nothing like it")
@@ -88,7 +95,13 @@ struct RecipeReader {
                 return
             }
         }
-        let unknown = UnknownKey(path: path)
+        let unknown = UnknownKey(path: path, isOn: entry.value.truth)
+        if let ours = unknown.ours { renamed.insert(ours) }
         report(entry.place, path, "unknown key", hint: unknown.hint(siblings: siblings))
     }
+}
+
+extension RecipeNode {
+    /// Whether it is true or false, if it is one of the two.
+    fileprivate var truth: Bool? { if case .bool(let value) = scalar { value } else { nil } }
 }

@@ -39,7 +39,7 @@ extension Recipe {
         reader.section(root, "", Recipe.fields, into: &self)
         reader.requireTogether(self, at: root.place)
         places = reader.places
-        if !reader.problems.isEmpty { throw RecipeError(reader.problems.inOrder()) }
+        if !reader.problems.isEmpty { throw RecipeError(reader.problemsToTell.inOrder()) }
     }
 
     /// Every default; the required keys are empty.

@@ -33,7 +33,9 @@ enum RecipeText {
         } catch let limit as TreeReader.Refusal {
             throw refusal(limit.message, at: limit.place)
         } catch let error as YamlError {
-            throw refusal(error.inWords, hint: "the text must be valid YAML", at: error.mark.map { place($0.0, $0.1) })
+            let at = error.mark.map { place($0.0, $0.1) }
+            if error.isAboutTab { throw refusal("a tab stands where only spaces may", hint: "indent with spaces", at: at) }
+            throw refusal(error.inWords, hint: "the text must be valid YAML", at: at)
         } catch {
             throw refusal("cannot be read as YAML: \(error)")
         }
@@ -119,6 +121,15 @@ extension YamlError {
         case .duplicatedKeysInMapping(_, let context): (context.mark.line, context.mark.column)
         default: nil
         }
+    }
+
+    /// Whether the scanner stopped at a tab, or in a line that begins with one.
+    fileprivate var isAboutTab: Bool {
+        guard case .scanner(_, _, let mark, let yaml) = self else { return false }
+        let lines = yaml.split(omittingEmptySubsequences: false) { $0.isNewline }
+        guard lines.indices.contains(mark.line - 1) else { return false }
+        let line = lines[mark.line - 1].unicodeScalars
+        return line.prefix { $0 == " " || $0 == "\t" }.contains("\t") || line.dropFirst(mark.column - 1).first == "\t"
     }
 
     fileprivate var inWords: String {

@@ -2,6 +2,8 @@
 struct UnknownKey {
     /// The whole path as it was found, such as `lora_parameters.rank` or `data.train.0.weight`.
     let path: String
+    /// Its value, where that is a truth value.
+    var isOn: Bool?
 
     private var name: String { path.split(separator: ".").last.map(String.init) ?? path }
 
@@ -20,13 +22,22 @@ struct UnknownKey {
     /// The hint for a name that is ours in another section or another tool's; `nil` for an unheard-of one.
     var recognised: String? {
         if let entry = explainedKeys[pattern] { return entry }
-        if let ours = foreignKeys[pattern] { return "it is called \(ours) here (\(pattern) → \(ours))" }
+        if let ours = foreignKeys[pattern] { return translation(pattern, ours) }
         let homes = Recipe.keyPaths.filter { lastPart($0) == name && $0 != pattern }
         let near = homes.filter { $0.prefix { $0 != "." } == pattern.prefix { $0 != "." } }
         if !homes.isEmpty { return "it belongs at \((near.isEmpty ? homes : near).inWords("or"))" }
         if let entry = explainedKeys[name] { return entry }
-        if let ours = foreignKeys[name] { return "it is called \(ours) here (\(name) → \(ours))" }
+        if let ours = foreignKeys[name] { return translation(name, ours) }
         return nil
+    }
+
+    /// The key that is called otherwise here, if it is one.
+    var ours: String? { foreignKeys[pattern] ?? foreignKeys[name] }
+
+    /// What our key is called, and what to write for a truth value where that is something else here.
+    private func translation(_ theirs: String, _ ours: String) -> String {
+        guard let isOn, let words = foreignSwitches[theirs] else { return "it is called \(ours) here (\(theirs) → \(ours))" }
+        return "it is called \(ours) here (\(theirs): \(isOn) → \(ours): \(isOn ? words.true : words.false))"
     }
 
     /// The path with `[]` for places in a list.

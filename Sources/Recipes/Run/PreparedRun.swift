@@ -48,9 +48,12 @@ public final class PreparedRun {
         recipe.training.precision = compute.precision == .bfloat16 ? .bfloat16 : .float32
         if let earlier = checkpoint?.state.identity { recipe.keepMemoryChoice(of: earlier) }
         self.compute = compute
+        let before = Self.memory(beside: compute)
         base = try recipe.withChatTemplate(
             BaseModel.open(recipe.model.path, packing: recipe.model.packing, cache: cache, on: compute, note: note))
+        let opening = max(0, Self.memory(beside: compute) - before)
         model = try base.makeModel(on: compute)
+        if let remark = base.remark(on: model) { note(remark) }
         if recipe.training.auxLossCoefficient > 0, !model.linears.contains(where: { $0.role == .router }) {
             throw RecipeError([
                 recipe.problem(
@@ -74,13 +77,20 @@ public final class PreparedRun {
         adapter = try Self.attach(recipe, to: model, of: base, resuming: checkpoint, on: compute, note: note)
         totalSteps = try recipe.training.steps ?? Self.steps(of: recipe, data)
         if let remark = recipe.schedule(totalSteps: totalSteps).remark { note(remark) }
-        let planner = MemoryPlanner(recipe, model, data, adapter, compute)
+        let planner = MemoryPlanner(
+            recipe, model, data, adapter, compute, merging: Merging(recipe, base, openingBytes: opening))
         memory = try recipe.chooseMemory(planner, limit: memoryLimit, resuming: checkpoint, allowed: allowed, note: note)
         if memory.plan.mappedWeights > 0, let machine = ProcessMemory.limit, memory.plan.readsWeightsAgain(within: machine) {
             note("the base model's weights (\(MemoryPlan.inWords(memory.plan.mappedWeights))) and the run do not fit into \(MemoryPlan.inWords(machine)) together: every step reads weights from the disk")
         }
         identity.settings = recipe.identitySettings
         (self.recipe, self.identity, resumeCheck) = (recipe, identity, check)
+    }
+
+    /// Memory of the process that is no buffer.
+    private static func memory(beside compute: Compute) -> Int {
+        let buffers = compute.buffers.statistics
+        return (ProcessMemory.anonymous ?? 0) - buffers.liveBytes - buffers.pooledBytes
     }
 
     /// Makes the loop over a run folder.

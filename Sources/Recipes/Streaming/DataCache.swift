@@ -53,7 +53,7 @@ public struct DataCache: Sendable {
         defer { withExtendedLifetime(lock) {} }
         // Another process may have built it while we waited.
         if let value = existing() { return value }
-        AtomicDirectory.recover(beside: place)
+        AtomicDirectory.recover(in: entries(of: kind))
         try AtomicDirectory.write(to: place, replacing: true, build)
         return try open(place)
     }
@@ -114,6 +114,14 @@ extension DataCache {
                     made: (attributes?[.modificationDate] as? Date) ?? .distantPast)
             }
         }.sorted { $0.made < $1.made }
+    }
+
+    /// Deletes what processes that were killed while they built an entry have left, unless another process builds one.
+    public func recover() {
+        for kind in Kind.allCases {
+            guard let lock = FolderLock(entries(of: kind)) else { continue }
+            withExtendedLifetime(lock) { AtomicDirectory.recover(in: entries(of: kind)) }
+        }
     }
 
     /// Deletes entries; those that a process has open stay readable for it.

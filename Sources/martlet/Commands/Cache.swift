@@ -19,23 +19,13 @@ struct Cache: ParsableCommand {
         var json = false
 
         func run() throws {
+            cache.recover()
             let (data, entries) = (cache.data.entries(), cache.packedModels.entries())
             let folder = cache.packedModels.folder.path
             if json {
                 return Terminal.output([
                     "folder": .string(folder),
-                    "models": .array(entries.map {
-                        .object([
-                            "digest": .string($0.digest), "bytes": .integer($0.bytes),
-                            "made": .string($0.made.formatted(.iso8601)),
-                        ])
-                    }),
-                    "data": .array(data.map {
-                        .object([
-                            "kind": .string($0.kind.rawValue), "digest": .string($0.digest), "bytes": .integer($0.bytes),
-                            "made": .string($0.made.formatted(.iso8601)),
-                        ])
-                    }),
+                    "models": .array(entries.map(Cache.object)), "data": .array(data.map(Cache.object)),
                 ])
             }
             for entry in entries { Terminal.output(Cache.line(entry)) }
@@ -56,24 +46,48 @@ struct Cache: ParsableCommand {
 
         @OptionGroup var cache: CacheOptions
 
+        @Flag(help: "Print one JSON object.")
+        var json = false
+
         func validate() throws {
             if days < 0 { throw ValidationError("--older-than-days is \(days), expected 0 or more") }
         }
 
         func run() throws {
+            cache.recover()
             let (models, data) = (cache.packedModels, cache.data)
             let limit = Date(timeIntervalSinceNow: -86_400 * Double(days))
             let doomed = models.entries().filter { $0.made <= limit }
             try models.remove(doomed)
-            for entry in doomed { Terminal.output("deleted " + Cache.line(entry)) }
+            if !json { for entry in doomed { Terminal.output("deleted " + Cache.line(entry)) } }
             let doomedData = data.entries().filter { $0.made <= limit }
             try data.remove(doomedData)
+            if json {
+                return Terminal.output([
+                    "folder": .string(models.folder.path), "deleted_models": .array(doomed.map(Cache.object)),
+                    "deleted_data": .array(doomedData.map(Cache.object)),
+                ])
+            }
             for entry in doomedData { Terminal.output("deleted " + Cache.line(entry)) }
         }
     }
 
+    private static func object(_ entry: PackedCache.Entry) -> JSONValue {
+        .object([
+            "digest": .string(entry.digest), "source": entry.source.map { .string($0) } ?? .null,
+            "bytes": .integer(entry.bytes), "made": .string(entry.made.formatted(.iso8601)),
+        ])
+    }
+
+    private static func object(_ entry: DataCache.Entry) -> JSONValue {
+        .object([
+            "kind": .string(entry.kind.rawValue), "digest": .string(entry.digest), "bytes": .integer(entry.bytes),
+            "made": .string(entry.made.formatted(.iso8601)),
+        ])
+    }
+
     private static func line(_ entry: PackedCache.Entry) -> String {
-        line("model", entry.digest, entry.bytes, entry.made)
+        line("model", entry.digest, entry.bytes, entry.made) + (entry.source.map { "  " + $0 } ?? "")
     }
 
     private static func line(_ entry: DataCache.Entry) -> String {

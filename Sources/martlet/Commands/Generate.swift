@@ -56,6 +56,12 @@ struct Generate: ParsableCommand {
         if [prompt != nil, promptIDs != nil, chat].count(where: { $0 }) != 1 {
             throw ValidationError("give exactly one of --prompt, --prompt-ids and --chat")
         }
+        if promptIDs != nil, raw || system != nil {
+            throw ValidationError("--prompt-ids is given to the model as it is; leave out \(raw ? "--raw" : "--system")")
+        }
+        if raw, chat || system != nil {
+            throw ValidationError("--raw goes without the chat template, which \(chat ? "--chat" : "--system") needs; leave one out")
+        }
         if maxTokens < 1 { throw ValidationError("--max-tokens is \(maxTokens), expected a number above 0") }
         if !(temperature >= 0 && temperature.isFinite) {
             throw ValidationError("--temperature is \(String(format: "%g", temperature)), expected 0 or more")
@@ -75,7 +81,7 @@ struct Generate: ParsableCommand {
     private func promptTokens(_ loaded: LoadedModel) throws -> [TokenID] {
         if let promptIDs { return try TokenIDList.parse(promptIDs, option: "--prompt-ids") }
         let (text, tokenizer) = (prompt ?? "", try loaded.base.requireTokenizer())
-        if raw || loaded.base.template == nil { return tokenizer.encode(text) }
+        if raw || (loaded.base.template == nil && system == nil) { return tokenizer.encode(text) }
         return try rendered([Message(role: "user", content: text)], loaded)
     }
 
@@ -133,8 +139,8 @@ struct Generate: ParsableCommand {
             throw CommandError(.unsuitableData, "the prompt holds token id \(stranger), but the model's vocabulary has \(size) ids")
         }
         let limit = loaded.network.maximumLength
-        if prompt.count + maxTokens > limit && !json {
-            Terminal.note("prompt and answer may reach \(prompt.count + maxTokens) tokens, the model was made for \(limit)")
+        if maxTokens > limit - prompt.count && !json {
+            Terminal.note("prompt and answer may become longer than the \(limit) tokens that the model was made for")
         }
     }
 }

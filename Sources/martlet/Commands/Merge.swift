@@ -64,7 +64,7 @@ struct Merge: ParsableCommand {
             if StopSignals.received { throw CommandError(.stopped, "stopped on request; \(output) was not written") }
             if Terminal.isInteractive { Terminal.rewriteLine(done < all ? "tensor \(done) of \(all)" : "") }
         }
-        show(report, target, trainedOver)
+        show(report, target)
     }
 
     /// What to merge into, and what the adapter was trained over if that is something else.
@@ -87,7 +87,7 @@ struct Merge: ParsableCommand {
         try model.adapter.map { try base.withTemplate(ofAdapter: URL(fileURLWithPath: $0)) } ?? base
     }
 
-    private func show(_ report: ModelMerge.Report, _ target: BaseModel, _ trainedOver: BaseModel?) {
+    private func show(_ report: ModelMerge.Report, _ target: BaseModel) {
         let form = target.isPacked ? "packed weights, expanded" : "weights as they lie"
         if json { return Terminal.output(object(report, target, form)) }
         let changed = "\(report.changed) of them changed by the adapter"
@@ -95,13 +95,8 @@ struct Merge: ParsableCommand {
         if model.adapter != nil { Terminal.output("merged into \(target.path) (\(form))") }
         line("logits against base\(model.adapter == nil ? "" : " and adapter")", report.comparison)
         if let trained = report.trained { line("logits against those in training (base in 4 bits, and adapter)", trained) }
-        if let kept = report.effectKept {
-            Terminal.output(String(format: "of the adapter's effect on the logits, %.0f %% is kept", kept * 100))
-        }
-        guard trainedOver != nil, let other = report.otherBase else { return }
-        Terminal.note(
-            String(
-                format: "the adapter was trained over a base in 4 bits and is merged into another; the bases alone move the logits by %.2g of their size, and quality may suffer; --dequantized merges into what was trained", other.relative))
+        if let effect = report.effect { Terminal.output(effect) }
+        if let origin = report.otherOrigin { Terminal.note(origin) }
     }
 
     private func line(_ title: String, _ comparison: LogitsComparison) {

@@ -130,17 +130,17 @@ struct Train: ParsableCommand {
         try progress.announce()
         let outcome = try run.run(
             shouldStop: { StopSignals.received }, wantsCheckpoint: StopSignals.takeCheckpointRequest, report: progress.report)
+        var results: [Recipe.Output.Form] = []
         if outcome == .finished {
-            try prepared.writeResults(to: folder, after: run.state.step)
+            results = try prepared.writeResults(to: folder, after: run.state.step, note: progress.note)
             let best = run.state.bestStep.map { folder.bestCheckpoint(step: $0).relativePath }
-            progress.finish(run.state, stoppedEarly: run.hasStoppedEarly, best: best)
+            progress.finish(run.state, results, stoppedEarly: run.hasStoppedEarly, best: best)
         } else {
             progress.stop(run.state, checkpoint: folder.checkpoint(step: run.state.step).relativePath)
         }
         RunSummary(
-            run.state, run: folder, results: outcome == .finished ? prepared.recipe.output.save : [],
-            sources: prepared.data.trainSources, speed: progress.tokensPerSecond, plannedMemory: plan.total,
-            stoppedEarly: run.hasStoppedEarly
+            run.state, run: folder, results: results, sources: prepared.data.trainSources, speed: progress.tokensPerSecond,
+            plannedMemory: plan.total, stoppedEarly: run.hasStoppedEarly
         ).print()
         // Nothing went wrong, so there is no error to print.
         if outcome == .stopped { throw ExitCode(ExitStatus.stopped.rawValue) }

@@ -106,4 +106,10 @@ struct CacheOptions: ParsableArguments {
     var packedModels: PackedCache { PackedCache(cache.map { URL(fileURLWithPath: $0, isDirectory: true) }) }
 
     var data: DataCache { DataCache(packedModels) }
+
+    /// Deletes what processes that were killed while they wrote an entry have left.
+    func recover() {
+        packedModels.recover()
+        data.recover()
+    }
 }

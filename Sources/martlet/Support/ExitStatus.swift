@@ -50,7 +50,7 @@ extension InspectionError: ExitStatusProviding {
     var exitStatus: ExitStatus {
         switch self {
         case .missing, .unreadable: .missingInput
-        case .unknownFolder, .unknownFile: .unsuitableData
+        case .unknownFolder, .unknownFile, .gitPointer: .unsuitableData
         }
     }
 }

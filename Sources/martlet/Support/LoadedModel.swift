@@ -17,6 +17,7 @@ struct LoadedModel {
             options.model, packing: packing, cache: form.cache.packedModels, on: compute, note: Terminal.note)
         base = try options.adapter.map { try plain.withTemplate(ofAdapter: URL(fileURLWithPath: $0)) } ?? plain
         network = try base.makeModel(on: compute)
+        if let remark = base.remark(on: network) { Terminal.note(remark) }
         adapter = try folder?.attach(to: network.adapterTargets)
         if let remark = folder?.remark(onBaseNamed: base.name) { Terminal.note(remark) }
     }

@@ -98,13 +98,16 @@ final class TrainingProgress {
             line("step \(step): validation loss \(Self.number(loss))" + (isBest ? ", the lowest so far" : ""))
             if bySource.count > 1 { for part in bySource { line("  \(part.source): \(Self.number(part.loss))") } }
         case .checkpoint(let step, _): if !Terminal.isInteractive { line("step \(step): checkpoint written") }
-        case .note(let text): line("note: " + text)
+        case .note(let text): note(text)
         }
     }
 
-    /// Says how it ended.
+    /// Says something that went wrong without harm, or is good to know.
+    func note(_ text: String) { line("note: " + text) }
+
+    /// Says how it ended, and in which forms the result was written.
     /// - Parameter best: where the checkpoint with the lowest validation loss lies, if there is one.
-    func finish(_ state: TrainingState, stoppedEarly: Bool, best: String?) {
+    func finish(_ state: TrainingState, _ forms: [Recipe.Output.Form], stoppedEarly: Bool, best: String?) {
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         if let experts = state.experts { showExperts(experts) }
         let sources = prepared.data.trainSources
@@ -113,8 +116,8 @@ final class TrainingProgress {
                 line("  \(source): \(count.grouped) tokens, \(Self.percent(Double(count) / Double(max(1, state.tokens)))) of all")
             }
         }
-        let results = prepared.recipe.output.save.map { "the \($0 == .adapter ? "adapter" : "merged model") is in \(folder)/\($0.rawValue)" }
-        line("finished after \(state.step) steps and \(Self.duration(seconds)); \(results.joined(separator: ", "))")
+        let results = forms.map { "the \($0 == .adapter ? "adapter" : "merged model") is in \(folder)/\($0.rawValue)" }
+        line((["finished after \(state.step) steps and \(Self.duration(seconds))"] + results).joined(separator: "; "))
         if stoppedEarly {
             let count = state.evaluationsSinceBest
             let evaluations = count == 1 ? "the last evaluation" : "the last \(count) evaluations"
