@@ -162,13 +162,19 @@ public struct RunFolder {
 
     /// Points `latest`, and `best` if there is one, at their checkpoints and deletes all but the newest `keep` and the best.
     /// - Returns: why a link could not be made; some file systems have none, and no run needs them.
-    func rotate(latest: Int, best: Int?, keep: Int) -> (any Error)? {
-        var problem: (any Error)?
+    /// - Throws: `CheckpointError.file` where the disk is full or no longer to be written, which the next checkpoint needs.
+    func rotate(latest: Int, best: Int?, keep: Int) throws -> FileError? {
+        var problem: FileError?
         for (name, step) in [("latest", latest), ("best", best)] {
             guard let target = step.map(checkpoint), FileManager.default.fileExists(atPath: target.path) else { continue }
+            let link = checkpoints.appendingPathComponent(name)
             do {
-                try AtomicFile.replaceLink(at: checkpoints.appendingPathComponent(name), to: target.lastPathComponent)
-            } catch { problem = problem ?? error }
+                try AtomicFile.replaceLink(at: link, to: target.lastPathComponent)
+            } catch CheckpointError.file(let error) where error.kind != .full && error.kind != .readOnly {
+                // One that leads to a checkpoint of before, which is about to go, would be worse than none.
+                unlink(link.path)
+                problem = problem ?? error
+            }
         }
         for step in checkpointSteps().filter({ $0 <= latest }).dropFirst(max(1, keep)) where step != best {
             try? FileManager.default.removeItem(at: checkpoint(step: step))

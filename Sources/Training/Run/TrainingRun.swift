@@ -235,7 +235,7 @@ public final class TrainingRun {
         guard let save = pendingSave else { return }
         pendingSave = nil
         try save.finish()
-        if let problem = folder.rotate(latest: save.step, best: state.bestStep, keep: settings.keep), !saidLinks {
+        if let problem = try folder.rotate(latest: save.step, best: state.bestStep, keep: settings.keep), !saidLinks {
             saidLinks = true
             try report(.note("\(problem); the run goes on without the links latest and best, and its checkpoints are told by their steps"))
         }
