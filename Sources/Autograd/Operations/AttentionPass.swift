@@ -97,8 +97,7 @@ struct AttentionPass {
         let keys = AttentionOperand(
             k, options.headSize, layout, .whole, exact: true, inFloat16: isInFloat16, on: unit, compute)
         let values = AttentionOperand(
-            v, options.valueSize, layout, .transposed, exact: compute.tiles == .vectors, inFloat16: isInFloat16, on: unit,
-            compute)
+            v, options.valueSize, layout, .transposed, inFloat16: isInFloat16, on: unit, compute)
         var shape = shape
         shape.tiles = unit?.product
         let blocks = (0..<layout.sequenceCount).flatMap { sequence in
