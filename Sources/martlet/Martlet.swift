@@ -32,6 +32,7 @@ struct Martlet: ParsableCommand {
     static func main() {
         // A file that hits the size limit is then an error like a full disk, with a sentence, instead of sudden death.
         signal(SIGXFSZ, SIG_IGN)
+        MappedFile.answerLostPages(exitStatus: ExitStatus.inputOutput.rawValue)
         let asJSON = CommandLine.arguments.contains("--json")
         MemoryRefusal.answer { Failure.exit(with: CommandError(.unavailable, $0), asJSON: asJSON) }
         do {

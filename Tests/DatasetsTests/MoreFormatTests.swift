@@ -101,7 +101,7 @@ private func message(_ role: String, _ content: String, _ more: JSONObject = [:]
     #expect(try example("{\"segments\": [\(text)]}") == .segments([weight]))
     #expect(
         try problem(#"{"segments": [{"text": "A", "weight": -1}]}"#)
-            == .wrongType(key: "segments[0].weight", expected: "a number from 0 to 10000", found: "-1"))
+            == .wrongType(key: "segments[0].weight", expected: "0 or a number from 1e-6 to 10000", found: "-1"))
     let encoder = ExampleEncoder(tokenizer: try Fixtures.smollm2(), template: nil)
     let pieces = [Segment("Q:", isTrained: false), Segment(" Yes.", weight: 0.25), Segment(" And no.", isTrained: true)]
     let outcomes = try encoder.encode(DatasetRecord(.segments(pieces), file: "f", line: 1))

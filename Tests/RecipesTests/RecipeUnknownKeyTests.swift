@@ -88,7 +88,7 @@ func otherToolsValuesAreTranslated(_ setting: String, _ words: String) {
     ("deepspeed", "one process"), ("adam_beta2", "training.betas"), ("save_merged", "[adapter, merged]"),
     ("group_by_length", "without padding"), ("scale", "alpha / rank"),
     ("adapter.scale", "alpha / rank"), ("load_in_4bit", "model.quantization: nf4"),
-    ("val_set_size", "data.validation"), ("chat_template", "comes with the model"), ("wandb_project", "metrics.jsonl"),
+    ("val_set_size", "data.validation"), ("chat_template", "model.chat_template"), ("wandb_project", "metrics.jsonl"),
     ("resume_from_checkpoint", "--resume"), ("lora_target_linear", "all-linear"), ("use_dora", "adapter.method: dora"),
     ("evals_per_epoch", "evaluation.every_steps"), ("lora_modules_to_save", "linear layers"),
     ("adapter.<<", "merge keys"),

@@ -30,6 +30,21 @@ private func failure(_ path: String) -> FileError? {
         }
     }
 
+    @Test func aFileThatBecomesShorterEndsTheProcessWithItsName() async throws {
+        let result = try await #require(processExitsWith: .exitCode(74), observing: [\.standardErrorContent]) {
+            MappedFile.answerLostPages(exitStatus: 74)
+            try withFile([UInt8](repeating: 7, count: 1 << 16)) { path in
+                // Others of which one is gone already, and one is whole.
+                _ = try MappedFile(path: path)
+                let (whole, mapped) = (try MappedFile(path: "/proc/self/exe"), try MappedFile(path: path))
+                truncate(path, 0)
+                exit(mapped.bytes[1 << 15] == whole.bytes[0] ? 1 : 2)
+            }
+        }
+        let said = String(decoding: result.standardErrorContent, as: UTF8.self)
+        #expect(said.contains("/martlet-") && said.contains("the file has become shorter"), "\(said)")
+    }
+
     /// Sums over pieces are those over the whole: eight lanes of words, each multiplied and turned, zeros behind the end.
     @Test(arguments: [0, 1, 63, 64, 65, 1 << 24, 1 << 24 + 7]) func checksums(count: Int) throws {
         let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 7) }

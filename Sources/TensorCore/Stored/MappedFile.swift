@@ -1,3 +1,5 @@
+import CKernels
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -9,7 +11,7 @@
 /// A regular file mapped read-only into memory for as long as the object lives.
 ///
 /// Its pages are read when they are first touched. A file that is truncated by someone else while it is mapped ends
-/// the process with SIGBUS on the next touch of a lost page; replacing it by rename is harmless.
+/// the process on the next touch of a lost page, see ``answerLostPages(exitStatus:)``; replacing it by rename is harmless.
 ///
 /// Unchecked Sendable: the mapping is read-only, all properties are constants, and it is unmapped in `deinit` only.
 public final class MappedFile: @unchecked Sendable {
@@ -17,6 +19,7 @@ public final class MappedFile: @unchecked Sendable {
     public let path: String
     /// The whole file; valid as long as the object lives. An empty file has an empty buffer.
     public let bytes: UnsafeRawBufferPointer
+    private let slot: Int32
 
     /// The file's size in bytes at the time it was opened.
     public var size: Int { bytes.count }
@@ -35,16 +38,21 @@ public final class MappedFile: @unchecked Sendable {
         }
         let size = Int(status.st_size)
         guard size > 0 else {
-            bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+            (bytes, slot) = (UnsafeRawBufferPointer(start: nil, count: 0), -1)
             return
         }
         guard let start = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
             throw FileError(action: "map", path: path, code: errno)
         }
-        bytes = UnsafeRawBufferPointer(start: start, count: size)
+        (bytes, slot) = (UnsafeRawBufferPointer(start: start, count: size), martlet_watch_file(start, Int64(size), path))
     }
 
+    /// From now on a lost page of any mapped file ends the process with a sentence that names it, and this status, instead of
+    /// with SIGBUS alone.
+    public static func answerLostPages(exitStatus: Int32) { martlet_answer_lost_pages(exitStatus) }
+
     deinit {
+        martlet_forget_file(slot)
         if let start = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: start), bytes.count) }
     }
 
