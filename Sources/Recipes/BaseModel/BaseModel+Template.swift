@@ -37,23 +37,19 @@ extension BaseModel {
     private static func changed(
         _ files: [String: Data], _ template: ChatTemplate, _ stops: Set<TokenID>
     ) throws -> [String: Data] {
-        func edited(_ name: String, _ data: Data, _ edit: (inout JSONObject) -> Void) throws -> Data {
-            let value = try parse(data, name)
-            guard let object = value.objectValue else { return data }
-            var members = object
-            edit(&members)
-            return Data(JSONValue.object(members).serialized(pretty: true).utf8)
+        func edited(_ name: String, _ data: Data, _ edit: (JSONObject) -> JSONObject) throws -> Data {
+            guard let object = try parse(data, name).objectValue else { return data }
+            return Data(JSONValue.object(edit(object)).serialized(pretty: true).utf8)
         }
         var files = files
         files["chat_template.jinja"] = Data(template.source.utf8)
-        files["tokenizer_config.json"] = try files["tokenizer_config.json"].map { data in
-            try edited("tokenizer_config.json", data) { object in
-                object = JSONObject(object.members.filter { $0.key != "chat_template" }.map { ($0.key, $0.value) })
-            }
+        files["tokenizer_config.json"] = try files["tokenizer_config.json"].map {
+            try edited("tokenizer_config.json", $0) { $0.without("chat_template") }
         }
-        let generation = files["generation_config.json"] ?? Data("{}".utf8)
-        files["generation_config.json"] = try edited("generation_config.json", generation) {
-            $0["eos_token_id"] = ids(stops)
+        files["generation_config.json"] = try edited("generation_config.json", files["generation_config.json"] ?? Data("{}".utf8)) {
+            var object = $0
+            object["eos_token_id"] = ids(stops)
+            return object
         }
         return files
     }

@@ -103,8 +103,7 @@ public struct ModelMerge {
     /// config.json with the element type that was written, and without a packing that is no more.
     private func configuration() throws -> Data {
         let value = try BaseModel.parse(base.configuration, base.path)
-        guard let members = value.objectValue?.members else { return base.configuration }
-        var object = JSONObject(members.filter { $0.key != "quantization_config" }.map { ($0.key, $0.value) })
+        guard var object = value.objectValue?.without("quantization_config") else { return base.configuration }
         let name = type == .float32 ? "float32" : "bfloat16"
         object[object["dtype"] == nil ? "torch_dtype" : "dtype"] = .string(name)
         return Data(JSONValue.object(object).serialized(pretty: true).utf8)

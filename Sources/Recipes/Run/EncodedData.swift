@@ -62,9 +62,7 @@ public struct EncodedData: Sendable {
     /// Reads and encodes every source of the recipe.
     /// - Throws: `DatasetProblem` naming file and line.
     public init(_ recipe: Recipe, base: BaseModel, vocabularySize: Int?, for purpose: Purpose = .run) throws {
-        let encoder = ExampleEncoder(
-            tokenizer: base.tokenizer, template: base.template, vocabularySize: vocabularySize,
-            contextLength: base.contextLength, options: recipe.encodingOptions)
+        let encoder = Self.encoder(recipe, base, vocabularySize)
         var purpose = purpose
         if purpose == .look(records: nil), try Self.stream(recipe) { purpose = .look(records: Self.lookLimit) }
         let reading = Reading(encoder: encoder, onError: recipe.data.onError, purpose: purpose)
@@ -82,9 +80,7 @@ public struct EncodedData: Sendable {
         streaming recipe: Recipe, base: BaseModel, vocabularySize: Int?, cache: DataCache, on compute: Compute,
         note: (String) -> Void
     ) throws {
-        let encoder = ExampleEncoder(
-            tokenizer: base.tokenizer, template: base.template, vocabularySize: vocabularySize,
-            contextLength: base.contextLength, options: recipe.encodingOptions)
+        let encoder = Self.encoder(recipe, base, vocabularySize)
         try readValidation(recipe, Reading(encoder: encoder, onError: recipe.data.onError, purpose: .run))
         let streamed = try StreamedData(
             recipe, base: base, encoder: encoder, validation: validation, cache: cache, on: compute, note: note)
@@ -92,6 +88,12 @@ public struct EncodedData: Sendable {
         summaries = streamed.summaries + summaries
         skipped = streamed.skipped + skipped
         self.streamed = streamed
+    }
+
+    private static func encoder(_ recipe: Recipe, _ base: BaseModel, _ vocabularySize: Int?) -> ExampleEncoder {
+        ExampleEncoder(
+            tokenizer: base.tokenizer, template: base.template, vocabularySize: vocabularySize,
+            contextLength: base.contextLength, options: recipe.encodingOptions)
     }
 
     /// The training sources, as the recipe names them.

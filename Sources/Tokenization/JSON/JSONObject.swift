@@ -34,6 +34,11 @@ public struct JSONObject: Sendable, Hashable, ExpressibleByDictionaryLiteral {
         }
     }
 
+    /// The same object without a key.
+    package func without(_ key: String) -> JSONObject {
+        JSONObject(members.filter { $0.key != key }.map { (key: $0.key, value: $0.value) })
+    }
+
     /// Adds a member unless its key is there already; says whether it was added.
     mutating func append(_ key: String, _ value: JSONValue) -> Bool {
         let hash = hash(key)

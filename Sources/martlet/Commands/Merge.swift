@@ -55,21 +55,20 @@ struct Merge: ParsableCommand {
         try OutputPlace.checkModelFolder(
             output, overwrite: overwrite, reading: [("--model", model.model), ("--base", base), ("--adapter", model.adapter)])
         let adapter = try model.adapter.map { try AdapterFolder(URL(fileURLWithPath: $0), on: compute) }
-        let (target, trainedOver) = try bases(adapter, on: compute)
+        let (plain, trainedOver) = try bases(adapter, on: compute)
+        // What the adapter was trained with belongs to the merged model.
+        let target = try model.adapter.map { try plain.withTemplate(ofAdapter: URL(fileURLWithPath: $0)) } ?? plain
         if let remark = adapter?.remark(onBaseNamed: (trainedOver ?? target).name) { Terminal.note(remark) }
         let type: SafetensorsType? = dtype.map { $0 == "float32" ? .float32 : .bfloat16 }
         let merge = try ModelMerge(base: target, trainedOver: trainedOver, adapter: adapter, type: type, on: compute)
-        StopSignals.install()
-        let report = try merge.write(to: place, packing: requantize.map { _ in Packing() }, replacing: overwrite) { done, all in
-            if StopSignals.received { throw CommandError(.stopped, "stopped on request; \(output) was not written") }
-            if Terminal.isInteractive { Terminal.rewriteLine(done < all ? "tensor \(done) of \(all)" : "") }
-        }
+        let report = try merge.write(
+            to: place, packing: requantize.map { _ in Packing() }, replacing: overwrite, progress: OutputPlace.progress(to: output))
         show(report, target)
     }
 
     /// What to merge into, and what the adapter was trained over if that is something else.
     private func bases(_ adapter: AdapterFolder?, on compute: Compute) throws -> (BaseModel, trainedOver: BaseModel?) {
-        let plain = try withTemplate(BaseModel.open(model.model))
+        let plain = try BaseModel.open(model.model)
         var trained = plain
         if let packing = adapter.flatMap({ Packing(metadata: $0.metadata) }), !plain.isPacked {
             trained = try cache.packedModels.open(model.model, packing: packing, on: compute, note: Terminal.note)
@@ -78,13 +77,8 @@ struct Merge: ParsableCommand {
             if !trained.isPacked { throw CommandError(.usage, "--dequantized needs a packed base, but the adapter was not trained over one") }
             return (trained, nil)
         }
-        if let base { return (try withTemplate(BaseModel.open(base)), trained) }
+        if let base { return (try BaseModel.open(base), trained) }
         return (plain, trained.isPacked && !plain.isPacked ? trained : nil)
-    }
-
-    /// What the adapter was trained with belongs to the merged model.
-    private func withTemplate(_ base: BaseModel) throws -> BaseModel {
-        try model.adapter.map { try base.withTemplate(ofAdapter: URL(fileURLWithPath: $0)) } ?? base
     }
 
     private func show(_ report: ModelMerge.Report, _ target: BaseModel) {

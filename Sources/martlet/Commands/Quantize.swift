@@ -49,14 +49,11 @@ struct Quantize: ParsableCommand {
         let start = ContinuousClock.now
         AtomicDirectory.recover(beside: place)
         var report: PackedFolder.Report?
-        StopSignals.install()
+        let progress = OutputPlace.progress(to: output)
         try AtomicDirectory.write(to: place, replacing: overwrite) { temporary in
             report = try PackedFolder.write(
-                base, network: network, packing: Packing(doubleQuantization: doubleQuantization), to: temporary, on: compute
-            ) { done, all in
-                if StopSignals.received { throw CommandError(.stopped, "stopped on request; \(output) was not written") }
-                if Terminal.isInteractive { Terminal.rewriteLine(done < all ? "tensor \(done) of \(all)" : "") }
-            }
+                base, network: network, packing: Packing(doubleQuantization: doubleQuantization), to: temporary, on: compute,
+                progress: progress)
         }
         if let report { show(report, seconds: (ContinuousClock.now - start) / .seconds(1)) }
     }

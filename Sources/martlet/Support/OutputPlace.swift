@@ -2,7 +2,7 @@ import Foundation
 import Recipes
 import Training
 
-/// Checks before a command replaces a folder.
+/// Checks before a command replaces a folder, and what goes on while it writes.
 enum OutputPlace {
     /// Refuses a folder for a model that holds what the command reads, that holds anything but a model, or that would be
     /// replaced unasked.
@@ -26,6 +26,15 @@ enum OutputPlace {
         let inputs = [("model.path", recipe.model.path), ("adapter.path", recipe.adapter.path)]
             + data.flatMap { key, sources in sources.map { (key, Optional($0.path)) } }
         try refuseInputs(in: place, called: recipe.output.directory, inputs, choosing: "output.directory")
+    }
+
+    /// From now on a signal ends the writing of a model, which leaves nothing then; shows how many tensors are written.
+    static func progress(to output: String) -> (_ done: Int, _ of: Int) throws -> Void {
+        StopSignals.install()
+        return { done, all in
+            if StopSignals.received { throw CommandError(.stopped, "stopped on request; \(output) was not written") }
+            if Terminal.isInteractive { Terminal.rewriteLine(done < all ? "tensor \(done) of \(all)" : "") }
+        }
     }
 
     /// Refuses a folder that is, or holds, something the command reads.
