@@ -28,12 +28,13 @@ int64_t martlet_attention_backward_scratch(const struct martlet_attention *a) {
 // Tiles of a block's queries along the depth.
 enum { QUERY_TILES = BLOCK / MARTLET_TILE_DEPTH, QUERY_STEP = QUERY_TILES * MARTLET_TILE_ELEMENTS };
 
-// Returns the scratch behind what it has used.
-MARTLET_INLINE float *prepare_query_sides(int level, const struct martlet_attention *a, const float *from,
-                                          int64_t stride, int64_t queries, int64_t size, int64_t parts, float *scratch,
+// What meets the operand. Returns the scratch behind what it has used.
+MARTLET_INLINE float *prepare_query_sides(int level, const struct martlet_attention *a,
+                                          const struct martlet_attention_operand *operand, const float *from,
+                                          int64_t stride, int64_t queries, int64_t size, float *scratch,
                                           struct query_side *side) {
-    *side = (struct query_side){.columns = scratch, .rows = scratch + prepared_floats(a, size, parts)};
-    prepare_query_side(level, a, from, stride, queries, size, parts, side->columns);
+    *side = (struct query_side){.columns = scratch, .rows = scratch + prepared_floats(a, size, operand->parts)};
+    prepare_query_side(level, a, operand, from, stride, queries, size, side->columns);
     if (a->tiles) {
         CALL_ROUNDING_AT_LEVEL(pack_columns_f32, size, queries, from, stride, 0, (uint16_t *)side->rows, QUERY_STEP);
     } else if (a->halves) {
@@ -48,7 +49,8 @@ MARTLET_INLINE float *prepare_query_sides(int level, const struct martlet_attent
 }
 
 MARTLET_INLINE void prepare(int level, const struct martlet_attention *a, const struct martlet_attention_block *block,
-                            const float *q, int64_t parts, const float *d_output, const float *lse,
+                            const float *q, const struct martlet_attention_operand *k,
+                            const struct martlet_attention_operand *v, const float *d_output, const float *lse,
                             const float *delta, float *scratch, struct pass *pass) {
     float padded_lse[BLOCK] = {0}, padded_delta[BLOCK] = {0};
     pass->scores = scratch;
@@ -57,8 +59,8 @@ MARTLET_INLINE void prepare(int level, const struct martlet_attention *a, const 
     pass->tiles = (uint16_t *)(pass->d_query + a->head_size * BLOCK);
     scratch = pass->d_query + (a->head_size + BLOCK) * BLOCK;
     int64_t queries = block->queries;
-    scratch = prepare_query_sides(level, a, q, a->query_stride, queries, a->head_size, parts, scratch, &pass->query);
-    prepare_query_sides(level, a, d_output, a->output_stride, queries, a->value_size, 1, scratch, &pass->d_output);
+    scratch = prepare_query_sides(level, a, k, q, a->query_stride, queries, a->head_size, scratch, &pass->query);
+    prepare_query_sides(level, a, v, d_output, a->output_stride, queries, a->value_size, scratch, &pass->d_output);
     if (a->halves)
         write_rows_of_halves(a->value_size, BLOCK, pass->d_output.column_scale.factor, pass->d_output.columns, BLOCK,
                              (uint16_t *)pass->d_output.columns, BLOCK);
@@ -210,7 +212,7 @@ ROUNDING_KERNEL(attention_backward,
     struct pass pass;
     struct strip strips[STRIPS];
     fetch_rows(d_query, a->query_stride, block->queries, a->head_size, 1);
-    prepare(level, a, block, q, k->parts, d_output, lse, delta, scratch, &pass);
+    prepare(level, a, block, q, k, v, d_output, lse, delta, scratch, &pass);
     for (int64_t from = block->first_key; from < block->last_key; from += BLOCK) {
         int64_t to = from + BLOCK < block->last_key ? from + BLOCK : block->last_key, row = from - block->first_key;
         int count = find_strips(a, &pass.seen, from, to, strips);

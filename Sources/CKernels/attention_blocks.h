@@ -102,14 +102,18 @@ MARTLET_INLINE int64_t tile_depth(int64_t size) { return (size + MARTLET_TILE_DE
 // Elements between blocks of tiles that follow one another.
 MARTLET_INLINE int64_t tile_step(int64_t size) { return tile_depth(size) * MARTLET_TILE_ELEMENTS; }
 
-// result[keys, queries] = operand[keys, size] · side, where the keys are those of a strip. side: [size, BLOCK], or a
-// right operand of tiles.
+// Whether the rows of an operand are multiplied as tiles; else, in float32, as they are.
+MARTLET_INLINE int is_in_tiles(const struct martlet_attention *a, const struct martlet_attention_operand *operand) {
+    return a->tiles && operand->tiles;
+}
+
+// result[keys, queries] = operand[keys, size] · side, where the keys are those of a strip. side: as prepare_query_side leaves it.
 MARTLET_INLINE void multiply_by_query_side(int level, const struct martlet_attention *a, int64_t from,
                                            const struct strip *strip, int64_t size,
                                            const struct martlet_attention_operand *operand, const float *side,
                                            float *result) {
     result += strip->key * BLOCK + strip->vector * LANES;
-    if (a->tiles) {
+    if (is_in_tiles(a, operand)) {
         int64_t step = operand->parts * tile_step(size);
         struct martlet_tile_product product = {
             .rows = strip->keys, .columns = strip->vectors * LANES, .result = result, .stride = BLOCK,
@@ -263,18 +267,20 @@ MARTLET_INLINE void copy_part(const uint16_t *from, uint16_t *to, int64_t rows, 
         memcpy(to, from, (size_t)part * sizeof *to);
 }
 
-// Rows of queries or of gradients as the right operand of multiply_by_query_side, in as many parts as the left has.
-MARTLET_INLINE void prepare_query_side(int level, const struct martlet_attention *a, const float *from,
-                                       int64_t stride, int64_t queries, int64_t size, int64_t parts, float *side) {
-    if (!a->tiles) {
+// Rows of queries or of gradients as multiply_by_query_side meets the operand with them: [size, BLOCK], or a right operand of tiles
+// in as many parts as the left has.
+MARTLET_INLINE void prepare_query_side(int level, const struct martlet_attention *a,
+                                       const struct martlet_attention_operand *operand, const float *from, int64_t stride,
+                                       int64_t queries, int64_t size, float *side) {
+    if (!is_in_tiles(a, operand)) {
         // Lanes of a vector of float16 without a query must be numbers.
         if (a->halves && queries < BLOCK) memset(side, 0, (size_t)(size * BLOCK) * sizeof *side);
         return transpose(from, stride, queries, size, side, BLOCK);
     }
     uint16_t *tiles = (uint16_t *)side;
-    int64_t part = tile_step(size), step = parts * part;
+    int64_t part = tile_step(size), step = operand->parts * part;
     CALL_ROUNDING_AT_LEVEL(pack_rows_f32, queries, size, from, stride, 1, tiles, step);
-    if (parts == 1) return;
+    if (operand->parts == 1) return;
     float *low = side + 2 * side_floats(size);
     take_low_parts(level, from, stride, queries, size, low);
     CALL_ROUNDING_AT_LEVEL(pack_rows_f32, queries, size, low, size, 1, tiles + part, step);

@@ -27,9 +27,9 @@ MARTLET_INLINE void find_head(const struct martlet_attention *a, int64_t number,
 }
 
 MARTLET_INLINE void begin_head(int level, const struct martlet_attention *a,
-                               const struct martlet_attention_block *block, const float *q, int64_t parts,
-                               const float *sink, const struct head *head) {
-    prepare_query_side(level, a, q, a->query_stride, block->queries, a->head_size, parts, head->query);
+                               const struct martlet_attention_block *block, const float *q,
+                               const struct martlet_attention_operand *k, const float *sink, const struct head *head) {
+    prepare_query_side(level, a, k, q, a->query_stride, block->queries, a->head_size, head->query);
     memset(head->output, 0, (size_t)(a->value_size * BLOCK) * sizeof(float));
     for (int j = 0; j < VECTORS; j++) {
         head->largest[j] = (lanes)(sink ? *sink : LOWEST);
@@ -262,7 +262,7 @@ ROUNDING_KERNEL(attention_forward,
     for (int64_t h = 0; h < heads; h++) {
         find_head(a, h, scratch, &head);
         fetch_rows(output + h * a->value_size, a->output_stride, block->queries, a->value_size, 1);
-        begin_head(level, a, block, q + h * a->head_size, k->parts, sinks ? sinks + h : NULL, &head);
+        begin_head(level, a, block, q + h * a->head_size, k, sinks ? sinks + h : NULL, &head);
     }
     for (int64_t from = block->first_key; from < block->last_key; from += BLOCK) {
         int64_t to = from + BLOCK < block->last_key ? from + BLOCK : block->last_key;

@@ -36,8 +36,10 @@ extension AttentionPass {
         let (dOutput, delta) = operands(dOutput, output)
         let (keys, lse) = centred(lse)
         let inputs = Inputs(
-            keys: AttentionOperand(keys, options.headSize, layout, .both, exact: true, inFloat16: isInFloat16, compute),
-            values: AttentionOperand(v, options.valueSize, layout, .whole, inFloat16: isInFloat16, compute),
+            keys: AttentionOperand(
+                keys, options.headSize, layout, .both, exact: true, inFloat16: isInFloat16, on: compute.tiles, compute),
+            values: AttentionOperand(
+                v, options.valueSize, layout, .whole, inFloat16: isInFloat16, on: compute.tiles, compute),
             dOutput: dOutput, lse: lse, delta: delta)
         for stretch in TileOrder.pieces(0..<layout.longest, Self.stretch) {
             var parts = parts(stretch), count = 0

@@ -16,7 +16,7 @@ struct AttentionOperand {
     private let stride, size: Int
     /// Parts of tiles along the depth: one, or those with which hardly anything is lost to rounding.
     private let parts: Int
-    private var isExact: Bool { parts > 1 }
+    private let isExact: Bool
     private let stretches: [Stretch]
     private let keyCount: Int
 
@@ -27,14 +27,18 @@ struct AttentionOperand {
     }
 
     /// Packs the rows that the sequences of the layout have: `x` is `[prefix + tokens, heads · size]`, of either type.
-    /// Where `exact` float32 is not rounded, neither in rows nor, but for the least, in whole tiles. Where products run in
-    /// float16, an exact operand is float32 where it is wanted whole, and every other is float16.
+    ///
+    /// Where `exact` float32 is not rounded, neither in rows nor, but for the least, in whole tiles. On vectors that multiply
+    /// bfloat16 an exact operand is rows where it is wanted whole: tiles of three parts take half as long again. Where products
+    /// run in float16, it is float32 there, and every other operand is float16.
+    /// - Parameter unit: what multiplies tiles, if anything does.
     init(
         _ x: Tensor, _ size: Int, _ layout: SequenceLayout, _ form: Form, exact: Bool = false, inFloat16: Bool,
-        _ compute: Compute
+        on unit: TileUnit?, _ compute: Compute
     ) {
         let parts = exact && x.elementType == .float32 ? Int(MARTLET_ATTENTION_PARTS) : 1
-        (self.size, self.parts) = (size, parts)
+        let isInRows = exact && unit == .vectors && form != .transposed
+        (self.size, self.parts, isExact) = (size, parts, exact)
         stride = Int(martlet_attention_spread(Int64(size)))
         var stretches: [Stretch] = [], (tileCount, transposedCount, blockCount) = (0, 0, 0)
         for (start, end) in zip(layout.offsets, layout.offsets.dropFirst()) {
@@ -48,15 +52,11 @@ struct AttentionOperand {
         (self.stretches, keyCount) = (stretches, layout.prefix + layout.tokenCount)
         let heads = x.columns / size
         let shape = [heads * keyCount, stride]
-        rows = compute.tiles == nil && (exact || !inFloat16) ? compute.empty(shape) : nil
+        rows = isInRows || unit == nil && (exact || !inFloat16) ? compute.empty(shape) : nil
         words = inFloat16 && !(exact && form == .whole) ? compute.empty(shape) : nil
         inverses = words.map { _ in compute.empty([heads, blockCount]) }
-        if compute.tiles == nil {
-            (tiles, transposed) = (nil, nil)
-        } else {
-            tiles = form == .transposed ? nil : compute.emptyTiles([heads, tileCount])
-            transposed = form == .whole ? nil : compute.emptyTiles([heads, transposedCount])
-        }
+        tiles = unit == nil || isInRows || form == .transposed ? nil : compute.emptyTiles([heads, tileCount])
+        transposed = unit == nil || form == .whole ? nil : compute.emptyTiles([heads, transposedCount])
         pack(x, heads, compute)
     }
 
@@ -97,7 +97,7 @@ struct AttentionOperand {
                         Int64(part.count), Int64(size), words.output + place, Int64(stride),
                         inverses.output + head * inverses.columns + block)
                 }
-                if compute.tiles != nil { packTiles(x, row, part, head, at(sequence, head), compute) }
+                packTiles(x, row, part, head, at(sequence, head), compute)
             }
         }
     }
@@ -126,7 +126,7 @@ struct AttentionOperand {
         let source = TileSource(x, row: row, column: head * size)
         if let target = operand.tiles.map({ UnsafeMutablePointer(mutating: $0) }) {
             let step = Int(operand.step), target = target + part.lowerBound / TilePack.side * step
-            if isExact {
+            if parts > 1 {
                 let start = x.floatRows + row * x.rowStride + head * size
                 compute.withScratch(part.count * size) { scratch in
                     martlet_attention_pack_keys(

@@ -92,9 +92,14 @@ struct AttentionPass {
     // MARK: Many queries
 
     private func forward(into output: Tensor, _ lse: Tensor) {
-        let keys = AttentionOperand(k, options.headSize, layout, .whole, exact: true, inFloat16: isInFloat16, compute)
-        let values = AttentionOperand(v, options.valueSize, layout, .transposed, inFloat16: isInFloat16, compute)
+        // Vectors that multiply bfloat16 gain nothing: scores and weights would need parts that keep what rounding takes.
+        let unit = compute.tiles == .vectors ? nil : compute.tiles
+        let keys = AttentionOperand(
+            k, options.headSize, layout, .whole, exact: true, inFloat16: isInFloat16, on: unit, compute)
+        let values = AttentionOperand(
+            v, options.valueSize, layout, .transposed, inFloat16: isInFloat16, on: unit, compute)
         var shape = shape
+        shape.tiles = unit?.product
         let blocks = (0..<layout.sequenceCount).flatMap { sequence in
             (0..<options.keyValueHeads).flatMap { head in
                 // The last queries see the most keys. They come first, so that threads end at about the same time.

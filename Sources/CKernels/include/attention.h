@@ -45,6 +45,7 @@ struct martlet_attention {
 struct martlet_attention_operand {
     // For products in float32: rows. For those in float16: rows of words, every MARTLET_ATTENTION_BLOCK of them under a
     // scale, and what undoes that. Of keys the forward pass needs the first and the backward pass both, of values both the second.
+    // Of keys without `tiles` the scores are products of rows, too.
     const float *rows;
     const uint32_t *words;
     int64_t stride;
