@@ -10,20 +10,13 @@ struct AnswerRegions {
     /// Starts in UTF-8 bytes of the text, ascending.
     private let starts: [(byte: Int, part: AnswerPart)]
 
-    init(_ rendered: RenderedTurns, message: Int, turn: Range<Int>, renderer: ConversationRenderer) {
-        let answer = Answer(rendered.conversation.messages[message])
-        func start(_ variants: [Message]) -> Int? {
-            let common = variants.compactMap { variant in
-                renderer.text(of: rendered, replacing: message, with: variant).map(rendered.text.commonBytes)
-            }
-            guard common.count == variants.count, let least = common.min() else { return nil }
-            return turn.contains(least) ? least : nil
-        }
+    init(_ differences: AnswerDifferences, message: Int, turn: Range<Int>) {
+        func start(_ part: AnswerPart) -> Int? { differences[part, message].flatMap { turn.contains($0) ? $0 : nil } }
         var found: [(byte: Int, part: AnswerPart)] = []
-        if answer.hasFinal, let at = start(answer.withOtherFinal) { found.append((at, .final)) }
-        if answer.hasToolCalls, let at = start(answer.withOtherEnd) { found.append((at, .toolCalls)) }
+        if let at = start(.final) { found.append((at, .final)) }
+        if let at = start(.toolCalls) { found.append((at, .toolCalls)) }
         // Templates may leave the reasoning out; what begins the turn is then the next part's.
-        if answer.hasThinking, start(answer.withOtherThinking) != nil { found.append((turn.lowerBound, .thinking)) }
+        if start(.thinking) != nil { found.append((turn.lowerBound, .thinking)) }
         // Where two begin at the same byte, the earlier one is empty: the template left it out.
         found.sort { $0.byte == $1.byte ? $0.part == .thinking : $0.byte < $1.byte }
         starts = found
@@ -67,19 +60,34 @@ struct Answer {
     /// The reasoning under a key of its own.
     var reasoning: String? { Self.thinkingKeys.lazy.compactMap { object[$0]?.stringValue }.first { !$0.isEmpty } }
 
-    /// Two each, since one of them may start like what it replaces.
-    var withOtherFinal: [Message] {
+    func has(_ part: AnswerPart) -> Bool {
+        switch part {
+        case .final: hasFinal
+        case .thinking: hasThinking
+        case .toolCalls: hasToolCalls
+        }
+    }
+
+    /// The message with words in the place of a part: two of them, since one may start like what it replaces.
+    func withOther(_ part: AnswerPart) -> [Message] {
+        switch part {
+        case .final: withOtherFinal
+        case .thinking: withOtherThinking
+        case .toolCalls: withOtherEnd
+        }
+    }
+
+    private var withOtherFinal: [Message] {
         Self.words.compactMap { message(with: [("content", .string(inlineThinking + $0))]) }
     }
 
-    /// Words in the place of the tool calls.
-    var withOtherEnd: [Message] {
+    private var withOtherEnd: [Message] {
         Self.words.compactMap {
             message(with: [("content", .string(inlineThinking + final + $0))], without: "tool_calls")
         }
     }
 
-    var withOtherThinking: [Message] {
+    private var withOtherThinking: [Message] {
         Self.words.compactMap { word in
             let keys = Self.thinkingKeys.filter { object[$0]?.stringValue?.isEmpty == false }
             let inline = inlineThinking.isEmpty ? "" : "<think>\n\(word)\n\(Self.thinkingEnd)\n\n"

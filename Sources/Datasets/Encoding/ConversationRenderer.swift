@@ -1,23 +1,39 @@
-import Tokenization
+package import Tokenization
 
 /// The text of a conversation, or of its beginning up to a turn, and the turns in it that the model is to learn.
-struct RenderedTurns {
+package struct RenderedTurns {
     /// One piece of an assistant's turn, in UTF-8 bytes of the text.
-    struct Span {
-        let message: Int
-        let utf8: Range<Int>
+    package struct Span {
+        package let message: Int
+        package let utf8: Range<Int>
     }
 
-    let text: String
-    let spans: [Span]
+    package let text: String
+    package let spans: [Span]
     /// The messages that the text was made of.
     let conversation: Conversation
     /// Whether the text ends with the turn of a message because the template would write it otherwise in a longer one.
-    let isServed: Bool
+    package let isServed: Bool
+
+    /// A message, its pieces and what they extend over; a template may mark one message in several.
+    package typealias Turn = (message: Int, pieces: ArraySlice<Span>, utf8: Range<Int>)
+
+    /// The turns of the text, in its order.
+    package var turns: [Turn] {
+        var turns: [Turn] = []
+        var at = spans.startIndex
+        while at < spans.endIndex {
+            let message = spans[at].message
+            let pieces = spans[at...].prefix { $0.message == message }
+            at += pieces.count
+            turns.append((message, pieces, pieces[pieces.startIndex].utf8.lowerBound..<spans[at - 1].utf8.upperBound))
+        }
+        return turns
+    }
 }
 
 /// Renders conversations so that it is known where each turn stands.
-struct ConversationRenderer {
+package struct ConversationRenderer {
     let template: ChatTemplate
     let variables: JSONObject
     let clock: TemplateClock
@@ -25,9 +41,13 @@ struct ConversationRenderer {
     /// How many bytes at the end of a prompt are looked for where no generation prompt was added to it.
     private static let recognisable = 8
 
+    package init(template: ChatTemplate, variables: JSONObject, clock: TemplateClock) {
+        (self.template, self.variables, self.clock) = (template, variables, clock)
+    }
+
     /// The whole conversation as one text; or, if the template writes turns differently once others follow, one text
     /// for each of `trained`, just as the model will be asked and should answer.
-    func render(_ conversation: Conversation, trained: [Int]) throws(DatasetProblemKind) -> [RenderedTurns] {
+    package func render(_ conversation: Conversation, trained: [Int]) throws(DatasetProblemKind) -> [RenderedTurns] {
         let candidates = conversation.argumentForms
         for (number, candidate) in candidates.enumerated() {
             do throws(TemplateError) {
@@ -119,11 +139,12 @@ struct ConversationRenderer {
         ).text
     }
 
-    /// The text with another message in the place of one; `nil` if the template does not render it.
-    func text(of rendered: RenderedTurns, replacing message: Int, with other: Message) -> String? {
+    /// The text with other messages in the place of some; `nil` if the template does not render it. Of a text that ends
+    /// with a turn as it is served, that turn's message is the one.
+    func text(of rendered: RenderedTurns, replacing others: [Int: Message]) -> String? {
         var conversation = rendered.conversation
-        conversation.messages[message] = other
-        if rendered.isServed { return try? served(conversation, message).text }
+        for (message, other) in others { conversation.messages[message] = other }
+        if rendered.isServed { return others.keys.first.flatMap { try? served(conversation, $0).text } }
         return try? text(conversation, conversation.messages, prompt: false)
     }
 }

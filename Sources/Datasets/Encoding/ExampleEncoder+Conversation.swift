@@ -47,12 +47,10 @@ extension ExampleEncoder {
         let ignored = [Int32](repeating: TokenBatch.ignoredLabel, count: encoded.ids.count)
         var result = LabelledTokens(ids: encoded.ids, labels: options.trainOn == .all ? encoded.ids : ignored)
         let text = Array(rendered.text.utf8)
-        var at = rendered.spans.startIndex
-        while at < rendered.spans.endIndex {
-            // A template may mark one message in several pieces, of which the last one ends the turn.
-            let message = rendered.spans[at].message
-            let pieces = rendered.spans[at...].prefix { $0.message == message }
-            at += pieces.count
+        let turns = rendered.turns
+        let differences = differences(rendered, turns.filter { trained.contains($0.message) }, renderer)
+        for (message, pieces, extent) in turns {
+            // Of several pieces the last one ends the turn.
             var tokens = pieces.map { LossMask.tokens(in: $0.utf8, ranges: encoded.ranges) }
             guard trained.contains(message) else {
                 for position in tokens.joined() { result.labels[position] = TokenBatch.ignoredLabel }
@@ -68,15 +66,21 @@ extension ExampleEncoder {
             try checkContent(of: rendered, message, said)
             if leavesOutReasoning(rendered, message, said) { result.remarks.insert(.reasoningLeftOut) }
             tokens[tokens.count - 1] = end
-            let extent = pieces[pieces.startIndex].utf8.lowerBound..<pieces[pieces.endIndex - 1].utf8.upperBound
-            let learnt = chosen(tokens.flatMap { Array($0) }, encoded) {
-                AnswerRegions(rendered, message: message, turn: extent, renderer: renderer)
-            }
+            let regions = differences.map { AnswerRegions($0, message: message, turn: extent) }
+            let learnt = chosen(tokens.flatMap { Array($0) }, encoded, regions)
             for position in learnt { result.labels[position] = encoded.ids[position] }
             result.setWeight(rendered.conversation.weights[message] ?? 1, of: learnt)
             if !learnt.isEmpty { result.turns.append(tokens[0].lowerBound..<end.upperBound) }
         }
         return result
+    }
+
+    /// What tells the parts of answers, if only some of them are trained.
+    private func differences(
+        _ rendered: RenderedTurns, _ turns: [RenderedTurns.Turn], _ renderer: ConversationRenderer
+    ) -> AnswerDifferences? {
+        guard case .parts = options.trainOn else { return nil }
+        return AnswerDifferences(rendered, turns: turns.map { ($0.message, $0.utf8) }, renderer: renderer)
     }
 
     /// Refuses a turn of which the template leaves out what the model should say: it would learn to stop at once.
@@ -100,9 +104,8 @@ extension ExampleEncoder {
     }
 
     /// The tokens of a turn that belong to the parts asked for, and with them its last one, which ends the turn.
-    private func chosen(_ turn: [Int], _ encoded: EncodedText, _ regions: () -> AnswerRegions) -> [Int] {
-        guard case .parts(let parts) = options.trainOn else { return turn }
-        let regions = regions()
+    private func chosen(_ turn: [Int], _ encoded: EncodedText, _ regions: AnswerRegions?) -> [Int] {
+        guard case .parts(let parts) = options.trainOn, let regions else { return turn }
         let chosen = turn.dropLast().filter { parts.contains(regions.part(of: encoded.ranges[$0])) }
         return chosen.isEmpty ? [] : chosen + turn.suffix(1)
     }
