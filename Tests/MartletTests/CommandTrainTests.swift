@@ -122,6 +122,36 @@ import Testing
         #expect(abs(losses[0] - losses[1]) < 1e-6)
     }
 
+    /// What was learnt first is forgotten over other tokens, from a merged model or from the adapter.
+    @Test(arguments: [("base model", false), ("base model", true), ("adapter that the run started from", false)])
+    func aStartThatWasBetterThanEveryCheckpointIsTold(start name: String, isInterrupted: Bool) throws {
+        let scratch = try Scratch()
+        func write(_ pair: [Int], to file: String) throws {
+            try scratch.write("{\"input_ids\": \((0..<15).flatMap { _ in pair })}\n", to: file)
+        }
+        try write([17, 200], to: "first.jsonl")
+        try write([5, 6], to: "second.jsonl")
+        try scratch.writeRecipe(["  max_length": "  validation:\n    - path: first.jsonl\n  max_length", Program.tokens: "first.jsonl"])
+        let first = try train(
+            scratch, "recipe.yaml", "training.learning_rate=0.03", "training.steps=12", "output.save=[adapter,merged]",
+            "output.directory=first")
+        #expect(first.status == 0 && first.errors.contains(", the lowest so far") && !first.errors.contains("was better on"))
+
+        let origin = name == "base model" ? "model.path=first/merged" : "adapter.path=first/adapter"
+        let settings = ["data.train.0.path=second.jsonl", "training.learning_rate=0.3", "training.schedule=constant", "evaluation.every_steps=2"]
+        let begun = try Program.run(
+            ["train", "recipe.yaml", origin, "training.steps=\(isInterrupted ? 2 : 4)"] + settings, in: scratch)
+        let result = isInterrupted
+            ? try train(scratch, "--resume", "run", "training.steps=4", "--allow-change", "training.steps") : begun
+        #expect(begun.status == 0 && result.status == 0, "\(begun.errors)\(result.errors)")
+        #expect(begun.errors.contains(", the lowest since the start so far") && !result.errors.contains(", the lowest so far"))
+        let summary = result.lastLine
+        let losses = try ["start_validation_loss", "best_validation_loss"].map { try #require(summary[$0] as? Double) }
+        let words = losses.map { String(format: "%.4f", $0) }
+        let sentence = "\nthe \(name) was better on the validation data than every checkpoint: the loss was \(words[0]) before the first step and \(words[1]) at best afterwards; "
+        #expect(losses[0] < losses[1] && result.errors.components(separatedBy: sentence).count == 2, "\(result.errors)")
+    }
+
     /// A signal that the tests' own start has ignored stays ignored in what they start.
     private static let stopSignals: [Int32] = {
         let earlier = signal(SIGHUP, SIG_DFL)

@@ -185,6 +185,7 @@ public final class TrainingRun {
         let bySource = zip(validation, parts).map { (source: $0.sources.first ?? "", loss: $1.loss) }
         let isBest = state.step > 0 && loss < state.bestLoss ?? .infinity
         (state.validationLoss, state.validationLosses) = (loss.ifFinite, parts.map(\.loss.ifFinite))
+        if state.step == 0 { state.startLoss = loss.ifFinite }
         if isBest {
             (state.bestLoss, state.bestStep, state.evaluationsSinceBest) = (loss, state.step, 0)
         } else if state.step > 0 {

@@ -18,7 +18,9 @@ public struct TrainingState: Codable, Sendable, Equatable {
     public var sourceTokens: [Int]?
     /// The next micro-batch.
     public var cursor = DataCursor()
-    /// Lowest validation loss so far.
+    /// Validation loss before the first step, if that was evaluated and is a finite number.
+    public var startLoss: Double?
+    /// Lowest validation loss so far of those after a step.
     public var bestLoss: Double?
     /// The step of that loss.
     public var bestStep: Int?

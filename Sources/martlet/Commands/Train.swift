@@ -126,7 +126,7 @@ struct Train: ParsableCommand {
     private func train(_ prepared: PreparedRun, in folder: RunFolder, from checkpoint: TrainingCheckpoint?) throws {
         let run = try prepared.makeRun(in: folder, resuming: checkpoint)
         let plan = prepared.memory.plan
-        let progress = TrainingProgress(prepared, in: folder.url.relativePath, startStep: run.state.step)
+        let progress = TrainingProgress(prepared, in: folder.url.relativePath, from: run.state)
         try progress.announce()
         let outcome = try run.run(
             shouldStop: { StopSignals.received }, wantsCheckpoint: StopSignals.takeCheckpointRequest, report: progress.report)

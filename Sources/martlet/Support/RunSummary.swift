@@ -25,6 +25,7 @@ struct RunSummary {
         object = [
             "run": .string(run.url.relativePath), "steps": .integer(state.step), "loss": .finite(state.loss),
             "validation_loss": .finite(state.validationLoss), "best_validation_loss": .finite(state.bestLoss),
+            "start_validation_loss": .finite(state.startLoss),
             "best_step": state.bestStep.map { .integer($0) } ?? .null,
             "best_checkpoint": state.bestStep.map { .string(run.bestCheckpoint(step: $0).relativePath) } ?? .null,
             "tokens_per_second": .finite(speed),

@@ -14,13 +14,14 @@ final class TrainingProgress {
     private let prepared: PreparedRun
     private let folder: String
     private let startStep: Int
+    private var startLoss: Double?
     private let start = ContinuousClock.now
     private var tokens = 0
     private var stepSeconds = 0.0
     private var barIsShown = false
 
-    init(_ prepared: PreparedRun, in folder: String, startStep: Int) {
-        (self.prepared, self.folder, self.startStep) = (prepared, folder, startStep)
+    init(_ prepared: PreparedRun, in folder: String, from state: TrainingState) {
+        (self.prepared, self.folder, startStep, startLoss) = (prepared, folder, state.step, state.startLoss)
     }
 
     /// Tokens per second of all steps so far, without evaluations and checkpoints.
@@ -95,7 +96,8 @@ final class TrainingProgress {
             stepSeconds += Double(step.tokens) / speed
             show(step, total)
         case .evaluation(let step, let loss, let bySource, let isBest):
-            line("step \(step): validation loss \(Self.number(loss))" + (isBest ? ", the lowest so far" : ""))
+            if step == 0 { startLoss = loss }
+            line("step \(step): validation loss \(Self.number(loss))" + (isBest ? ", the lowest\(step > 0 && startLoss.map { $0 < loss } ?? false ? " since the start" : "") so far" : ""))
             if bySource.count > 1 { for part in bySource { line("  \(part.source): \(Self.number(part.loss))") } }
         case .checkpoint(let step, _): if !Terminal.isInteractive { line("step \(step): checkpoint written") }
         case .note(let text): note(text)
@@ -123,8 +125,15 @@ final class TrainingProgress {
             let evaluations = count == 1 ? "the last evaluation" : "the last \(count) evaluations"
             line("stopped early after \(state.step) of \(prepared.totalSteps) steps: \(evaluations) brought no lower validation loss")
         }
-        if let best, let step = state.bestStep, let loss = state.bestLoss, step < state.step {
-            line("the lowest validation loss was \(Self.number(loss)) at step \(step); the results are the last step's, that adapter is used with --adapter \(best)")
+        let loss = state.bestLoss ?? .infinity
+        let isWorse = state.startLoss.map { $0 < loss } ?? false
+        if let best, let step = state.bestStep, step < state.step {
+            line("the lowest validation loss\(isWorse ? " of a checkpoint" : "") was \(Self.number(loss)) at step \(step); the results are the last step's, that adapter is used with --adapter \(best)")
+        }
+        if isWorse, let start = state.startLoss {
+            let model = prepared.recipe.adapter.path == nil ? "base model" : "adapter that the run started from"
+            let least = loss.isFinite ? "and \(Self.number(loss)) at best afterwards" : "and no number afterwards"
+            line("the \(model) was better on the validation data than every checkpoint: the loss was \(Self.number(start)) before the first step \(least); a lower learning rate, more data or data more like those for validation may help")
         }
         if state.skippedSteps > 0 {
             line("\(state.skippedSteps) steps were left out, because their numbers had gone bad; metrics.jsonl says which")
