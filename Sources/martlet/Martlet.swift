@@ -30,6 +30,7 @@ struct Martlet: ParsableCommand {
     static let _errorPrefix = "error: "
 
     static func main() {
+        Terminal.occupyClosedStreams()
         // A file that hits the size limit is then an error like a full disk, with a sentence, instead of sudden death.
         signal(SIGXFSZ, SIG_IGN)
         MappedFile.answerLostPages(exitStatus: ExitStatus.inputOutput.rawValue)

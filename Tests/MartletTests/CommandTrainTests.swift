@@ -152,6 +152,30 @@ import Testing
         #expect(losses[0] < losses[1] && result.errors.components(separatedBy: sentence).count == 2, "\(result.errors)")
     }
 
+    /// Who pipes the summary into something that stops reading has a whole run nevertheless.
+    @Test(arguments: ["| true", ">&-"])
+    func aSummaryThatNobodyReadsIsNoFailure(redirection: String) throws {
+        let scratch = try Scratch()
+        try scratch.writeRecipe()
+        let result = try Program.shell("$M train recipe.yaml \(redirection); exit ${PIPESTATUS[0]}", in: scratch)
+        #expect(result.status == 0 && scratch.exists("run/adapter"), "\(result.errors)")
+        #expect(!result.errors.contains("error"))
+        let merge = "$M merge --model \(Program.llama) --adapter run/adapter --output merged \(redirection); exit ${PIPESTATUS[0]}"
+        #expect(try Program.shell(merge, in: scratch).status == 0 && scratch.exists("merged/config.json"))
+        // A disk that is full is another matter.
+        #expect(try Program.shell("$M train --resume run >/dev/full", in: scratch).status == 74)
+    }
+
+    /// The first files to be opened would get the numbers of the streams, and what is said would stand in them.
+    @Test(arguments: [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+    func closedStreamsAreNotWrittenIntoFiles(redirection: String) throws {
+        let scratch = try Scratch()
+        try scratch.writeRecipe()
+        #expect(try Program.shell("$M train recipe.yaml \(redirection)", in: scratch).status == 0)
+        let lines = try scratch.read("run/metrics.jsonl").split(separator: "\n")
+        #expect(lines.count == 3 && lines.allSatisfy { $0.hasPrefix("{\"epoch\":") }, "\(lines)")
+    }
+
     /// A signal that the tests' own start has ignored stays ignored in what they start.
     private static let stopSignals: [Int32] = {
         let earlier = signal(SIGHUP, SIG_DFL)

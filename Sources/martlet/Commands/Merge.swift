@@ -83,13 +83,13 @@ struct Merge: ParsableCommand {
 
     private func show(_ report: ModelMerge.Report, _ target: BaseModel) {
         let form = target.isPacked ? "packed weights, expanded" : "weights as they lie"
-        if json { return Terminal.output(object(report, target, form)) }
+        if json { return Terminal.output(object(report, target, form), isOptional: true) }
         let changed = "\(report.changed) of them changed by the adapter"
-        Terminal.output("wrote \(output): \(report.tensors) tensors in \(dtypeName(report.type)), \(changed)")
-        if model.adapter != nil { Terminal.output("merged into \(target.path) (\(form))") }
+        Terminal.output("wrote \(output): \(report.tensors) tensors in \(dtypeName(report.type)), \(changed)", isOptional: true)
+        if model.adapter != nil { Terminal.output("merged into \(target.path) (\(form))", isOptional: true) }
         line("logits against base\(model.adapter == nil ? "" : " and adapter")", report.comparison)
         if let trained = report.trained { line("logits against those in training (base in 4 bits, and adapter)", trained) }
-        if let effect = report.effect { Terminal.output(effect) }
+        if let effect = report.effect { Terminal.output(effect, isOptional: true) }
         if let origin = report.otherOrigin { Terminal.note(origin) }
     }
 
@@ -97,7 +97,7 @@ struct Merge: ParsableCommand {
         Terminal.output(
             String(
                 format: "%@: largest difference %.2g, relative %.2g, same first choice at %.0f %% of positions", title as NSString,
-                comparison.largest, comparison.relative, comparison.sameChoice * 100))
+                comparison.largest, comparison.relative, comparison.sameChoice * 100), isOptional: true)
     }
 
     private func object(_ report: ModelMerge.Report, _ target: BaseModel, _ form: String) -> JSONObject {

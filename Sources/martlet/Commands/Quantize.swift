@@ -65,11 +65,12 @@ struct Quantize: ParsableCommand {
                 "tensors": .integer(report.tensors), "packed_tensors": .integer(report.packed),
                 "bytes_before": .integer(report.bytesBefore), "bytes_after": .integer(report.bytesAfter),
                 "seconds": .finite(seconds), "peak_memory_bytes": ProcessMemory.peak.map { .integer($0) } ?? .null,
-            ])
+            ], isOptional: true)
         }
         Terminal.output(
             String(
                 format: "wrote %@: %d of %d tensors in 4 bits, %.1f MB (before: %.1f MB), %.1f s", output as NSString,
-                report.packed, report.tensors, Double(report.bytesAfter) / 1e6, Double(report.bytesBefore) / 1e6, seconds))
+                report.packed, report.tensors, Double(report.bytesAfter) / 1e6, Double(report.bytesBefore) / 1e6, seconds),
+            isOptional: true)
     }
 }

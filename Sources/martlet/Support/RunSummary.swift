@@ -36,5 +36,6 @@ struct RunSummary {
         ]
     }
 
-    func print() { Terminal.output(object) }
+    /// Writes it for whoever reads it. That nobody does is no failure: the run is on the disk.
+    func print() { Terminal.output(object, isOptional: true) }
 }
