@@ -1,4 +1,5 @@
 import Foundation
+import TensorCore
 import Testing
 
 @Suite struct CommandUsageTests {
@@ -129,6 +130,24 @@ import Testing
         let outside = try bench([1, 2, 1 << 20])
         #expect(outside.status == 65 && outside.message.contains("token 2 of"))
         #expect(try bench([]).status == 65)
+    }
+
+    @Test func moreThreadsThanProcessorsAreNoted() throws {
+        let scratch = try Scratch()
+        try scratch.writeRecipe()
+        let processors = Compute.availableProcessors()
+        func notes(_ arguments: [String]) throws -> [Substring] {
+            let result = try Program.run(arguments, in: scratch)
+            #expect(result.status == 0, "\(result.errors)")
+            return result.errors.split(separator: "\n").filter { $0.hasPrefix("note: ") && $0.contains("threads") }
+        }
+        let ids = ["generate", "--model", Program.llama, "--prompt-ids", "1,2", "--max-tokens", "1", "--json", "--threads"]
+        #expect(try notes(ids + ["\(processors)"]).isEmpty)
+        #expect(try notes(ids + ["\(processors + 1)"]).map(String.init) == [
+            "note: --threads is \(processors + 1), but this process may use only \(processors == 1 ? "1 processor" : "\(processors) processors"): threads that share one slow each other down"
+        ])
+        #expect(try notes(["plan", "recipe.yaml", "training.threads=\(processors + 1)"]).first?.hasPrefix("note: training.threads is ") == true)
+        #expect(try notes(["plan", "recipe.yaml", "training.threads=\(processors + 1)", "--threads", "1"]).isEmpty)
     }
 
     @Test(arguments: [">/dev/full", ">&-"])

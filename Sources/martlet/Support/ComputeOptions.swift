@@ -34,13 +34,23 @@ struct ComputeOptions: ParsableArguments {
     /// Opens OpenBLAS and starts the threads.
     func makeCompute() throws -> Compute {
         try Self.select(isa)
+        noteSuperfluousThreads(threads, "--threads")
         return try Compute(precision: chosen(or: InstructionSet.current.precision), threadCount: threads)
     }
 
     /// The same for a recipe: what the command line says goes over it.
     func makeCompute(for recipe: Recipe) throws -> Compute {
         try Self.select(isa)
+        noteSuperfluousThreads(threads ?? recipe.threadCount, threads == nil ? "training.threads" : "--threads")
         return try Compute(precision: chosen(or: recipe.precision), threadCount: threads ?? recipe.threadCount)
+    }
+
+    /// More threads than processors give the same result, later.
+    private func noteSuperfluousThreads(_ threads: Int?, _ name: String) {
+        let available = Compute.availableProcessors()
+        guard let threads, threads > available else { return }
+        let processors = available == 1 ? "1 processor" : "\(available) processors"
+        Terminal.note("\(name) is \(threads), but this process may use only \(processors): threads that share one slow each other down")
     }
 
     /// The precision of the command line; `auto` is the given one.
