@@ -64,6 +64,24 @@ import Tokenization
         }
     }
 
+    /// The files name another token as the end of a text; training on the model's own template teaches this one.
+    @Test func theEndOfATurnInTheModelsOwnTemplateEndsAnswers() throws {
+        try withBareModel { folder, text in
+            #expect(try BaseModel.open(folder.path).stopTokens.contains(286) == false)
+            let source = "{{- bos_token -}}{%- for m in messages -%}{{ '<|eot_id|>' + m.role + ':' + m.content + '<|tool|>\n' }}{%- endfor -%}"
+            try Data(source.utf8).write(to: folder.appendingPathComponent("chat_template.jinja"))
+            let run = try prepare(text, nil)
+            #expect(run.data.train[0].labels.last { $0 >= 0 } == 286 && run.base.stopTokens.contains(286))
+            #expect(try BaseModel.open(folder.path).withTemplate(ofAdapter: folder).stopTokens.contains(286))
+            // What begins a text ends none, where a turn is ended by words.
+            try Data("{{- bos_token -}}{%- for m in messages -%}{{ m.content + ' END ' }}{%- endfor -%}".utf8)
+                .write(to: folder.appendingPathComponent("chat_template.jinja"))
+            let model = try BaseModel.open(folder.path)
+            let start = try #require(model.tokenizer?.specialTokens.bos?.id)
+            #expect(!model.stopTokens.contains(start) && !model.stopTokens.contains(286))
+        }
+    }
+
     @Test func withoutOneConversationsAreRefused() throws {
         try withBareModel { _, text in
             #expect(message { _ = try prepare(text, nil) }.contains("name one with model.chat_template"))

@@ -25,12 +25,24 @@ extension BaseModel {
         return with(template: own)
     }
 
+    /// The same model, whose answers end with what ends a turn in its own template, too: its files may name another token
+    /// as the end of a text, and training teaches this one.
+    func endingTurns() -> BaseModel {
+        guard let end = template.flatMap(endOfTurn) else { return self }
+        var model = self
+        model.stopTokens.insert(end)
+        return model
+    }
+
     /// The special token behind an answer; `nil` if the template ends it with none.
     private func endOfTurn(in template: ChatTemplate) -> TokenID? {
         guard let tokenizer else { return nil }
         let messages = [Message(role: "user", content: "Hello"), Message(role: "assistant", content: "Hello")]
-        let rendering = try? template.render(messages: messages, variables: templateVariables)
-        return rendering.flatMap { tokenizer.encode($0.text, addSpecialTokens: false).last { tokenizer.isSpecial($0) } }
+        guard let text = try? template.render(messages: messages, variables: templateVariables).text,
+            let answer = text.range(of: "Hello", options: .backwards)
+        else { return nil }
+        // Not what begins the text, or the marks of the turn.
+        return tokenizer.encode(String(text[answer.upperBound...]), addSpecialTokens: false).first { tokenizer.isSpecial($0) }
     }
 
     /// Companions with another template, which stands in a file of its own, and with all ids that end an answer.

@@ -37,7 +37,7 @@ public struct BaseModel: Sendable {
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
             throw BaseModelError.nothing(at: path)
         }
-        return isFolder.boolValue ? try openFolder(path) : try openGGUF(path)
+        return (isFolder.boolValue ? try openFolder(path) : try openGGUF(path)).endingTurns()
     }
 
     /// The model's name for files that leave the machine: as the hub calls it, for a folder of a download cache
