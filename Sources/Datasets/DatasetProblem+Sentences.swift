@@ -3,6 +3,7 @@ extension DatasetProblemKind {
     public var found: String {
         switch self {
         case .missing: "the file does not exist"
+        case .denied: "it may not be read (permission denied)"
         case .unreadable(let reason): "the file cannot be read (\(reason))"
         case .notText(let looksLike): "this looks like \(looksLike), not like JSON, a table or text in UTF-8"
         case .noDataFiles: "the folder holds no data file"
@@ -90,6 +91,7 @@ extension DatasetProblemKind {
     public var remedy: String {
         switch self {
         case .missing: "check the path"
+        case .denied: "let this user read it"
         case .unreadable: "check that it is a file that you may read"
         case .notText: "unpack or convert it first"
         case .noDataFiles:

@@ -36,8 +36,8 @@ public struct DatasetProblem: Error, Sendable, Equatable, CustomStringConvertibl
     /// `file` or `file:line`.
     public var place: String { line.map { "\(file):\($0)" } ?? file }
 
-    /// Whether the file is not there, as opposed to being unsuitable.
-    public var isMissingInput: Bool { if case .missing = kind { true } else { false } }
+    /// Whether the file is not there or may not be read, as opposed to being unsuitable.
+    public var isMissingInput: Bool { kind == .missing || kind == .denied }
 
     /// Whether a place that must be written cannot be.
     public var isUnwritable: Bool { if case .unwritable = kind { true } else { false } }
@@ -48,7 +48,7 @@ public struct DatasetProblem: Error, Sendable, Equatable, CustomStringConvertibl
     /// Whether leaving out the record answers the problem, so that `on_error: skip` applies.
     public var isSkippable: Bool {
         switch kind {
-        case .missing, .unreadable, .notText, .empty, .unknownFormat, .ambiguousFormat, .tooLong, .noTokenizer,
+        case .missing, .denied, .unreadable, .notText, .empty, .unknownFormat, .ambiguousFormat, .tooLong, .noTokenizer,
             .noTemplate, .noEndToken, .cursorOutside, .nothingLeft, .everythingSupervised, .recordTooLarge,
             .noDataFiles, .foreignField, .fieldNowhere,
             .badHeader, .notTrainable, .changed, .unwritable, .damagedCache:
@@ -88,6 +88,8 @@ public enum DatasetProblemKind: Error, Sendable, Equatable {
 
     /// There is no such file.
     case missing
+    /// The file may not be opened.
+    case denied
     /// The file cannot be opened.
     case unreadable(reason: String)
     /// The first bytes are those of another kind of file.

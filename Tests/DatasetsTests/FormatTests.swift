@@ -135,7 +135,7 @@ private func problem(_ json: String, _ format: DatasetFormat) throws -> DatasetP
 
 @Test func everyProblemSaysWhatWasFoundAndWhatToDo() {
     let all: [DatasetProblemKind] = [
-        .missing, .unreadable(reason: "r"), .notText(looksLike: "a gzip file"), .empty, .unknownFormat(keys: []),
+        .missing, .denied, .unreadable(reason: "r"), .notText(looksLike: "a gzip file"), .empty, .unknownFormat(keys: []),
         .ambiguousFormat([.chat, .text]), .malformedJSON(column: 1, reason: "r"), .missingComma, .trailingComma, .unclosedArray,
         .textAfterArray, .notAnObject(found: "null"), .missingKey("k", format: .chat, keys: ["a"]),
         .wrongType(key: "k", expected: "e", found: "f"), .emptyConversation(key: "messages"), .noDataFiles,

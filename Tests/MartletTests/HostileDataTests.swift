@@ -39,6 +39,38 @@ import Testing
         #expect(result.message.contains("nowhere.jsonl"))
     }
 
+    /// Root may read everything.
+    @Test(.enabled(if: geteuid() != 0))
+    func whatMayNotBeReadIs66() throws {
+        let scratch = try Scratch()
+        try scratch.write("{}", to: "d.jsonl")
+        try scratch.writeRecipe()
+        for (name, arguments) in [("d.jsonl", ["eval", "--model", Program.llama, "--data", "d.jsonl"])] {
+            chmod(scratch.path(name), 0)
+            let result = try Program.run(arguments, in: scratch)
+            #expect(result.status == 66 && result.errors.hasPrefix("error: \(name): "), "\(result.errors)")
+        }
+    }
+
+    @Test(arguments: [String.Encoding.utf16LittleEndian, .utf16BigEndian, .utf16])
+    func otherEncodingsAreNamed(_ encoding: String.Encoding) throws {
+        let scratch = try Scratch()
+        try scratch.write(try #require("{\"text\": \"a\"}\n".data(using: encoding)), to: "d.jsonl")
+        let result = try Program.eval(Program.llama, data: scratch.path("d.jsonl"))
+        #expect(result.status == 65 && result.message.contains("d.jsonl: this looks like text in UTF-16, "), "\(result.message)")
+    }
+
+    /// A pipe is read once and held; a device that never ends is not.
+    @Test func pipesAreReadAndEndlessDevicesRefused() throws {
+        let scratch = try Scratch()
+        try scratch.writeRecipe()
+        let piped = try Program.shell("$M train recipe.yaml data.train.0.path=<(cat \(Program.tokens))", in: scratch)
+        #expect(piped.status == 0 && piped.lastLine["steps"] as? Int == 3, "\(piped.errors)")
+        let endless = try Program.eval(Program.llama, data: "/dev/zero")
+        #expect(endless.status == 65 && !endless.wasKilled)
+        #expect(endless.message.hasPrefix("/dev/zero: the file cannot be read (it is no regular file and gives more than 1024 MiB"), "\(endless.errors)")
+    }
+
     @Test func aChatNeedsATemplate() throws {
         let scratch = try Scratch()
         try scratch.copy(Program.llama, as: "m")

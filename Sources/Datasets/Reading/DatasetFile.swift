@@ -11,7 +11,7 @@ struct DatasetFile: Sendable {
         do throws(OpenFile.Failure) {
             bytes = try OpenFile(path)
         } catch {
-            throw DatasetProblem(.unreadable(reason: error.reason), file: path)
+            throw DatasetProblem(error.isDenied ? .denied : .unreadable(reason: error.reason), file: path)
         }
         let window: ByteWindow
         do throws(WindowProblem) {
@@ -47,6 +47,9 @@ struct DatasetFile: Sendable {
             ([0xFF, 0xFE], "text in UTF-16"), ([0xFE, 0xFF], "text in UTF-16"),
         ]
         if bytes.count > 262, bytes[257..<262].elementsEqual("ustar".utf8) { return "a tar archive" }
+        // Letters without a mark before them.
+        let zeros = bytes.prefix(4).map { $0 == 0 }
+        if zeros == [false, true, false, true] || zeros == [true, false, true, false] { return "text in UTF-16" }
         return signatures.first { bytes.starts(with: $0.bytes) }?.name
     }
 }

@@ -68,7 +68,8 @@ enum DatasetPaths {
     /// What lies in a folder and is not hidden.
     private static func entries(of folder: String) throws(DatasetProblem) -> [String] {
         guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else {
-            throw DatasetProblem(.unreadable(reason: "the folder cannot be opened"), file: folder)
+            let isDenied = access(folder, R_OK) != 0 && errno == EACCES
+            throw DatasetProblem(isDenied ? .denied : .unreadable(reason: "the folder cannot be opened"), file: folder)
         }
         return sorted(names.filter { !$0.hasPrefix(".") }).map { (folder as NSString).appendingPathComponent($0) }
     }

@@ -72,9 +72,10 @@ public struct DatasetReader: Sendable {
     /// Bytes of all files on disk.
     public var byteCount: Int { files.reduce(0) { $0 + Self.byteCount($1) } }
 
-    /// Whether a file is packed, by its first bytes; `false` if it cannot be read.
+    /// Whether a file is packed, by its first bytes; `false` if it cannot be read, or only once.
     public static func isPacked(_ file: String) -> Bool {
-        guard let opened = try? OpenFile(file), let start = try? opened.read(min(4, opened.count), of: UInt8.self, at: 0)
+        var status = stat()
+        guard stat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG, let opened = try? OpenFile(file), let start = try? opened.read(min(4, opened.count), of: UInt8.self, at: 0)
         else { return false }
         return start.withUnsafeBufferPointer { Compression($0) != nil }
     }

@@ -8,7 +8,12 @@ final class OpenFile: Sendable {
     /// Why a file cannot be read.
     struct Failure: Error {
         let reason: String
+        /// Whether it may not be read.
+        var isDenied = false
     }
+
+    /// What a pipe or device may give: some give without end.
+    private static let pipeLimit = 1 << 30
 
     /// Bytes of the file.
     let count: Int
@@ -36,7 +41,7 @@ final class OpenFile: Sendable {
 
     init(_ path: String) throws(Failure) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw Failure(reason: String(cString: strerror(errno))) }
+        guard descriptor >= 0 else { throw Failure(reason: String(cString: strerror(errno)), isDenied: errno == EACCES || errno == EPERM) }
         self.descriptor = descriptor
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT != S_IFDIR else {
@@ -47,7 +52,11 @@ final class OpenFile: Sendable {
         if status.st_mode & S_IFMT == S_IFREG {
             (count, contents) = (Int(status.st_size), nil)
         } else {
-            let all = Self.drain(descriptor)
+            let all: [UInt8]
+            do throws(Failure) { all = try Self.drain(descriptor) } catch {
+                close(descriptor)
+                throw error
+            }
             (count, contents) = (all.count, all)
         }
     }
@@ -96,14 +105,18 @@ final class OpenFile: Sendable {
         return values
     }
 
-    private static func drain(_ descriptor: Int32) -> [UInt8] {
+    private static func drain(_ descriptor: Int32) throws(Failure) -> [UInt8] {
         var all: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 1 << 16)
         while true {
             let read = Foundation.read(descriptor, &piece, piece.count)
             if read < 0, errno == EINTR { continue }
-            guard read > 0 else { return all }
+            guard read >= 0 else { throw Failure(reason: String(cString: strerror(errno))) }
+            if read == 0 { return all }
             all += piece[..<read]
+            if all.count > pipeLimit {
+                throw Failure(reason: "it is no regular file and gives more than \(pipeLimit >> 20) MiB, which would have to be held in memory")
+            }
         }
     }
 }
