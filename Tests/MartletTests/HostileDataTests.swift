@@ -45,7 +45,9 @@ import Testing
         let scratch = try Scratch()
         try scratch.write("{}", to: "d.jsonl")
         try scratch.writeRecipe()
-        for (name, arguments) in [("d.jsonl", ["eval", "--model", Program.llama, "--data", "d.jsonl"])] {
+        for (name, arguments) in [
+            ("d.jsonl", ["eval", "--model", Program.llama, "--data", "d.jsonl"]), ("recipe.yaml", ["train", "recipe.yaml"]),
+        ] {
             chmod(scratch.path(name), 0)
             let result = try Program.run(arguments, in: scratch)
             #expect(result.status == 66 && result.errors.hasPrefix("error: \(name): "), "\(result.errors)")

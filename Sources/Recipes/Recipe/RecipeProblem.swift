@@ -34,7 +34,7 @@ public struct RecipeProblem: Error, Sendable, Equatable, CustomStringConvertible
 public struct RecipeError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The problems.
     public let problems: [RecipeProblem]
-    /// Whether there is no such file, rather than a wrong one.
+    /// Whether there is no such file, or none that may be read, rather than a wrong one.
     public let isMissingFile: Bool
 
     /// All problems at once; `problems` is not empty.

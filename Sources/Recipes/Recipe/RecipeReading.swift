@@ -57,9 +57,11 @@ extension Recipe {
         func refusal(_ message: String, hint: String, missing: Bool = false) -> RecipeError {
             RecipeError([RecipeProblem(place, key: "", message, hint: hint)], isMissingFile: missing)
         }
-        guard FileManager.default.fileExists(atPath: path) else {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
             throw refusal("there is no such file", hint: "give the path of a recipe (.yaml)", missing: true)
         }
+        if isFolder.boolValue { throw refusal("is a folder", hint: "give the path of a recipe (.yaml)") }
         let limit = RecipeText.maximumBytes
         let bytes: Foundation.Data
         do {
@@ -67,7 +69,7 @@ extension Recipe {
             defer { try? handle.close() }
             bytes = try handle.read(upToCount: limit + 1) ?? Foundation.Data()
         } catch {
-            throw refusal("cannot be read", hint: "it must be a file that you may read")
+            throw refusal("cannot be read", hint: "it must be a file that you may read", missing: true)
         }
         if bytes.count > limit {
             throw refusal("is larger than \(limit) bytes", hint: "a recipe is a short text; is this the right file?")
