@@ -132,6 +132,13 @@ import Testing
         #expect(try bench([]).status == 65)
     }
 
+    @Test(arguments: ["1,,2", ",1", "1,2,", "1, ,2"])
+    func aCommaWithoutAnIDIsNoList(_ ids: String) throws {
+        let result = try Program.run(["tokenize", "--model", Program.llama, "--decode-ids", ids])
+        #expect(result.status == 64 && result.errors.hasPrefix("error: --decode-ids has a comma without an id beside it"), "\(result.errors)")
+        #expect(try Program.run(["tokenize", "--model", Program.llama, "--decode-ids", "1, 2 3"]).status == 0)
+    }
+
     @Test func moreThreadsThanProcessorsAreNoted() throws {
         let scratch = try Scratch()
         try scratch.writeRecipe()

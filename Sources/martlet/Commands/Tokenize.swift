@@ -148,7 +148,11 @@ struct Tokenize: ParsableCommand {
 /// Token ids on a command line.
 enum TokenIDList {
     static func parse(_ list: String, option: String) throws -> [TokenID] {
-        try list.split(whereSeparator: { $0 == "," || $0 == " " }).map { part in
+        let places = list.split(separator: ",", omittingEmptySubsequences: false)
+        if places.count > 1, places.contains(where: { $0.allSatisfy(\.isWhitespace) }) {
+            throw CommandError(.usage, "\(option) has a comma without an id beside it, expected token ids separated by commas")
+        }
+        return try list.split(whereSeparator: { $0 == "," || $0 == " " }).map { part in
             guard let id = TokenID(part), id >= 0 else {
                 throw CommandError(.usage, "\(option) holds \(part), expected token ids separated by commas")
             }
