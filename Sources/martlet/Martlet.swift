@@ -38,11 +38,21 @@ struct Martlet: ParsableCommand {
         MemoryRefusal.answer { Failure.exit(with: CommandError(.unavailable, $0), asJSON: asJSON) }
         do {
             try refuseUnknownCommand(CommandLine.arguments.dropFirst().first)
+            try refuseEmptyPaths(CommandLine.arguments)
             var command = try parseAsRoot()
             try command.run()
         } catch {
             Failure.exit(with: error, asJSON: asJSON)
         }
+    }
+
+    /// Refuses options for paths that are given nothing, as by a shell's variable that is not set: it would be taken for
+    /// the folder that the command runs in.
+    private static func refuseEmptyPaths(_ arguments: [String]) throws {
+        let options = ["--model", "--adapter", "--output", "--base", "--cache", "--resume", "--data", "--job", "--tokens-file"]
+        let pairs = zip(arguments, arguments.dropFirst()).filter { $1.isEmpty }.map(\.0)
+        let empty = pairs.first(where: options.contains) ?? options.first { arguments.contains($0 + "=") }
+        if let empty { throw CommandError(.usage, "\(empty) is empty, expected the path of a file or folder") }
     }
 
     /// Refuses a first word that is no command, which the parser would call an unexpected argument.

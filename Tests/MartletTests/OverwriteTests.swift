@@ -90,6 +90,37 @@ import Testing
         try expectRefusal(scratch, [command, "--model", Program.llama, "--output", "out"], "replace it with --overwrite")
     }
 
+    /// Replaced, it would be gone under the feet of the command and of the shell that started it.
+    @Test func theFolderThatTheCommandRunsInIsLeftAlone() throws {
+        let scratch = try Scratch()
+        let sentence = "is or holds the folder that the command runs in, which would be replaced; choose another "
+        for command in ["merge", "quantize"] {
+            try expectRefusal(scratch, [command, "--model", Program.llama, "--output", ".", "--overwrite"], ". " + sentence + "--output")
+        }
+        try scratch.writeRecipe()
+        #expect(try Program.run(["train", "recipe.yaml"], in: scratch).status == 0)
+        let again = try Program.shell("cd run/checkpoints && $M train ../../recipe.yaml output.directory=.. --overwrite", in: scratch)
+        #expect(again.status == 73 && again.errors == "error: .. \(sentence)output.directory\n", "\(again.errors)")
+        #expect(scratch.exists("run/adapter/adapter_config.json"))
+        let resumed = try Program.shell("cd run && $M train --resume . training.steps=4 --allow-change training.steps", in: scratch)
+        #expect(resumed.status == 0 && scratch.exists("run/checkpoints/step-000004"), "\(resumed.errors)")
+    }
+
+    /// A shell's variable that is not set would name the folder that the command runs in.
+    @Test func anEmptyPathIsNoFolder() throws {
+        let scratch = try Scratch()
+        let merge = ["merge", "--model", Program.llama, "--overwrite"]
+        for (arguments, option) in [
+            (merge + ["--output", ""], "--output"), (merge + ["--output="], "--output"), (["train", "--resume", ""], "--resume"),
+            (["generate", "--model", Program.llama, "--adapter", "", "--prompt", ""], "--adapter"),
+        ] {
+            let result = try Program.run(arguments, in: scratch)
+            #expect(result.status == 64 && result.errors == "error: \(option) is empty, expected the path of a file or folder\n", "\(result.errors)")
+        }
+        #expect(scratch.files().isEmpty)
+        #expect(try Program.run(["tokenize", "--model", Program.llama, "--text", ""], in: scratch).status == 0)
+    }
+
     @Test func aRunIsReplacedOnlyIfNothingElseGoesWithIt() throws {
         let scratch = try Scratch()
         try scratch.writeRecipe()

@@ -46,6 +46,10 @@ enum OutputPlace {
     ) throws {
         // Resolved as it will be replaced: with ".." taken out first.
         guard let folder = resolved(place.standardizedFileURL.path) else { return }
+        // Replaced, it would be another folder than the one that this and the caller's shell are in.
+        if let here = resolved("."), (here + "/").hasPrefix(folder + "/") {
+            throw CommandError(.cannotCreate, "\(name) is or holds the folder that the command runs in, which would be replaced; choose another \(option)")
+        }
         for case let (input, path?) in inputs where files(of: path).contains(where: { ($0 + "/").hasPrefix(folder + "/") }) {
             throw CommandError(.cannotCreate, "\(name) is or holds what \(input) reads, so it is left alone; choose another \(option)")
         }
