@@ -48,6 +48,12 @@ struct Damage: Sendable, CustomTestStringConvertible {
     }
 
     static let weights: [Damage] = [
+        Damage("PyTorch's weights", says: "m: its weights are in pytorch_model.bin, which this program does not read") {
+            try FileManager.default.moveItem(atPath: $0.path("m/model.safetensors"), toPath: $0.path("m/pytorch_model.bin"))
+        },
+        Damage("a template in another encoding", says: "m/chat_template.jinja: the chat template cannot be used: it is no UTF-8 text") {
+            try $0.write(Data([0x63, 0x61, 0x66, 0xE9]), to: "m/chat_template.jinja")
+        },
         .truncated("model.safetensors", 0), .truncated("model.safetensors", 4), .truncated("model.safetensors", 100),
         .truncated("model.safetensors", 5000), .truncated("model.safetensors", 243_599),
         Damage("huge header", says: "model.safetensors", "header") { scratch in
@@ -142,6 +148,8 @@ struct Damage: Sendable, CustomTestStringConvertible {
         try refuses(Damage("", says: "m.gguf", "git lfs pull") { try $0.write(Self.pointer, to: "m.gguf") }, model: "m.gguf", in: scratch)
         let inspected = try Program.run(["inspect", scratch.path("m.gguf")])
         #expect(inspected.status == 65 && inspected.errors.contains("git lfs pull"))
+        let weights = try Program.eval(Program.llama + "/model.safetensors")
+        #expect(weights.status == 65 && weights.message.contains("model.safetensors: this file holds only weights; give the folder"))
         #expect(try Program.eval(scratch.path("nothing")).status == 66)
         #expect(try Program.eval("x").status == 66)
     }

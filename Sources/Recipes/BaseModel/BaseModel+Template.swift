@@ -19,7 +19,7 @@ extension BaseModel {
     public func withTemplate(ofAdapter folder: URL) throws -> BaseModel {
         let file = folder.appendingPathComponent("chat_template.jinja")
         guard let data = try? RegularFile.contents(file) else { return self }
-        guard let own = try Self.template(String(decoding: data, as: UTF8.self), file.path), own.source != template?.source else {
+        guard let own = try Self.template(Self.templateText(data, file.path), file.path), own.source != template?.source else {
             return self
         }
         return with(template: own)

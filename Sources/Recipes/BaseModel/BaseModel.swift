@@ -37,7 +37,10 @@ public struct BaseModel: Sendable {
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
             throw BaseModelError.nothing(at: path)
         }
-        return (isFolder.boolValue ? try openFolder(path) : try openGGUF(path)).endingTurns()
+        if isFolder.boolValue { return try openFolder(path).endingTurns() }
+        do { return try openGGUF(path).endingTurns() } catch where path.hasSuffix(".safetensors") {
+            throw BaseModelError.notAModel(path: path, reason: "this file holds only weights; give the folder that it lies in")
+        }
     }
 
     /// The model's name for files that leave the machine: as the hub calls it, for a folder of a download cache

@@ -25,6 +25,7 @@ extension BaseModel {
         // Before the weights: an architecture that cannot be read is the more useful message.
         _ = try ModelRegistry.architecture(modelType: modelType, place: configurationFile.path)
         try refuseUnknownQuantization(object, configurationFile.path)
+        try refuseOtherWeights(folder, path)
         let files = try ShardedSafetensors(folder: folder)
         let (tokenizer, template, companions) = try readTokenizer(folder)
         return BaseModel(
@@ -38,6 +39,16 @@ extension BaseModel {
     private static func source(of files: ShardedSafetensors) -> any TensorSource {
         if BitsandbytesTensors.isPacked(files) { return BitsandbytesTensors(files) }
         return MicroscaledTensors.isPacked(files) ? MicroscaledTensors(files) : files
+    }
+
+    /// Weights in PyTorch's own files are pickled programs, which this program does not run.
+    private static func refuseOtherWeights(_ folder: URL, _ path: String) throws {
+        let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []).sorted()
+        guard !names.contains(where: { $0.hasPrefix("model.safetensors") }),
+            let other = names.first(where: { $0.hasPrefix("pytorch_model") || $0.hasSuffix(".pth") })
+        else { return }
+        throw BaseModelError.notAModel(
+            path: path, reason: "its weights are in \(other), which this program does not read (save_pretrained in transformers writes safetensors)")
     }
 
     /// Weights that another tool has quantised in a way that this program cannot read would only look like damage.
@@ -67,8 +78,17 @@ extension BaseModel {
         } catch let error as TokenizationError {
             throw BaseModelError.tokenizer(place: place, reason: "\(error)")
         }
-        let source = files["chat_template.jinja"].map { String(decoding: $0, as: UTF8.self) } ?? tokenizer.chatTemplate
+        let templateFile = folder.appendingPathComponent("chat_template.jinja").path
+        let source = try files["chat_template.jinja"].map { try templateText($0, templateFile) } ?? tokenizer.chatTemplate
         return (tokenizer, try template(source, folder.path), files)
+    }
+
+    /// Bytes that are no UTF-8 would be replaced without a word, and the model trained on the replacement.
+    static func templateText(_ data: Data, _ place: String) throws -> String {
+        guard let text = String(validating: data, as: UTF8.self) else {
+            throw BaseModelError.template(place: place, reason: "it is no UTF-8 text; save it as UTF-8")
+        }
+        return text
     }
 
     static func template(_ source: String?, _ place: String) throws -> ChatTemplate? {

@@ -17,7 +17,10 @@ extension Recipe {
                         ?? "write the path of a Jinja file, or one of \(names.joined(separator: ", "))")
             ])
         }
-        do { return base.with(template: try ChatTemplate(String(decoding: data, as: UTF8.self))) } catch {
+        guard let text = String(validating: data, as: UTF8.self) else {
+            throw RecipeError([problem(with: "model.chat_template", "cannot be used: \(name) is no UTF-8 text", hint: "save it as UTF-8")])
+        }
+        do { return base.with(template: try ChatTemplate(text)) } catch {
             throw RecipeError([problem(with: "model.chat_template", "cannot be used: \(name): \(error)")])
         }
     }

@@ -74,7 +74,10 @@ struct Render: ParsableCommand {
             guard let data = FileManager.default.contents(atPath: path) else {
                 throw CommandError(.missingInput, "\(path): there is no such template file, or it cannot be read")
             }
-            template = try ChatTemplate(String(decoding: data, as: UTF8.self))
+            guard let text = String(validating: data, as: UTF8.self) else {
+                throw CommandError(.unsuitableData, "\(path): the chat template is no UTF-8 text; save it as UTF-8")
+            }
+            template = try ChatTemplate(text)
         }
         for (name, given) in value["variables"]?.objectValue?.members ?? [] { variables[name] = given }
         guard let template else {
