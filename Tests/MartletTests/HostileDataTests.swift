@@ -52,6 +52,18 @@ import Testing
             let result = try Program.run(arguments, in: scratch)
             #expect(result.status == 66 && result.errors.hasPrefix("error: \(name): "), "\(result.errors)")
         }
+        // Files that a model need not have, too: without its template it would be another.
+        for name in ["config.json", "tokenizer.json", "chat_template.jinja"] {
+            let model = "without-\(name)"
+            try scratch.copy(Program.llama, as: model)
+            chmod(scratch.path(model + "/" + name), 0)
+            let result = try Program.run(["generate", "--model", model, "--prompt", "a", "--max-tokens", "1"], in: scratch)
+            #expect(result.status == 66 && result.errors.hasPrefix("error: cannot open ") && result.errors.contains(name), "\(result.errors)")
+        }
+        try FileManager.default.createDirectory(atPath: scratch.path("closed"), withIntermediateDirectories: true)
+        chmod(scratch.path("closed"), 0)
+        #expect(try Program.run(["inspect", "closed"], in: scratch).errors == "error: closed cannot be opened for reading; check its permissions\n")
+        #expect(try Program.run(["train", "--resume", "closed"], in: scratch).errors.contains("this folder may not be opened"))
     }
 
     @Test(arguments: [String.Encoding.utf16LittleEndian, .utf16BigEndian, .utf16])

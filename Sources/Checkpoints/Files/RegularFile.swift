@@ -9,6 +9,14 @@ public enum RegularFile {
         return Data(file.bytes)
     }
 
+    /// The same where there need be no such file: `nil` then. One that may not be read is not passed over.
+    public static func contentsIfAny(_ url: URL) throws(FileError) -> Data? {
+        do throws(FileError) { return try contents(url) } catch {
+            if error.kind == .denied { throw error }
+            return nil
+        }
+    }
+
     /// Whether the path itself is a regular file, not a link to one.
     public static func isPlain(_ url: URL) -> Bool {
         var status = stat()

@@ -18,7 +18,7 @@ extension BaseModel {
     /// The same model with the template that an adapter's folder holds, if it holds one.
     public func withTemplate(ofAdapter folder: URL) throws -> BaseModel {
         let file = folder.appendingPathComponent("chat_template.jinja")
-        guard let data = try? RegularFile.contents(file) else { return self }
+        guard let data = try RegularFile.contentsIfAny(file) else { return self }
         guard let own = try Self.template(Self.templateText(data, file.path), file.path), own.source != template?.source else {
             return self
         }

@@ -13,7 +13,7 @@ extension BaseModel {
     static func openFolder(_ path: String) throws -> BaseModel {
         let folder = URL(fileURLWithPath: path, isDirectory: true)
         let configurationFile = folder.appendingPathComponent("config.json")
-        guard let configuration = try? RegularFile.contents(configurationFile) else {
+        guard let configuration = try RegularFile.contentsIfAny(configurationFile) else {
             let files = ModelPath(path).filesInside
             if !files.isEmpty { throw BaseModelError.holdsModels(path: path, files: files) }
             throw BaseModelError.notAModel(path: path, reason: "there is no readable config.json")
@@ -66,7 +66,7 @@ extension BaseModel {
         _ folder: URL
     ) throws -> (tokenizer: Tokenizer?, template: ChatTemplate?, companions: [String: Data]) {
         var files: [String: Data] = [:]
-        for name in companionNames { files[name] = try? RegularFile.contents(folder.appendingPathComponent(name)) }
+        for name in companionNames { files[name] = try RegularFile.contentsIfAny(folder.appendingPathComponent(name)) }
         guard let tokenizerFile = files["tokenizer.json"] else { return (nil, nil, files) }
         let place = folder.appendingPathComponent("tokenizer.json").path
         let configuration = try files["tokenizer_config.json"].map {

@@ -9,7 +9,7 @@ extension Inspection {
     static func model(_ path: String) throws -> JSONObject {
         let folder = URL(fileURLWithPath: path, isDirectory: true)
         let place = folder.appendingPathComponent("config.json")
-        guard let data = try? RegularFile.contents(place) else {
+        guard let data = try RegularFile.contentsIfAny(place) else {
             throw BaseModelError.notAModel(path: path, reason: "there is no readable config.json")
         }
         let configuration = try BaseModel.parse(data, place.path)

@@ -60,7 +60,9 @@ public struct Inspection: Sendable {
         if holds("state.json") { return .checkpoint }
         if holds("adapter_config.json") { return .adapter }
         if holds("config.json") { return .model }
-        let names = ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted()
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: path).sorted() else {
+            throw InspectionError.unreadable(path: path)
+        }
         throw InspectionError.unknownFolder(path: path, holds: names)
     }
 

@@ -75,7 +75,9 @@ public struct RunFolder {
     /// - Throws: ``TrainingError/notARun(path:reason:)``, ``TrainingError/runInUse(path:)``.
     public init(opening url: URL) throws {
         guard FileManager.default.fileExists(atPath: url.appendingPathComponent("resolved.yaml").path) else {
-            throw TrainingError.notARun(path: url.path, reason: "there is no resolved.yaml")
+            let isClosed = access(url.path, F_OK) == 0 && access(url.path, X_OK) != 0
+            throw TrainingError.notARun(
+                path: url.path, reason: isClosed ? "this folder may not be opened (permission denied)" : "there is no resolved.yaml")
         }
         self.url = url
         lock = try Self.lock(url)
